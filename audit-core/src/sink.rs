@@ -1,0 +1,36 @@
+//! [`Sink`]: where records go.
+
+use crate::{Error, Record};
+
+/// Where the recorder's writer thread puts its records.
+///
+/// Calls come from one thread at a time. A sink may itself call audited functions; calls made on the
+/// writer thread are not recorded.
+pub trait Sink: Send + 'static {
+    /// Stores all of `records`, in their order, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::transient`] where trying again may help: the recorder will offer the same records
+    /// again. [`Error::permanent`] otherwise: the records are counted as failed and given up.
+    fn write(&mut self, records: &[Record]) -> Result<(), Error>;
+
+    /// Called once, after the last [`write`](Sink::write).
+    ///
+    /// # Errors
+    ///
+    /// When the store could not be closed in order. What was written before stays written.
+    fn close(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Sink for Box<dyn Sink> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Error> {
+        (**self).write(records)
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        (**self).close()
+    }
+}
