@@ -7,7 +7,6 @@ use std::fmt;
 /// It is opaque on purpose: a store's own error type is no part of this crate's interface. Ask
 /// [`is_transient`](Error::is_transient), and read the message; [`source`](std::error::Error::source)
 /// leads to the store's own error.
-#[derive(Debug)]
 pub struct Error {
     message: String,
     transient: bool,
@@ -49,6 +48,19 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+/// The message and what caused it: this is what `main` prints when it returns an error.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -2,44 +2,48 @@
 
 use std::fmt;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
+
+use crate::read::{self, Text, Wrong};
+use crate::{Error, capture};
 
 /// A value as JSON text, exactly as it was captured and as it will be stored.
 ///
 /// Captured values are written as text once, on the thread of the call, and are never
 /// parsed again on the way to the store: what is recorded is what was captured, digit by digit.
+/// With the feature `serde_json` it can be turned into that crate's values, and compared with them.
 ///
 /// ```
-/// use audit_core::Json;
+/// use audited::Json;
 ///
 /// let json = Json::parse(r#"{"amount":"101.67"}"#)?;
 /// assert_eq!(json.as_str(), r#"{"amount":"101.67"}"#);
-/// assert_eq!(json.to_value()["amount"], "101.67");
-/// # Ok::<(), serde_json::Error>(())
+/// # Ok::<(), audited::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Json(Box<str>);
+pub struct Json(String);
 
 impl Json {
     /// Takes text that must be one JSON value.
     ///
     /// # Errors
     ///
-    /// When `text` is not valid JSON.
-    pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
+    /// When `text` is not valid JSON, or nests more than 127 levels deep.
+    pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
         let text = text.into();
-        serde_json::from_str::<serde::de::IgnoredAny>(&text)?;
-        Ok(Self(text.into_boxed_str()))
+        match read::check(&text) {
+            Ok(()) => Ok(Self(text)),
+            Err(Wrong::Syntax) => Err(Error::permanent("the text is not valid JSON")),
+            Err(Wrong::TooDeep) => Err(Error::permanent(
+                "the JSON nests more than 127 levels deep; most parsers could not read it back",
+            )),
+        }
     }
 
     /// Takes text that this crate has itself written as JSON.
     pub(crate) fn trusted(text: String) -> Self {
-        debug_assert!(
-            serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(),
-            "not JSON: {text}"
-        );
-        Self(text.into_boxed_str())
+        debug_assert_eq!(read::check(&text), Ok(()), "not JSON: {text}");
+        Self(text)
     }
 
     /// The JSON text.
@@ -48,10 +52,19 @@ impl Json {
         &self.0
     }
 
+    /// As a value to capture anew, with all digits of its numbers.
+    pub(crate) fn exactly(&self) -> Text<'_> {
+        Text { text: &self.0, number: Some(capture::NUMBER) }
+    }
+}
+
+/// With the feature `serde_json`.
+#[cfg(feature = "serde_json")]
+impl Json {
     /// The value, parsed. Text that nests too deeply for `serde_json` becomes a JSON string of it.
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.0).unwrap_or_else(|_| self.0.to_string().into())
+        serde_json::from_str(&self.0).unwrap_or_else(|_| self.0.clone().into())
     }
 
     /// The value as `T`.
@@ -59,27 +72,29 @@ impl Json {
     /// # Errors
     ///
     /// When the recorded value does not have the shape of `T`.
-    pub fn to<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+    pub fn to<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.0)
     }
 }
 
+#[cfg(feature = "serde_json")]
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
-        Self(value.to_string().into_boxed_str())
+        Self(value.to_string())
     }
 }
 
 /// Compares by value: the order of keys and the spacing do not matter.
 ///
 /// ```
-/// use audit_core::Json;
+/// use audited::Json;
 /// use serde_json::json;
 ///
 /// let recorded = Json::parse(r#"{ "b": 2, "a": 1 }"#)?;
 /// assert_eq!(recorded, json!({"a": 1, "b": 2}));
-/// # Ok::<(), serde_json::Error>(())
+/// # Ok::<(), audited::Error>(())
 /// ```
+#[cfg(feature = "serde_json")]
 impl PartialEq<serde_json::Value> for Json {
     fn eq(&self, other: &serde_json::Value) -> bool {
         self.to_value() == *other
@@ -100,12 +115,6 @@ impl fmt::Debug for Json {
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_value().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_json::Value::deserialize(deserializer).map(Self::from)
+        Text { text: &self.0, number: None }.serialize(serializer)
     }
 }

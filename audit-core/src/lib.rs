@@ -1,14 +1,41 @@
 //! Records, context, capture and recorder behind the `audited` crate.
-pub mod error;
-pub mod id;
-pub mod json;
-pub mod record;
-pub mod sink;
+//!
+//! Use `audited`; depend on this crate only to write a [`Sink`] of your own. It knows neither SQLite, nor an
+//! async runtime, nor a web framework.
+
+pub mod capture;
+pub mod testing;
+
+mod call;
+mod context;
+mod error;
+mod id;
+mod json;
+mod layer;
+mod read;
+mod record;
+mod recorder;
+mod scope;
+mod sink;
+mod site;
+
+#[doc(hidden)]
+pub mod private;
+
+pub use call::IntoTarget;
+pub use call::direct::{execute, execute_async};
+pub use call::now::{field, note, reason, target};
+pub use call::returned::{Recorded, Returned};
+pub use capture::{Limits, Mask, Redacted};
+pub use context::{Context, InContext};
 pub use error::Error;
 pub use json::Json;
-pub use record::*;
+pub use layer::{layer, subscribe_if_none};
+pub use record::{
+    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
+    Truncation, UnknownName,
+};
+pub use recorder::{Audit, AuditBuilder, Counters, Overflow};
 pub use sink::Sink;
-/// tmp
-pub fn note() {}
-/// tmp
-pub fn execute() {}
+pub use site::CaptureLevel;
+pub use tracing::level_filters::LevelFilter;

@@ -184,13 +184,22 @@ impl Record {
         started_at: DateTime<Utc>,
     ) -> Self {
         let id = crate::id::record_id(started_at.timestamp_micros());
+        Self::with_id(id, kind, action.into(), started_at)
+    }
+
+    pub(crate) fn with_id(
+        id: Uuid,
+        kind: Kind,
+        action: Cow<'static, str>,
+        started_at: DateTime<Utc>,
+    ) -> Self {
         Self {
             seq: None,
             id,
             kind,
             started_at,
             duration_us: 0,
-            action: action.into(),
+            action,
             method: Cow::Borrowed(""),
             outcome: Outcome::Success,
             actor: None,
@@ -220,7 +229,7 @@ impl Record {
 /// What joins the records of one undertaking: the id of its outermost call, or an id from outside.
 ///
 /// ```
-/// use audit_core::CorrelationId;
+/// use audited::CorrelationId;
 ///
 /// let id = CorrelationId::from("0192f0c1-7c1e-7cc3-9d4e-2f5b6c7d8e9f");
 /// assert!(matches!(id, CorrelationId::Uuid(_)));

@@ -1,0 +1,105 @@
+//! Text that users' code formats, no longer than a limit.
+
+use std::fmt::{self, Write as _};
+
+use super::guarded;
+
+/// How far beyond the limit formatting goes on, to tell how long the whole would have been.
+const COUNTED: usize = 1024 * 1024;
+
+/// A text that was formatted under a limit.
+pub(crate) struct Bounded {
+    /// What was kept, with a mark if it was cut.
+    pub(crate) text: String,
+    /// If it was cut: the bytes kept, and the bytes there were, if that is known.
+    pub(crate) cut: Option<(u64, Option<u64>)>,
+}
+
+/// Formats `value`, which may panic and may be endless.
+pub(crate) fn bounded(limit: usize, value: fmt::Arguments<'_>) -> Bounded {
+    let mut writer = Writer { text: String::new(), limit, was: 0 };
+    let Some(formatted) = guarded(|| writer.write_fmt(value)) else {
+        return Bounded { text: "[not recorded: formatting it panicked]".to_owned(), cut: None };
+    };
+    let Writer { mut text, was, .. } = writer;
+    if was <= text.len() {
+        return Bounded { text, cut: None };
+    }
+    let kept = text.len() as u64;
+    let was = formatted.is_ok().then_some(was as u64);
+    text.push_str("… [cut");
+    if let Some(was) = was {
+        let _ = write!(text, ": {was} bytes");
+    }
+    text.push(']');
+    Bounded { text, cut: Some((kept, was)) }
+}
+
+/// The largest number of bytes up to `limit` that ends between two characters of `text`. The method of the
+/// standard library is younger than the oldest compiler supported.
+pub(super) fn char_boundary(text: &str, limit: usize) -> usize {
+    let mut at = limit.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+struct Writer {
+    text: String,
+    limit: usize,
+    was: usize,
+}
+
+impl fmt::Write for Writer {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        // Once something was left out, nothing more is kept: the text has no holes.
+        if self.was == self.text.len() {
+            let fits = char_boundary(part, self.limit - self.text.len());
+            self.text.push_str(&part[..fits]);
+        }
+        self.was += part.len();
+        if self.was > self.limit.saturating_add(COUNTED) { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_says_how_long_it_was() {
+        let whole = bounded(6, format_args!("größer"));
+        assert_eq!((whole.text.as_str(), whole.cut), ("größ… [cut: 8 bytes]", Some((6, Some(8)))));
+        let fits = bounded(8, format_args!("größer"));
+        assert_eq!((fits.text.as_str(), fits.cut), ("größer", None));
+    }
+
+    #[test]
+    fn an_endless_text_ends() {
+        struct Endless;
+        impl std::fmt::Display for Endless {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                loop {
+                    f.write_str("and so on ")?;
+                }
+            }
+        }
+        let cut = bounded(3, format_args!("{Endless}"));
+        assert_eq!((cut.text.as_str(), cut.cut), ("and… [cut]", Some((3, None))));
+    }
+
+    #[test]
+    fn a_display_that_panics_gives_a_mark() {
+        struct Panics;
+        impl std::fmt::Display for Panics {
+            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                panic!("in Display")
+            }
+        }
+        assert_eq!(
+            bounded(100, format_args!("{Panics}")).text,
+            "[not recorded: formatting it panicked]"
+        );
+    }
+}

@@ -1,0 +1,487 @@
+//! [`Context`]: who does it, for whom, from where, as part of what.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+
+use pin_project_lite::pin_project;
+use serde::Serialize;
+
+use crate::call::CallShared;
+use crate::capture::{self, REDACTED, Rules};
+use crate::recorder::{self, Audit, Recorder, RecorderRef};
+use crate::scope::{self, Scope};
+use crate::{CorrelationId, Json, Record, Truncation};
+
+/// What is said of every call made in a scope: who, for whom, from where, as part of what.
+///
+/// A context is immutable: each setter gives a new one. It applies inside [`scope`](Context::scope) and
+/// while a future given to [`wrap`](Context::wrap) is polled, and nowhere else; what was in place before
+/// is back in place afterwards, also when the scope is left by a panic. It is carried into another thread
+/// or task only by hand: take [`Context::current`] and use it there.
+///
+/// `Context::new()` says nothing; all parts are optional, and a call without any context is recorded too.
+/// Start from [`Context::current`] to add to what is in place.
+///
+/// ```
+/// use audited::{Context, testing};
+///
+/// let records = testing::capture(|| {
+///     Context::new().actor("alice").on_behalf_of("bob").scope(|| {
+///         audited::execute("pay invoice", "bank::pay", (), || ());
+///     });
+///     audited::execute("clean up", "bank::clean_up", (), || ());
+/// });
+/// assert_eq!(records[0].actor.as_deref(), Some("alice"));
+/// assert_eq!(records[0].on_behalf_of.as_deref(), Some("bob"));
+/// assert_eq!(records[1].actor, None);
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a context applies only inside `scope` or `wrap`"]
+pub struct Context {
+    data: Arc<ContextData>,
+}
+
+/// The parts of a context.
+#[derive(Default)]
+pub(crate) struct ContextData {
+    actor: Option<Arc<str>>,
+    actor_details: Option<Json>,
+    on_behalf_of: Option<Arc<str>>,
+    ip: Option<IpAddr>,
+    site: Option<Arc<str>>,
+    service: Option<Arc<str>>,
+    pub(crate) correlation_id: Option<CorrelationId>,
+    request_id: Option<String>,
+    session: Option<String>,
+    user_agent: Option<String>,
+    url: Option<String>,
+    extra: Vec<(String, Json)>,
+    pub(crate) recorder: Option<RecorderRef>,
+    /// The call in which [`Context::current`] was taken.
+    pub(crate) parent: Option<Arc<CallShared>>,
+    /// What was cut when it was given.
+    cuts: Vec<Truncation>,
+    /// The parts without a column of their own as JSON, made when the first record needs them, by the rules
+    /// of its recorder: that of this generation.
+    described: OnceLock<(u64, Described)>,
+}
+
+struct Described {
+    /// `"request_id":…,` and so on, without `extra`.
+    members: String,
+    /// Key and JSON text.
+    extra: Vec<(String, String)>,
+    /// The whole object, for a call that adds nothing.
+    whole: Option<Json>,
+    cuts: Vec<Truncation>,
+}
+
+impl Clone for ContextData {
+    fn clone(&self) -> Self {
+        Self {
+            actor: self.actor.clone(),
+            actor_details: self.actor_details.clone(),
+            on_behalf_of: self.on_behalf_of.clone(),
+            ip: self.ip,
+            site: self.site.clone(),
+            service: self.service.clone(),
+            correlation_id: self.correlation_id.clone(),
+            request_id: self.request_id.clone(),
+            session: self.session.clone(),
+            user_agent: self.user_agent.clone(),
+            url: self.url.clone(),
+            extra: self.extra.clone(),
+            recorder: self.recorder.clone(),
+            parent: self.parent.clone(),
+            cuts: self.cuts.clone(),
+            // The copy is about to be changed.
+            described: OnceLock::new(),
+        }
+    }
+}
+
+macro_rules! setters {
+    ($( $(#[$meta:meta])* $name:ident($($into:tt)*) $make:expr; )*) => {$(
+        $(#[$meta])*
+        pub fn $name(self, $name: $($into)*) -> Self {
+            let make = $make;
+            self.with(|data| data.$name = Some(make($name)))
+        }
+    )*};
+}
+
+impl Context {
+    /// A context that says nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The context in place here, to carry it into another thread or task.
+    ///
+    /// Calls made under it there become children of the call in which it was taken.
+    ///
+    /// ```
+    /// use audited::{Context, execute, testing};
+    ///
+    /// let records = testing::capture(|| {
+    ///     execute("import", "shop::import", (), || {
+    ///         let context = Context::current();
+    ///         std::thread::scope(|threads| {
+    ///             threads.spawn(|| {
+    ///                 context.scope(|| execute("import row", "shop::import_row", (), || ()));
+    ///             });
+    ///         });
+    ///     });
+    /// });
+    /// assert_eq!(records[0].action, "import row");
+    /// assert_eq!(records[0].parent_id, Some(records[1].id));
+    /// ```
+    pub fn current() -> Self {
+        let Scope { context, call } = scope::current();
+        let data = context.unwrap_or_default();
+        match call {
+            None => Self { data },
+            Some(call) => Self { data }.with(|data| data.parent = Some(call)),
+        }
+    }
+
+    setters! {
+        /// Who does it: a user, a machine, a job.
+        actor(impl Into<Arc<str>>) Into::into;
+        /// With whose rights, if not the actor's own: the one impersonated.
+        on_behalf_of(impl Into<Arc<str>>) Into::into;
+        /// From which address: `.ip([192, 0, 2, 7])`, or an `IpAddr`.
+        ip(impl Into<IpAddr>) Into::into;
+        /// At which site; overrides the recorder's.
+        site(impl Into<Arc<str>>) Into::into;
+        /// By which service; overrides the recorder's.
+        service(impl Into<Arc<str>>) Into::into;
+        /// What joins the records made under this context. Without it, the outermost call's id does.
+        correlation_id(impl Into<CorrelationId>) Into::into;
+        /// The id of the request served.
+        request_id(impl Into<String>) Into::into;
+        /// The session's name. Give no value that would let its reader into the session.
+        session(impl Into<String>) Into::into;
+        /// The client's own name for itself.
+        user_agent(impl Into<String>) Into::into;
+        /// What was asked for. A password in it, and parameters whose name is to be masked, are masked.
+        url(impl Into<String>) Into::into;
+    }
+
+    /// More about the actor: roles, department, e-mail. Captured here, as an argument would be: masked and
+    /// limited by the rules of the recorder in place, or the default ones.
+    pub fn actor_details(self, details: impl Serialize) -> Self {
+        let (details, cuts) = to_value("context.actor_details", &details);
+        self.with(|data| {
+            data.actor_details = Some(details);
+            data.cuts.extend(cuts);
+        })
+    }
+
+    /// Adds `key` to what every record under this context says in `extra`. A later value for a key takes
+    /// the place of the earlier one; [`field`](crate::field) overrides it for one record.
+    pub fn extra(self, key: impl Into<String>, value: impl Serialize) -> Self {
+        let key = key.into();
+        let (value, cuts) = to_value(&format!("context.extra.{key}"), &value);
+        self.with(|data| {
+            data.cuts.extend(cuts);
+            data.extra.retain(|(known, _)| *known != key);
+            data.extra.push((key, value));
+        })
+    }
+
+    /// Sends what is recorded under this context to `audit`, whatever is installed for the process.
+    ///
+    /// So one program can keep several trails, and tests can run in parallel.
+    pub fn recorder(self, audit: &Audit) -> Self {
+        self.with_recorder(audit.recorder_ref())
+    }
+
+    pub(crate) fn with_recorder(self, recorder: RecorderRef) -> Self {
+        self.with(|data| data.recorder = Some(recorder))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ContextData)) -> Self {
+        let data = Arc::make_mut(&mut self.data);
+        data.described = OnceLock::new();
+        change(data);
+        self
+    }
+
+    /// Runs `f` under this context.
+    ///
+    /// # Panics
+    ///
+    /// When `f` panics; the context that was in place before is then back in place.
+    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = scope::enter(self.as_scope());
+        f()
+    }
+
+    /// Puts `future` under this context: it applies whenever the future is polled, on whatever thread,
+    /// and while it is dropped.
+    ///
+    /// ```
+    /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
+    /// #     let mut f = std::pin::pin!(f);
+    /// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop { if let std::task::Poll::Ready(v) = f.as_mut().poll(&mut cx) { return v } }
+    /// # }
+    /// use audited::{Context, execute_async, testing};
+    ///
+    /// let records = testing::capture(|| {
+    ///     let search = execute_async("search", "shop::search", (), async { 3 });
+    ///     block_on(Context::new().actor("alice").wrap(search));
+    /// });
+    /// assert_eq!(records[0].actor.as_deref(), Some("alice"));
+    /// ```
+    pub fn wrap<F: Future>(&self, future: F) -> InContext<F> {
+        InContext { context: self.clone(), future: Some(future) }
+    }
+
+    /// The scope to enter. The recorder in place stays, unless this context names one; the call in place
+    /// stays, unless this context was taken inside another.
+    fn as_scope(&self) -> Scope {
+        scope::with(|current| {
+            let mut data = self.data.clone();
+            if data.recorder.is_none()
+                && let Some(recorder) =
+                    current.context.as_ref().and_then(|context| context.recorder.clone())
+            {
+                Arc::make_mut(&mut data).recorder = Some(recorder);
+            }
+            // Of two calls of one tree, the one in place is the inner one.
+            let call = match (&data.parent, &current.call) {
+                (Some(parent), Some(call)) if parent.lineage().root != call.lineage().root => {
+                    Some(parent.clone())
+                }
+                (parent, call) => call.clone().or_else(|| parent.clone()),
+            };
+            Scope { context: Some(data), call }
+        })
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Sessions, details and extra data may hold what belongs in no log.
+        f.debug_struct("Context")
+            .field("actor", &self.data.actor)
+            .field("on_behalf_of", &self.data.on_behalf_of)
+            .field("ip", &self.data.ip)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A future under a context: see [`Context::wrap`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InContext<F> {
+        context: Context,
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for InContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = scope::enter(this.context.as_scope());
+            this.future.set(None);
+        }
+    }
+}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = scope::enter(this.context.as_scope());
+        this.future.as_pin_mut().expect("the future is there until the drop").poll(cx)
+    }
+}
+
+impl ContextData {
+    /// Writes what this context says into `record`; `fields` come from the call and override `extra`.
+    pub(crate) fn describe(
+        &self,
+        record: &mut Record,
+        recorder: &Recorder,
+        fields: Vec<(String, String)>,
+    ) {
+        record.actor.clone_from(&self.actor);
+        record.on_behalf_of.clone_from(&self.on_behalf_of);
+        record.ip = self.ip;
+        if self.site.is_some() {
+            record.site.clone_from(&self.site);
+        }
+        if self.service.is_some() {
+            record.service.clone_from(&self.service);
+        }
+        let (generation, described) =
+            self.described.get_or_init(|| (recorder.generation(), self.render(&recorder.rules)));
+        let other;
+        let described = if *generation == recorder.generation() {
+            described
+        } else {
+            other = self.render(&recorder.rules);
+            &other
+        };
+        record.truncated.extend_from_slice(&self.cuts);
+        record.truncated.extend_from_slice(&described.cuts);
+        record.context = if fields.is_empty() {
+            described.whole.clone()
+        } else {
+            let mut extra = described.extra.clone();
+            for (key, value) in fields {
+                extra.retain(|(known, _)| *known != key);
+                extra.push((key, value));
+            }
+            Some(object(&described.members, &extra))
+        };
+    }
+
+    fn render(&self, rules: &Rules) -> Described {
+        let (mut members, mut cuts) = (String::new(), Vec::new());
+        let mut texts = |name: &str, text: Option<&str>| {
+            if let Some(text) = text {
+                member(&mut members, &mut cuts, rules, name, &text);
+            }
+        };
+        texts("request_id", self.request_id.as_deref());
+        texts("session", self.session.as_deref());
+        texts("user_agent", self.user_agent.as_deref());
+        texts("url", self.url.as_deref().map(|url| mask_url(url, rules)).as_deref());
+        if let Some(details) = &self.actor_details {
+            member(&mut members, &mut cuts, rules, "actor_details", &details.exactly());
+        }
+        let extra: Vec<(String, String)> = self
+            .extra
+            .iter()
+            .map(|(key, value)| {
+                let mut json = String::new();
+                if rules.mask.matches(key) {
+                    capture::write_redacted(&mut json);
+                } else {
+                    let path = format!("context.extra.{key}");
+                    capture::write_serialize(&mut json, &mut cuts, &path, rules, &value.exactly());
+                }
+                (key.clone(), json)
+            })
+            .collect();
+        let whole = (!members.is_empty() || !extra.is_empty()).then(|| object(&members, &extra));
+        Described { members, extra, whole, cuts }
+    }
+}
+
+fn member(
+    members: &mut String,
+    cuts: &mut Vec<Truncation>,
+    rules: &Rules,
+    name: &str,
+    value: &impl Serialize,
+) {
+    capture::write_key(members, name);
+    if rules.mask.matches(name) {
+        capture::write_redacted(members);
+    } else {
+        capture::write_serialize(members, cuts, &format!("context.{name}"), rules, value);
+    }
+    members.push(',');
+}
+
+/// The record's context where there is none but the fields of the call itself.
+pub(crate) fn extra_only(fields: Vec<(String, String)>) -> Option<Json> {
+    (!fields.is_empty()).then(|| object("", &fields))
+}
+
+fn object(members: &str, extra: &[(String, String)]) -> Json {
+    let mut json = String::with_capacity(members.len() + 16);
+    json.push('{');
+    json.push_str(members);
+    if extra.is_empty() {
+        json.truncate(json.len().max(2) - 1);
+    } else {
+        json.push_str(r#""extra":{"#);
+        for (at, (key, value)) in extra.iter().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            capture::write_key(&mut json, key);
+            json.push_str(value);
+        }
+        json.push('}');
+    }
+    json.push('}');
+    Json::trusted(json)
+}
+
+/// Masks the password in `//user:password@host`, and the values of parameters by their names, be they in the
+/// path, the query or the fragment.
+fn mask_url(url: &str, rules: &Rules) -> String {
+    let mut masked = String::with_capacity(url.len());
+    let mut rest = url;
+    if let Some((scheme, after)) = url.split_once("://") {
+        let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+        masked.push_str(scheme);
+        masked.push_str("://");
+        match after[..end].rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
+            Some((Some((user, _)), host)) => {
+                masked.push_str(&format!("{user}:{REDACTED}@{host}"));
+            }
+            _ => masked.push_str(&after[..end]),
+        }
+        rest = &after[end..];
+    }
+    for part in rest.split_inclusive(['/', '?', '#', '&', ';']) {
+        let (pair, end) = match part.char_indices().next_back() {
+            Some((at, c)) if "/?#&;".contains(c) => part.split_at(at),
+            _ => (part, ""),
+        };
+        match pair.split_once('=') {
+            Some((name, _)) if rules.mask.matches(&percent_decoded(name)) => {
+                masked.push_str(&format!("{name}={REDACTED}"));
+            }
+            _ => masked.push_str(pair),
+        }
+        masked.push_str(end);
+    }
+    masked
+}
+
+/// `pass%77ord` → `password`
+fn percent_decoded(name: &str) -> String {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let decoded = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        match decoded.filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// `value` as it is captured by the rules of the recorder in place here, or by the default ones: what they
+/// mask is never kept. The rules of the recorder that a record goes to come on top.
+fn to_value(path: &str, value: &impl Serialize) -> (Json, Vec<Truncation>) {
+    let (mut json, mut cuts) = (String::new(), Vec::new());
+    match recorder::current() {
+        Some(recorder) => {
+            capture::write_serialize(&mut json, &mut cuts, path, &recorder.rules, value);
+        }
+        None => capture::write_serialize(&mut json, &mut cuts, path, &Rules::default(), value),
+    }
+    (Json::trusted(json), cuts)
+}

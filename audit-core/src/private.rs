@@ -1,0 +1,26 @@
+//! What the expansion of the attributes calls. Not for use by hand: it changes with any release.
+
+pub use core::module_path;
+pub use core::result::Result::{Err, Ok};
+pub use tracing::level_filters::LevelFilter;
+
+pub use crate::call::direct::begin;
+pub use crate::call::error::{error, generic_error};
+pub use crate::call::probe::{
+    argument, by_debug, by_serialize, debug_argument, opaque, outcome, returned, skipped, value,
+};
+pub use crate::call::{Call, Input, enter, run_async, run_async_opaque, run_future, run_opaque};
+pub use crate::site::{CaptureLevel, Site};
+
+/// Stands for a `Result` that can't be named: `Result<impl Fn(), E>`.
+pub type Unseen = core::result::Result<(), ()>;
+
+/// Stands for a value of type `T` on an edge that is never taken.
+///
+/// # Panics
+///
+/// Always.
+#[must_use]
+pub fn conjure<T>() -> T {
+    unreachable!("the edge that tells the return type is never taken")
+}

@@ -1,0 +1,162 @@
+//! [`Audit`]: the handle of a running recorder.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{AuditBuilder, Queue, Recorder, RecorderRef};
+use crate::{Error, layer};
+
+/// A running recorder: the writer thread, and the store behind it.
+///
+/// Dropped, it stores what is still waiting and closes the store; so keep it until the program ends, and
+/// leave `main` by returning: `std::process::exit` runs no destructors (call [`flush`](Audit::flush) before it).
+///
+/// ```
+/// use audited::{Audit, LevelFilter, Limits, Mask, SqliteStore};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("audit.db");
+/// let audit = Audit::builder()
+///     .store(SqliteStore::open(&path)?)
+///     .site("eu-1")
+///     .service("billing")
+///     .log(LevelFilter::DEBUG)
+///     .limits(Limits::default().bytes(64 * 1024))
+///     .mask(Mask::default().name("iban"))
+///     .skip_actions(["health check", "poll *"])
+///     .install()?;
+/// audited::execute("pay invoice", "bank::pay", (), || ());
+/// audited::execute("poll queue", "bank::poll", (), || ());
+/// audit.flush()?;
+/// assert_eq!(audit.counters().written, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "bind it, `let _audit = …`, until the program ends: dropped at once, it stops recording"]
+pub struct Audit {
+    recorder: Arc<Recorder>,
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<Result<(), Error>>>,
+    /// When it became the process's own.
+    installed: Option<Instant>,
+}
+
+/// What became of the records so far.
+///
+/// `accepted + dropped` is what was offered. What was accepted is waiting, or `written`, or `failed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Taken into the queue.
+    pub accepted: u64,
+    /// Not taken: the queue was full or closed.
+    pub dropped: u64,
+    /// Stored.
+    pub written: u64,
+    /// Taken, and given up because the store refused them.
+    pub failed: u64,
+}
+
+pub(super) fn new(
+    recorder: Arc<Recorder>,
+    queue: Arc<Queue>,
+    writer: JoinHandle<Result<(), Error>>,
+) -> Audit {
+    Audit { recorder, queue, writer: Some(writer), installed: None }
+}
+
+pub(super) fn install(mut audit: Audit) -> Result<Audit, Error> {
+    if super::install(&audit.recorder) {
+        layer::warn_if_missing();
+        audit.installed = Some(Instant::now());
+        Ok(audit)
+    } else {
+        Err(Error::permanent(
+            "a recorder is installed for this process already: drop its `Audit` first, or use `build` \
+             and `Context::recorder` for a second one",
+        ))
+    }
+}
+
+impl Audit {
+    /// Begins a new recorder.
+    pub fn builder() -> AuditBuilder {
+        AuditBuilder::new()
+    }
+
+    /// Waits until everything recorded so far is in the store.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not take the records. If it may later ([`Error::is_transient`]), they stay
+    /// waiting and are tried again; otherwise they are counted as failed. A loss is told to every flush that
+    /// waits meanwhile; if none does, to the next.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.queue.flush()
+    }
+
+    /// What became of the records so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.queue.counters()
+    }
+
+    /// Switches recording off, or on again. While it is off, calls run as if they had no attribute.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.recorder.enabled.store(enabled, Ordering::Relaxed);
+    }
+
+    /// Whether recording is switched on.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.recorder.enabled.load(Ordering::Relaxed)
+    }
+
+    /// Stores what is still waiting, and closes the store. Dropping does the same, without telling errors.
+    ///
+    /// # Errors
+    ///
+    /// When records could not be stored in time, or the store could not be closed in order.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.shut_down()
+    }
+
+    pub(crate) fn recorder_ref(&self) -> RecorderRef {
+        RecorderRef::Held(self.recorder.clone())
+    }
+
+    fn shut_down(&mut self) -> Result<(), Error> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        super::uninstall(&self.recorder);
+        self.recorder.retire();
+        self.queue.close();
+        writer.join().unwrap_or_else(|_| {
+            Err(Error::permanent("the writer thread panicked; the counters tell what was stored"))
+        })
+    }
+}
+
+/// A handle that lives no longer than this, and has recorded nothing, was dropped by mistake.
+const MISTAKE: Duration = Duration::from_millis(20);
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let dropped_at_once = self.installed.is_some_and(|since| since.elapsed() < MISTAKE);
+        if dropped_at_once && self.writer.is_some() && self.counters() == Counters::default() {
+            eprintln!(
+                "audited: the recorder was dropped as soon as it was installed, so nothing will be \
+                 recorded; bind it until the program ends: `let _audit = …` (`let _ = …` drops it)"
+            );
+        }
+        if let Err(error) = self.shut_down() {
+            tracing::error!(target: "audited", "closing the audit trail: {error}");
+        }
+    }
+}
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Audit").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! What this thread is in the middle of: the context and the innermost call on record.
+
+use std::cell::{Cell, RefCell};
+use std::mem;
+use std::sync::Arc;
+
+use crate::call::CallShared;
+use crate::context::ContextData;
+
+/// The context and the call that apply to what runs now.
+#[derive(Clone, Default)]
+pub(crate) struct Scope {
+    pub(crate) context: Option<Arc<ContextData>>,
+    pub(crate) call: Option<Arc<CallShared>>,
+}
+
+thread_local! {
+    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { context: None, call: None }) };
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Puts `scope` in place until the guard is dropped, also by unwinding.
+pub(crate) fn enter(scope: Scope) -> Entered {
+    Entered { before: replace(scope) }
+}
+
+/// Restores what was in place before [`enter`].
+pub(crate) struct Entered {
+    before: Scope,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        replace(mem::take(&mut self.before));
+    }
+}
+
+fn replace(scope: Scope) -> Scope {
+    // A thread that is ending may have given up its locals; then there is no scope any more.
+    SCOPE.try_with(|current| current.replace(scope)).unwrap_or_default()
+}
+
+/// Reads the current scope.
+pub(crate) fn with<R>(read: impl FnOnce(&Scope) -> R) -> R {
+    let mut read = Some(read);
+    SCOPE
+        .try_with(|current| read.take().map(|read| read(&current.borrow())))
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| {
+            let read = read.take().expect("the local was not there, so nothing was read");
+            read(&Scope::default())
+        })
+}
+
+/// A copy of the current scope.
+pub(crate) fn current() -> Scope {
+    with(Clone::clone)
+}
+
+/// Marks this thread as working for the audit itself, so that audited functions used by the audit, an
+/// allocator for one, are not recorded in turn. `None` if it was marked already.
+pub(crate) fn busy() -> Option<Busy> {
+    let was = BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true);
+    // Lazily: a `Busy` made and dropped for nothing would end the mark.
+    (!was).then(|| Busy(()))
+}
+
+/// Ends the mark of [`busy`].
+pub(crate) struct Busy(());
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = BUSY.try_with(|busy| busy.set(false));
+    }
+}

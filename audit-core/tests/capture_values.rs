@@ -1,0 +1,317 @@
+//! What each kind of value is recorded as.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use audit_core::Truncation;
+use audit_core::capture::{Redacted, Rules, in_progress, is_secret_type, write_debug};
+use audit_core::capture::{write_serialize, write_type_name};
+use serde::ser::{Error as _, SerializeMap, SerializeStruct};
+use serde::{Serialize, Serializer};
+
+fn with<T: ?Sized + Serialize>(rules: &Rules, value: &T) -> (String, Vec<Truncation>) {
+    let (mut text, mut cuts) = ("before ".to_owned(), Vec::new());
+    write_serialize(&mut text, &mut cuts, "input.v", rules, value);
+    (text.strip_prefix("before ").expect("text before is kept").to_owned(), cuts)
+}
+
+#[track_caller]
+fn is<T: ?Sized + Serialize>(value: &T, expected: &str) {
+    assert_eq!(with(&Rules::default(), value), (expected.to_owned(), Vec::new()));
+}
+
+#[derive(Serialize)]
+struct Unit;
+#[derive(Serialize)]
+struct Newtype(Option<u8>);
+#[derive(Serialize)]
+struct Tuple(u8, &'static str);
+#[derive(Serialize)]
+enum Shape {
+    Empty,
+    Circle(u32),
+    Box(u8, u8),
+    Named { width: u8, password: &'static str },
+    Token(&'static str),
+    Secret(u8, u8),
+    ResetPassword { user: u8 },
+}
+
+#[test]
+fn numbers() {
+    is(&i64::MIN, "-9223372036854775808");
+    is(&u64::MAX, "18446744073709551615");
+    is(&(1_i8, 2_u16, 3_i32), "[1,2,3]");
+    is(&i128::from(i64::MIN), "-9223372036854775808");
+    is(&u128::from(u64::MAX), "18446744073709551615");
+    is(&(u128::from(u64::MAX) + 1), r#""18446744073709551616""#);
+    is(&i128::MIN, r#""-170141183460469231731687303715884105728""#);
+    is(&(1.0_f64, 0.1_f32, -2.5e-300_f64, -0.0_f64), "[1.0,0.1,-2.5e-300,-0.0]");
+    is(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY], r#"["NaN","Infinity","-Infinity"]"#);
+    is(&[f32::NAN, f32::NEG_INFINITY], r#"["NaN","-Infinity"]"#);
+}
+
+#[test]
+fn texts() {
+    is(
+        "a\"b\\c/\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}é\u{2028}🦀",
+        concat!(r#""a\"b\\c/\n\r\t\b\f\u0001\u001f"#, "\u{7f}é\u{2028}🦀\""),
+    );
+    is(&'"', r#""\"""#);
+    is(&format_args!("{}-{:?}", 1, "x"), r#""1-\"x\"""#);
+}
+
+#[test]
+fn plain_shapes() {
+    is(&(), "null");
+    is(&None::<u8>, "null");
+    is(&Unit, "null");
+    is(&Some(Some(true)), "true");
+    is(&Newtype(Some(3)), "3");
+    is(&Tuple(1, "x"), r#"[1,"x"]"#);
+    is(
+        &[Shape::Empty, Shape::Circle(2), Shape::Box(3, 4)],
+        r#"["Empty",{"Circle":2},{"Box":[3,4]}]"#,
+    );
+    is(&Vec::<u8>::new(), "[]");
+    is(&BTreeMap::<u8, u8>::new(), "{}");
+}
+
+#[test]
+fn bytes() {
+    struct Bytes(&'static [u8]);
+    impl Serialize for Bytes {
+        fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            s.serialize_bytes(self.0)
+        }
+    }
+    is(&Bytes(&[0, 0xff, 0x1a]), r#""0x00ff1a""#);
+    is(&Bytes(&[]), r#""0x""#);
+}
+
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Unit,
+    Pair(u8, u8),
+}
+
+#[test]
+fn keys_that_are_no_strings() {
+    struct Others;
+    impl Serialize for Others {
+        fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            let mut map = s.serialize_map(None)?;
+            map.serialize_entry(&1.5_f64, &1)?;
+            map.serialize_entry(&f32::NAN, &2)?;
+            map.serialize_entry(&format_args!("a{}", '\n'), &3)?;
+            map.end()
+        }
+    }
+    is(&Others, r#"{"1.5":1,"NaN":2,"a\n":3}"#);
+    is(&BTreeMap::from([(true, 1)]), r#"{"true":1}"#);
+    is(&BTreeMap::from([(-7_i64, 1)]), r#"{"-7":1}"#);
+    is(&BTreeMap::from([(u128::MAX, 1)]), r#"{"340282366920938463463374607431768211455":1}"#);
+    is(&BTreeMap::from([('"', 1)]), r#"{"\"":1}"#);
+    is(&BTreeMap::from([((), 1)]), r#"{"null":1}"#);
+    is(&BTreeMap::from([((1, "a"), 1)]), r#"{"[1,\"a\"]":1}"#);
+    is(&BTreeMap::from([(Some("a"), 1)]), r#"{"\"a\"":1}"#);
+    let keys = BTreeMap::from([(Key::Unit, 1), (Key::Pair(1, 2), 2)]);
+    is(&keys, r#"{"Unit":1,"{\"Pair\":[1,2]}":2}"#);
+}
+
+#[test]
+fn hidden_by_name_at_any_depth() {
+    #[derive(Serialize)]
+    struct User {
+        name: &'static str,
+        #[serde(rename = "API-Key")]
+        key: &'static str,
+        headers: BTreeMap<&'static str, Vec<u8>>,
+        // Hidden, so that it does not even run.
+        access_token: Panics,
+    }
+    let headers =
+        BTreeMap::from([("Accept", vec![1]), ("Set-Cookie", vec![2]), ("x\npassword", vec![3])]);
+    let user = User { name: "al", key: "k", headers, access_token: Panics };
+    is(
+        &vec![user],
+        concat!(
+            r#"[{"name":"al","API-Key":"[redacted]","#,
+            r#""headers":{"Accept":[1],"Set-Cookie":"[redacted]","x\npassword":"[redacted]"},"#,
+            r#""access_token":"[redacted]"}]"#
+        ),
+    );
+    let named = Shape::Named { width: 1, password: "x" };
+    is(&named, r#"{"Named":{"width":1,"password":"[redacted]"}}"#);
+    is(&[Shape::Token("x")], r#"[{"Token":"[redacted]"}]"#);
+    is(&[Shape::Secret(1, 2), Shape::Empty], r#"[{"Secret":"[redacted]"},"Empty"]"#);
+    is(&Shape::Secret(1, 2), r#"{"Secret":"[redacted]"}"#);
+    is(&Shape::ResetPassword { user: 7 }, r#"{"ResetPassword":{"user":7}}"#);
+}
+
+#[test]
+fn flattened_and_tagged_types_are_masked_too() {
+    #[derive(Serialize)]
+    struct Inner {
+        pwd: Panics,
+        id: u8,
+    }
+    #[derive(Serialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        A(Inner),
+    }
+    #[derive(Serialize)]
+    struct Outer {
+        #[serde(flatten)]
+        inner: Inner,
+        tagged: Tagged,
+    }
+    let inner = || Inner { pwd: Panics, id: 1 };
+    is(
+        &Outer { inner: inner(), tagged: Tagged::A(inner()) },
+        r#"{"pwd":"[redacted]","id":1,"tagged":{"kind":"A","pwd":"[redacted]","id":1}}"#,
+    );
+}
+
+#[test]
+fn hidden_by_type() {
+    use secrecy::{ExposeSecret, SecretBox, SerializableSecret, zeroize::Zeroize};
+    #[derive(Serialize)]
+    struct Pass(u32);
+    impl Zeroize for Pass {
+        fn zeroize(&mut self) {
+            self.0 = 0;
+        }
+    }
+    impl SerializableSecret for Pass {}
+    #[derive(Serialize)]
+    struct Form {
+        first: SecretBox<Pass>,
+        all: Vec<Option<SecretBox<Pass>>>,
+        code: Redacted<u32>,
+        open: u32,
+    }
+    let secret = || SecretBox::new(Box::new(Pass(7)));
+    assert_eq!(serde_json::to_string(&secret()).expect("it allows this"), "7");
+    assert_eq!(secret().expose_secret().0, 7);
+    is(&secret(), r#""[redacted]""#);
+    is(
+        &Form { first: secret(), all: vec![Some(secret())], code: 7.into(), open: 8 },
+        r#"{"first":"[redacted]","all":"[redacted]","code":"[redacted]","open":8}"#,
+    );
+    assert!(is_secret_type::<Option<&SecretBox<str>>>());
+    assert!(!is_secret_type::<str>() && !is_secret_type::<BTreeMap<String, Vec<u8>>>());
+    let (mut text, mut cuts) = (String::new(), Vec::new());
+    write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &Some(secret()));
+    assert_eq!(text, r#""[redacted]""#);
+    let read: Redacted<u32> = serde_json::from_str("7").expect("reads as the value itself");
+    assert_eq!((read, read.into_inner()), (Redacted::new(7), 7));
+}
+
+struct Panics;
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        assert!(in_progress());
+        panic!("on purpose")
+    }
+}
+impl fmt::Debug for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("half")?;
+        panic!("on purpose")
+    }
+}
+struct Fails;
+impl Serialize for Fails {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom(format_args!("line 1\nline \"2\" {}", "é".repeat(200))))
+    }
+}
+
+#[test]
+fn failing_values_say_so() {
+    is(&(1, Panics), r#""[not recorded: serialising it panicked]""#);
+    let text = format!(r#""[not recorded: line 1 line \"2\" {}]""#, "é".repeat(92));
+    is(&(1, [Fails]), &text);
+    let (mut text, mut cuts) = (String::new(), Vec::new());
+    write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &Panics);
+    assert_eq!(text, r#""[not recorded: formatting it panicked]""#);
+    struct NoText;
+    impl fmt::Debug for NoText {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            Err(fmt::Error)
+        }
+    }
+    text.clear();
+    write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &NoText);
+    assert_eq!((text.as_str(), cuts.len()), (r#""[not recorded: formatting it failed]""#, 0));
+    assert!(!in_progress());
+}
+
+#[test]
+fn a_panic_whose_payload_panics_is_held() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(Bomb)
+        }
+    }
+    struct Throws;
+    impl Serialize for Throws {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            std::panic::panic_any(Bomb)
+        }
+    }
+    is(&Throws, r#""[not recorded: serialising it panicked]""#);
+}
+
+#[test]
+fn captures_lie_inside_each_other() {
+    struct Captures;
+    impl Serialize for Captures {
+        fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            let (inner, _) = with(&Rules::default(), &Panics);
+            assert!(in_progress());
+            s.serialize_str(&inner)
+        }
+    }
+    is(&Captures, r#""\"[not recorded: serialising it panicked]\"""#);
+    assert!(!in_progress());
+}
+
+#[test]
+fn type_names() {
+    let mut text = String::new();
+    write_type_name::<Option<std::cell::Cell<u8>>>(&mut text);
+    assert_eq!(text, r#""<core::option::Option<core::cell::Cell<u8>>>""#);
+}
+
+/// As `serde_json` hands over a `RawValue` or, with arbitrary precision, a number.
+struct Handed(&'static str, &'static str);
+impl Serialize for Handed {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut s = s.serialize_struct(self.0, 1)?;
+        s.serialize_field(self.0, self.1)?;
+        s.end()
+    }
+}
+
+#[test]
+fn json_that_is_text_already() {
+    const RAW: &str = "$serde_json::private::RawValue";
+    const NUMBER: &str = "$serde_json::private::Number";
+    is(
+        &[Handed(RAW, r#" { "a" : [1, "x"], "pwd" : "S3CR3T" } "#)],
+        r#"[{"a":[1,"x"],"pwd":"[redacted]"}]"#,
+    );
+    is(&[Handed(RAW, "{no json")], r#"["{no json"]"#);
+    let digits = "12345678901234567890.123456789";
+    is(&[Handed(NUMBER, digits)], "[12345678901234567890.123456789]");
+    is(&[Handed(NUMBER, "1]"), Handed(NUMBER, ""), Handed(NUMBER, "1 ")], r#"["1]","","1 "]"#);
+    // Too deep for the parser; as a string it would show names and values unmasked.
+    let deep = format!("{}\"S3CR3T\"{}", "[".repeat(200), "]".repeat(200)).leak();
+    let (text, cuts) = with(&Rules::default(), &[Handed(RAW, deep), Handed(RAW, "1")]);
+    assert_eq!(text, r#"["[cut: deeper than 32 levels]",1]"#);
+    assert_eq!(cuts, [Truncation::new("input.v[0]", "levels", 32, None)]);
+}
