@@ -1,0 +1,74 @@
+//! `fn`, the body in a closure that is called at once.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::Signature;
+
+use super::Parts;
+use crate::returns::Returns;
+
+/// Input:  `fn f(a: A, (x, _): B) -> R { body }`
+///
+/// Output:
+/// ```text
+/// fn f(a: A, __argument_1: B) -> R {
+///     let mut call = enter(site);
+///     let mut input = call.input();
+///     let out = call.run(move || -> R { capture and rebind; match () { () => { body } } });
+///     finish; out
+/// }
+/// ```
+pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
+    let Parts { private, call, out, returns, .. } = parts;
+    let annotation = match returns {
+        Returns::Never => quote!(-> !),
+        _ => returns.annotation().map_or_else(TokenStream::new, |ty| {
+            let arrow = quote!(->);
+            quote!(#arrow #ty)
+        }),
+    };
+    let (enter, capture, body) = (parts.enter(), parts.rebind_and_capture(), parts.body());
+    let closure = {
+        let head = quote!(move ||);
+        quote!(#head #annotation { #capture #body })
+    };
+    let run = match returns {
+        Returns::Recordable { by } => {
+            let record = format_ident!("by_{}", by.to_lowercase());
+            quote! {
+                let #out = #call.run(#closure);
+                #private::#record(&#out).record_output(&mut #call);
+                #out
+            }
+        }
+        Returns::Opaque | Returns::Never => quote!(#private::run_opaque(#call, #closure)),
+        Returns::Future { output } => {
+            let finish = future_finish(parts, output.as_deref());
+            quote!(#private::run_future(#call, #closure, #finish))
+        }
+        Returns::Plain(_) if parts.may_be_boxed_future() => {
+            let finish = future_finish(parts, None);
+            quote! {
+                let #out = #call.run(#closure);
+                #private::returned(#out).finish(#call, #finish)
+            }
+        }
+        _ => {
+            let finish = parts.finish(&quote!(#call), &quote!(#out));
+            quote!(let #out = #call.run(#closure); #finish #out)
+        }
+    };
+    (parts.signature(), quote!(#enter #run))
+}
+
+/// Output: `|call, out: &T| { finish }`; for a future's output, or for what `returned` finds to be
+/// no future.
+fn future_finish(parts: &Parts<'_>, output: Option<&syn::Type>) -> TokenStream {
+    let Parts { private, call, out, .. } = parts;
+    if matches!(parts.returns, Returns::Future { .. }) && output.is_none() {
+        return quote!(|#call, #out| #private::opaque(#out).record_output(#call));
+    }
+    let ty = output.map(|ty| quote!(: &#ty));
+    let finish = parts.finish(&quote!((*#call)), &quote!((*#out)));
+    quote!(|#call: &mut #private::Call, #out #ty| { #finish })
+}
