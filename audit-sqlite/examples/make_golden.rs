@@ -1,0 +1,51 @@
+//! Makes `tests/golden/v1.db`: a trail as the released version 1 of the schema wrote it.
+//!
+//! Run it once for each version of the schema, when that version is released, and never again
+//! for an older one: the file stands for the files in the field.
+//!
+//! ```sh
+//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v1.db
+//! ```
+
+use audit_core::{ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record, Sink as _};
+use audit_sqlite::SqliteStore;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args_os().nth(1).ok_or("name the file to make")?;
+    let mut store = SqliteStore::open(path)?;
+
+    let mut transfer =
+        Record::new(Kind::Call, "transfer funds", "2026-01-02T03:04:05.678901Z".parse()?);
+    transfer.id = "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f".parse()?;
+    transfer.duration_us = 1234;
+    transfer.method = "bank::transfer".into();
+    transfer.outcome = Outcome::Failure;
+    transfer.actor = Some("alice".into());
+    transfer.ip = Some("2001:db8::1".parse()?);
+    transfer.target_type = Some("account".into());
+    transfer.target_id = Some("17".into());
+    transfer.correlation_id = "order 17".into();
+    transfer.input = Some(Json::parse(r#"{"amount":"101.67"}"#)?);
+    let fields = Json::parse(r#"{"left":3}"#)?;
+    transfer.log =
+        vec![LogEntry::new(transfer.started_at, "WARN", "bank", "low funds", Some(fields))];
+    let (before, after) = (Json::parse("5")?, Json::parse("3")?);
+    transfer.changes = vec![FieldChange::new(
+        "account",
+        "17",
+        ChangeKind::Changed,
+        "balance",
+        Some(before),
+        Some(after),
+    )];
+
+    let mut check = Record::new(Kind::Event, "check", "1969-12-31T23:59:59.5Z".parse()?);
+    check.id = "019b7ca1-7c1f-7000-8000-000000000001".parse()?;
+    check.correlation_id = check.id.into();
+    check.parent_id = Some(transfer.id);
+    check.actor = Some("alice".into());
+
+    store.write(&[transfer, check])?;
+    store.close()?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! [`Names`]: which number stands for which repeated string.
+
+use std::collections::HashMap;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
+
+/// How many strings each of the two generations holds.
+const GENERATION: usize = 4096;
+
+/// Longer strings are looked up each time: they seldom repeat, and would make the cache large.
+const LONGEST: usize = 512;
+
+/// What the table `name` is known to hold.
+///
+/// Rows of that table never change, so what was read or written by a transaction that has been
+/// committed stays right, whichever process adds rows meanwhile. After a transaction that was
+/// not committed, [`forget`](Names::forget) must be called: it may have handed out new numbers.
+///
+/// Memory is bounded by two generations. A string in use moves from the older to the newer; when
+/// the newer is full, it becomes the older, and what nobody asked for is dropped.
+#[derive(Default)]
+pub(crate) struct Names {
+    newer: HashMap<Box<str>, i64>,
+    older: HashMap<Box<str>, i64>,
+}
+
+impl Names {
+    pub(crate) fn forget(&mut self) {
+        self.newer.clear();
+        self.older.clear();
+    }
+
+    fn cached(&mut self, text: &str) -> Option<i64> {
+        if let Some(&id) = self.newer.get(text) {
+            return Some(id);
+        }
+        let (text, id) = self.older.remove_entry(text)?;
+        self.keep(text, id);
+        Some(id)
+    }
+
+    fn keep(&mut self, text: Box<str>, id: i64) {
+        if self.newer.len() >= GENERATION {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(text, id);
+    }
+}
+
+/// [`Names`] within a transaction.
+pub(crate) struct Dictionary<'t> {
+    names: &'t mut Names,
+    find: CachedStatement<'t>,
+    add: CachedStatement<'t>,
+}
+
+impl<'t> Dictionary<'t> {
+    pub(crate) fn new(transaction: &'t Connection, names: &'t mut Names) -> rusqlite::Result<Self> {
+        Ok(Self {
+            names,
+            find: transaction.prepare_cached("SELECT id FROM name WHERE text = ?1")?,
+            add: transaction.prepare_cached("INSERT INTO name (text) VALUES (?1)")?,
+        })
+    }
+
+    /// The number of `text`, which gets one now if it has none.
+    pub(crate) fn id(&mut self, text: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.names.cached(text) {
+            return Ok(id);
+        }
+        let found = self.find.query_row([text], |row| row.get(0)).optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => self.add.insert([text])?,
+        };
+        if text.len() <= LONGEST {
+            self.names.keep(text.into(), id);
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn id_if(&mut self, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
+        text.map(|text| self.id(text)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::schema::STEPS[0]).unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_string_keeps_its_number_however_many_come_between() {
+        let (connection, mut names) = (table(), Names::default());
+        let mut dictionary = Dictionary::new(&connection, &mut names).unwrap();
+        let first = dictionary.id("transfer funds").unwrap();
+        for n in 0..3 * GENERATION {
+            dictionary.id(&format!("actor {n}")).unwrap();
+        }
+        assert_eq!(dictionary.id("transfer funds").unwrap(), first);
+        let Dictionary { names, .. } = &dictionary;
+        assert!(names.newer.len() + names.older.len() <= 2 * GENERATION);
+    }
+
+    #[test]
+    fn a_string_in_use_is_not_dropped() {
+        let (connection, mut names) = (table(), Names::default());
+        let mut dictionary = Dictionary::new(&connection, &mut names).unwrap();
+        for n in 0..3 * GENERATION {
+            dictionary.id("transfer funds").unwrap();
+            dictionary.id(&format!("actor {n}")).unwrap();
+        }
+        assert!(dictionary.names.cached("transfer funds").is_some());
+        assert!(dictionary.names.cached("actor 0").is_none());
+    }
+
+    #[test]
+    fn long_strings_are_not_kept_in_memory() {
+        let (connection, mut names) = (table(), Names::default());
+        let long = "x".repeat(LONGEST + 1);
+        let mut dictionary = Dictionary::new(&connection, &mut names).unwrap();
+        let id = dictionary.id(&long).unwrap();
+        assert_eq!(dictionary.id(&long).unwrap(), id);
+        assert!(dictionary.names.newer.is_empty());
+    }
+}

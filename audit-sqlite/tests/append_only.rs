@@ -1,0 +1,100 @@
+//! Nothing that is stored can be changed by SQL that does not first drop a trigger.
+
+mod common;
+
+use audit_core::Sink as _;
+use audit_sqlite::SqliteStore;
+use common::{event, full, read, rows};
+use tempfile::tempdir;
+
+const ALL: [&str; 4] = [
+    "SELECT * FROM audit_log ORDER BY seq",
+    "SELECT * FROM audit_changes",
+    "SELECT * FROM field_change",
+    "SELECT * FROM name ORDER BY id",
+];
+
+#[test]
+fn every_way_to_change_a_row_is_refused() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.write(&[full(), event("one more")]).unwrap();
+    let before = ALL.map(|sql| rows(&path, sql));
+
+    let columns = "kind, outcome, started_at, duration_us, action, method";
+    let change = "target_type, target_id, change, field";
+    for sql in [
+        "UPDATE record SET duration_us = 0",
+        "UPDATE record SET seq = seq + 10",
+        "UPDATE OR IGNORE record SET action = 2 WHERE seq = 1",
+        "UPDATE field_change SET after = '3'",
+        "UPDATE name SET text = 'mallory' WHERE text = 'alice'",
+        "DELETE FROM record",
+        "DELETE FROM record WHERE seq = 2",
+        "DELETE FROM field_change",
+        "DELETE FROM name",
+        "UPDATE audit_log SET actor = 'mallory'",
+        "DELETE FROM audit_log",
+        "INSERT INTO audit_log (action) VALUES ('never happened')",
+        "UPDATE audit_changes SET after = '3'",
+        "DELETE FROM audit_changes",
+        "INSERT INTO audit_changes (field) VALUES ('never changed')",
+        // REPLACE deletes the row in its way without a DELETE trigger.
+        &format!(
+            "REPLACE INTO record (seq, id, {columns}) SELECT seq, randomblob(16), {columns} FROM record"
+        ),
+        &format!(
+            "REPLACE INTO record (seq, id, {columns}) SELECT 2, randomblob(16), {columns} FROM record WHERE seq = 2"
+        ),
+        &format!("REPLACE INTO record (id, {columns}) SELECT id, {columns} FROM record"),
+        &format!("REPLACE INTO record (seq, id, {columns}) SELECT 3, id, {columns} FROM record"),
+        &format!("INSERT OR IGNORE INTO record (id, {columns}) SELECT id, {columns} FROM record"),
+        &format!(
+            "INSERT INTO record (id, {columns}) SELECT id, {columns} FROM record WHERE true \
+             ON CONFLICT DO UPDATE SET duration_us = 0"
+        ),
+        // A place of one's own choice, in front of the others or far behind.
+        &format!(
+            "INSERT INTO record (seq, id, {columns}) SELECT -1, randomblob(16), {columns} FROM record LIMIT 1"
+        ),
+        &format!(
+            "INSERT INTO record (seq, id, {columns}) SELECT 0, randomblob(16), {columns} FROM record LIMIT 1"
+        ),
+        &format!(
+            "INSERT INTO record (seq, id, {columns}) SELECT 9, randomblob(16), {columns} FROM record LIMIT 1"
+        ),
+        &format!(
+            "REPLACE INTO field_change (record_seq, position, {change}) SELECT record_seq, position, {change} FROM field_change"
+        ),
+        &format!(
+            "INSERT INTO field_change (record_seq, position, {change}) SELECT 1, 99, {change} FROM field_change"
+        ),
+        "REPLACE INTO name (id, text) SELECT id, 'mallory' FROM name WHERE text = 'alice'",
+        "REPLACE INTO name (id, text) VALUES (9999, 'alice')",
+        "INSERT INTO name (text) VALUES ('alice') ON CONFLICT DO UPDATE SET text = 'mallory'",
+    ] {
+        let connection = read(&path);
+        let error = connection.execute(sql, []).expect_err(sql).to_string();
+        let by_check = error.contains("CHECK constraint failed: seq > 0");
+        assert!(error.starts_with("audit records are append-only: ") || by_check, "{sql}: {error}");
+        drop(connection);
+        assert_eq!(ALL.map(|sql| rows(&path, sql)), before, "{sql}");
+    }
+
+    store.write(&[event("and on it goes")]).unwrap();
+    assert_eq!(common::actions(&path), ["transfer funds", "one more", "and on it goes"]);
+}
+
+#[test]
+fn changes_of_the_newest_record_can_not_be_replaced_either() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    SqliteStore::open(&path).unwrap().write(&[full()]).unwrap();
+    let before = ALL.map(|sql| rows(&path, sql));
+    let error = read(&path)
+        .execute("REPLACE INTO field_change SELECT record_seq, position, 1, 'x', 0, 1, NULL, NULL FROM field_change", [])
+        .unwrap_err();
+    assert!(error.to_string().starts_with("audit records are append-only: "), "{error}");
+    assert_eq!(ALL.map(|sql| rows(&path, sql)), before);
+}

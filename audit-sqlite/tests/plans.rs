@@ -1,0 +1,63 @@
+//! What people ask of the views is answered by an index, not by reading every record.
+
+mod common;
+
+use std::path::Path;
+
+use audit_core::Sink as _;
+use audit_sqlite::SqliteStore;
+use common::{full, read, value};
+use tempfile::tempdir;
+
+/// How SQLite goes about `sql`, one step a line.
+fn plan(path: &Path, sql: &str) -> String {
+    let connection = read(path);
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = statement.query_map([], |row| row.get::<_, String>("detail")).unwrap();
+    steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn filters_of_the_views_use_the_indexes() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    SqliteStore::open(&path).unwrap().write(&[full()]).unwrap();
+    for (view, filter, index) in [
+        ("audit_log", "actor = 'alice'", "record_by_actor"),
+        ("audit_log", "action = 'transfer funds'", "record_by_action"),
+        ("audit_log", "target_type = 'account' AND target_id = '17'", "record_by_target"),
+        ("audit_changes", "target_type = 'account' AND target_id = '17'", "field_change_by_target"),
+    ] {
+        let plan = plan(&path, &format!("SELECT * FROM {view} WHERE {filter}"));
+        assert!(plan.contains(&format!("USING INDEX {index} (ANY(<expr>) AND ")), "{plan}");
+        assert!(!plan.contains("SCAN"), "{plan}");
+        let found: i64 = value(&path, &format!("SELECT count(*) FROM {view} WHERE {filter}"));
+        assert_eq!(found, 1);
+    }
+}
+
+#[test]
+fn the_newest_records_are_read_from_the_end() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    SqliteStore::open(&path).unwrap();
+    let plan = plan(&path, "SELECT * FROM audit_log ORDER BY seq DESC LIMIT 50");
+    assert!(plan.starts_with("SCAN r\n") && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+/// The way in which a page of one actor's records is asked for: run by run, the newest first.
+#[test]
+fn a_page_is_read_run_by_run() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    SqliteStore::open(&path).unwrap();
+    let plan = plan(
+        &path,
+        "WITH RECURSIVE run (n) AS (
+             SELECT max(seq) >> 13 FROM record UNION ALL SELECT n - 1 FROM run WHERE n > 0
+         )
+         SELECT r.seq FROM run CROSS JOIN record AS r
+         WHERE r.seq >> 13 = run.n AND r.actor = 1 LIMIT 50",
+    );
+    assert!(plan.contains("record_by_actor (<expr>=? AND actor=?)"), "{plan}");
+}
