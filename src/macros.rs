@@ -1,0 +1,35 @@
+//! [`execute!`](crate::execute!): a direct call whose value may be of any type.
+
+/// Runs a closure as a call on record, without an attribute, whatever type it returns.
+///
+/// It takes what the function [`execute`](crate::execute()) takes, and records the value as the attribute
+/// does: `Serialize`, else `Debug`, else the type's name.
+///
+/// ```
+/// #[derive(Debug)]
+/// struct Receipt(u32);
+///
+/// let records = audited::testing::capture(|| {
+///     let Receipt(number) = audited::execute!("pay", "bank::pay", (), || Receipt(7));
+///     assert_eq!(number, 7);
+/// });
+/// assert_eq!(records[0].output.as_ref().unwrap().as_str(), r#""Receipt(7)""#);
+/// ```
+#[macro_export]
+macro_rules! execute {
+    ($action:expr, $method:expr, $parameters:expr, $body:expr $(,)?) => {{
+        let mut call = $crate::__private::begin($action, $method, $parameters);
+        let value = call.run($body);
+        if call.is_recorded() {
+            match $crate::__private::outcome(&value).split() {
+                $crate::__private::Ok(value) => {
+                    $crate::__private::value(value).record_output(&mut call);
+                }
+                $crate::__private::Err(error) => {
+                    $crate::__private::error(error).record_error(&mut call);
+                }
+            }
+        }
+        value
+    }};
+}
