@@ -1,0 +1,347 @@
+//! Who, for whom, from where: what a context says, where it applies, and that it never leaks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use audited::{Audit, Context, CorrelationId, Mask, audit_method, testing};
+use serde_json::json;
+use support::Kept;
+
+mod support;
+
+#[audit_method(action = "work")]
+fn work() {}
+
+#[audit_method(action = "work later")]
+async fn work_later() {
+    tokio::task::yield_now().await;
+    work();
+}
+
+fn actors(records: &[audited::Record]) -> Vec<Option<&str>> {
+    records.iter().map(|record| record.actor.as_deref()).collect()
+}
+
+#[test]
+fn every_part_is_recorded() {
+    let records = testing::capture(|| {
+        Context::new()
+            .actor("alice")
+            .actor_details(json!({"role": "clerk", "token": "t"}))
+            .on_behalf_of("bob")
+            .ip([192, 0, 2, 7])
+            .site("eu-1")
+            .service("billing")
+            .correlation_id("order 17")
+            .request_id("r-1")
+            .session("s-1")
+            .user_agent("curl/8")
+            .url("/pay?amount=5&access_token=abc#top")
+            .extra("tenant", 5)
+            .extra("password", "p")
+            .scope(work);
+    });
+    let record = &records[0];
+    assert_eq!(record.actor.as_deref(), Some("alice"));
+    assert_eq!(record.on_behalf_of.as_deref(), Some("bob"));
+    assert_eq!(record.ip, Some([192, 0, 2, 7].into()));
+    assert_eq!(record.site.as_deref(), Some("eu-1"));
+    assert_eq!(record.service.as_deref(), Some("billing"));
+    assert_eq!(record.correlation_id, CorrelationId::from("order 17"));
+    assert_eq!(
+        record.context.as_ref().expect("a context").as_str(),
+        r#"{"request_id":"r-1","session":"s-1","user_agent":"curl/8","url":"/pay?amount=5&access_token=[redacted]#top","actor_details":{"role":"clerk","token":"[redacted]"},"extra":{"tenant":5,"password":"[redacted]"}}"#,
+    );
+}
+
+#[test]
+fn a_blank_context_is_fine() {
+    let records = testing::capture(|| {
+        work();
+        Context::new().scope(work);
+    });
+    for record in &records {
+        assert_eq!((&record.actor, &record.ip, &record.site), (&None, &None, &None));
+        assert_eq!(record.context, None);
+    }
+}
+
+#[test]
+fn nested_scopes_restore_also_after_a_panic() {
+    let records = testing::capture(|| {
+        Context::new().actor("alice").scope(|| {
+            work();
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                Context::new().actor("bob").scope(|| {
+                    work();
+                    panic!("in bob's scope");
+                });
+            }));
+            panicked.expect_err("it panics");
+            work();
+        });
+        work();
+    });
+    assert_eq!(actors(&records), [Some("alice"), Some("bob"), Some("alice"), None]);
+}
+
+#[test]
+fn a_new_context_inherits_nothing_and_the_current_one_everything() {
+    let records = testing::capture(|| {
+        Context::new().actor("alice").ip([192, 0, 2, 7]).extra("a", 1).scope(|| {
+            Context::new().actor("bob").scope(work);
+            Context::current().actor("carol").extra("b", 2).scope(work);
+        });
+    });
+    assert_eq!(actors(&records), [Some("bob"), Some("carol")]);
+    assert_eq!((records[0].ip, records[1].ip), (None, Some([192, 0, 2, 7].into())));
+    assert_eq!(records[0].context, None);
+    assert_eq!(*records[1].context.as_ref().expect("extra"), json!({"extra": {"a": 1, "b": 2}}));
+}
+
+#[test]
+fn a_context_is_immutable() {
+    let alice = Context::new().actor("alice");
+    let _bob = alice.clone().actor("bob");
+    let records = testing::capture(|| alice.scope(work));
+    assert_eq!(actors(&records), [Some("alice")]);
+}
+
+#[test]
+fn a_field_overrides_the_extra_of_one_record_alone() {
+    #[audit_method(action = "fields", fields(tenant = tenant + 1, by.attribute = "yes"))]
+    fn fields(tenant: u32) {
+        audited::field("late", [1, 2]);
+    }
+    let records = testing::capture(|| {
+        Context::new().request_id("r").extra("tenant", 5).extra("kept", true).scope(|| {
+            fields(6);
+            work();
+        });
+    });
+    assert_eq!(
+        *records[0].context.as_ref().expect("extra"),
+        json!({
+            "request_id": "r",
+            "extra": {"kept": true, "tenant": 7, "by.attribute": "yes", "late": [1, 2]},
+        }),
+    );
+    assert_eq!(
+        *records[1].context.as_ref().expect("extra"),
+        json!({"request_id": "r", "extra": {"tenant": 5, "kept": true}}),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_wrapped_future_has_its_context_on_whatever_thread_it_is_polled() {
+    let records = testing::capture_async(async {
+        let tasks: Vec<_> = (0..100)
+            .map(|number| {
+                let context = Context::current().actor(format!("actor {number}"));
+                tokio::spawn(context.wrap(async move {
+                    for _ in 0..10 {
+                        work_later().await;
+                        tokio::task::yield_now().await;
+                    }
+                    number
+                }))
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("no task panics");
+        }
+    })
+    .await;
+    assert_eq!(records.len(), 100 * 10 * 2);
+    for number in 0..100 {
+        let actor = format!("actor {number}");
+        let of_actor = records.iter().filter(|r| r.actor.as_deref() == Some(&actor)).count();
+        assert_eq!(of_actor, 20, "{actor}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_is_spawned_without_it_has_no_context() {
+    let kept = Kept::default();
+    let audit = Audit::builder().store(kept.clone()).build().expect("a recorder");
+    Context::new()
+        .actor("alice")
+        .wrap(async {
+            let outside = Context::new().recorder(&audit);
+            tokio::spawn(async move { outside.scope(work) }).await.expect("no panic");
+        })
+        .await;
+    audit.flush().expect("a store that takes all");
+    assert_eq!(actors(&kept.records()), [None]);
+}
+
+#[test]
+fn calls_form_a_tree() {
+    #[audit_method(action = "outer")]
+    fn outer() {
+        middle();
+        work();
+    }
+    #[audit_method(action = "middle")]
+    fn middle() {
+        work();
+    }
+    let records = testing::capture(|| {
+        outer();
+        Context::new().correlation_id("order 17").scope(outer);
+    });
+    let actions: Vec<_> = records.iter().map(|record| &*record.action).collect();
+    assert_eq!(actions, ["work", "middle", "work", "outer"].repeat(2));
+    let parents: Vec<_> = records.iter().map(|record| record.parent_id).collect();
+    let id = |at: usize| Some(records[at].id);
+    assert_eq!(parents, [id(1), id(3), id(3), None, id(5), id(7), id(7), None]);
+    for record in &records[..4] {
+        assert_eq!(record.correlation_id, CorrelationId::Uuid(records[3].id));
+    }
+    for record in &records[4..] {
+        assert_eq!(record.correlation_id, CorrelationId::from("order 17"));
+    }
+}
+
+#[test]
+fn a_carried_context_keeps_the_tree_across_threads() {
+    #[audit_method(action = "outer")]
+    fn outer() {
+        let context = Context::current();
+        std::thread::spawn(move || context.scope(work)).join().expect("no panic");
+    }
+    let records = testing::capture(|| Context::new().actor("alice").scope(outer));
+    assert_eq!(records[0].parent_id, Some(records[1].id));
+    assert_eq!(records[0].correlation_id, CorrelationId::Uuid(records[1].id));
+    assert_eq!(actors(&records), [Some("alice"), Some("alice")]);
+}
+
+#[test]
+fn two_recorders_keep_two_trails() {
+    let (first, second) = (Kept::default(), Kept::default());
+    let one = Audit::builder().store(first.clone()).service("one").build().expect("a recorder");
+    let two = Audit::builder().store(second.clone()).service("two").build().expect("a recorder");
+    Context::new().recorder(&one).scope(|| {
+        work();
+        Context::new().recorder(&two).scope(work);
+        // A context that names no recorder leaves the one in place.
+        Context::new().actor("alice").scope(work);
+    });
+    one.flush().expect("takes all");
+    two.flush().expect("takes all");
+    assert_eq!(actors(&first.records()), [None, Some("alice")]);
+    assert_eq!(actors(&second.records()), [None]);
+    assert_eq!(first.records()[0].service.as_deref(), Some("one"));
+    assert_eq!(second.records()[0].service.as_deref(), Some("two"));
+}
+
+#[test]
+fn what_a_context_is_given_is_captured_as_arguments_are() {
+    #[derive(serde::Serialize)]
+    struct Vault {
+        #[serde(serialize_with = "secrecy_in_clear")]
+        content: secrecy::SecretString,
+        password: Unserialisable,
+        ratio: f64,
+        big: u128,
+    }
+    fn secrecy_in_clear<S: serde::Serializer>(
+        secret: &secrecy::SecretString,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let _ = secret;
+        serializer.serialize_str("by its own will")
+    }
+    struct Unserialisable;
+    impl serde::Serialize for Unserialisable {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("a masked value is never serialised")
+        }
+    }
+    let vault = Vault {
+        content: "HUNTER2".into(),
+        password: Unserialisable,
+        ratio: f64::NAN,
+        big: u128::MAX,
+    };
+    let records = testing::capture(|| {
+        Context::new().extra("vault", &vault).extra("long", "x".repeat(100_000)).scope(work);
+    });
+    let context = records[0].context.as_ref().expect("extra").to_value();
+    assert_eq!(
+        context["extra"]["vault"],
+        json!({
+            "content": "by its own will",
+            "password": "[redacted]",
+            "ratio": "NaN",
+            "big": "340282366920938463463374607431768211455",
+        }),
+    );
+    let cut = &records[0].truncated[0];
+    assert_eq!((cut.path.as_str(), cut.was), ("context.extra.long", Some(100_000)));
+}
+
+#[test]
+fn each_recorder_applies_its_own_mask() {
+    let (first, second) = (Kept::default(), Kept::default());
+    let open =
+        Audit::builder().store(first.clone()).mask(Mask::none()).build().expect("a recorder");
+    let strict = Audit::builder()
+        .store(second.clone())
+        .mask(Mask::default().name("iban").name("session"))
+        .build()
+        .expect("a recorder");
+    let context = Context::new().session("s-1").extra("iban", "DE99");
+    for audit in [&open, &strict] {
+        context.clone().recorder(audit).scope(work);
+        audit.flush().expect("takes all");
+    }
+    let said = |kept: &Kept| kept.records()[0].context.as_ref().expect("a context").to_value();
+    assert_eq!(said(&first), json!({"session": "s-1", "extra": {"iban": "DE99"}}));
+    assert_eq!(said(&second), json!({"session": "[redacted]", "extra": {"iban": "[redacted]"}}));
+}
+
+#[test]
+fn secrets_in_an_url_are_masked_wherever_they_stand() {
+    for (url, masked) in [
+        ("https://bob:hunter2@h/p?a=1", "https://bob:[redacted]@h/p?a=1"),
+        ("https://bob@h/", "https://bob@h/"),
+        ("/cb#access_token=x&state=1", "/cb#access_token=[redacted]&state=1"),
+        ("/p;token=x/q?n=1;password=y", "/p;token=[redacted]/q?n=1;password=[redacted]"),
+        ("/?pass%77ord=x", "/?pass%77ord=[redacted]"),
+        ("/plain?q=a@b:c&é=%zz", "/plain?q=a@b:c&é=%zz"),
+    ] {
+        let records = testing::capture(|| Context::new().url(url).scope(work));
+        assert_eq!(*records[0].context.as_ref().expect("an url"), json!({"url": masked}));
+    }
+}
+
+#[test]
+fn a_context_taken_further_out_does_not_hide_the_inner_call() {
+    #[audit_method(action = "outer")]
+    fn outer() {
+        middle(&Context::current().actor("bob"));
+    }
+    #[audit_method(action = "middle", skip(context))]
+    fn middle(context: &Context) {
+        context.scope(|| {
+            audited::reason("said in the middle");
+            work();
+        });
+    }
+    let records = testing::capture(outer);
+    assert_eq!(records[0].parent_id, Some(records[1].id));
+    assert_eq!(records[1].reason.as_deref(), Some("said in the middle"));
+    assert_eq!(records[2].reason, None);
+}
+
+#[test]
+fn a_trail_of_its_own_has_a_tree_of_its_own() {
+    #[audit_method(action = "outer")]
+    fn outer() -> Vec<audited::Record> {
+        testing::capture(work)
+    }
+    let mut inner = Vec::new();
+    testing::capture(|| inner = outer());
+    assert_eq!(inner[0].parent_id, None);
+    assert_eq!(inner[0].correlation_id, CorrelationId::Uuid(inner[0].id));
+}

@@ -1,0 +1,1 @@
+//! Nothing: the tests beside it compile the shapes of the package `audited` for edition 2021.

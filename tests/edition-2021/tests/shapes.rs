@@ -1,0 +1,62 @@
+//! The shapes of `audited`'s own tests, in edition 2021.
+
+#[path = "../../shapes/drops.rs"]
+mod drops;
+#[path = "../../shapes/more.rs"]
+mod more;
+#[path = "../../shapes/parameters.rs"]
+mod parameters;
+#[path = "../../shapes/receivers.rs"]
+mod receivers;
+#[path = "../../shapes/rest.rs"]
+mod rest;
+#[path = "../../shapes/returns.rs"]
+mod returns;
+#[path = "../../shapes/signatures.rs"]
+mod signatures;
+#[path = "../../shapes/told.rs"]
+mod told;
+
+use audited::audit_method;
+
+// An `impl Trait` of this edition captures only what it names. One written by the macro would be captured by
+// the rules of the macro's edition.
+#[test]
+fn n15_an_impl_trait_captures_what_it_names() {
+    #[audit_method]
+    fn counted(values: &[u8]) -> impl Iterator<Item = usize> {
+        0..values.len()
+    }
+    #[audit_method]
+    fn borrowed<'v>(values: &'v [u8], _other: &str) -> impl Iterator<Item = &'v u8> {
+        values.iter()
+    }
+
+    let records = audited::testing::capture(|| {
+        let values = vec![1, 2];
+        let counted = counted(&values);
+        let borrowed = {
+            let other = "other".to_owned();
+            borrowed(&values, &other)
+        };
+        assert_eq!(counted.count(), 2);
+        assert_eq!(borrowed.count(), 2);
+    });
+    assert_eq!(records.len(), 2);
+}
+
+// Here an `unsafe fn` needs no `unsafe` inside.
+#[test]
+fn n05_an_unsafe_function_is_unsafe_throughout() {
+    /// # Safety
+    ///
+    /// `values` must not be empty.
+    #[audit_method]
+    unsafe fn first(values: &[u8]) -> u8 {
+        *values.get_unchecked(0)
+    }
+
+    // SAFETY: it is not empty.
+    let told = told::of(|| unsafe { first(&[7]) });
+    assert_eq!(told[0]["out"], 7);
+}

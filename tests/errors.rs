@@ -1,0 +1,263 @@
+//! What is recorded of an error: type, message, sources, backtrace. The caller gets the error untouched.
+
+#[path = "shapes/support.rs"]
+mod support;
+
+use std::error::Error;
+use std::{fmt, io};
+
+use audited::{ErrorInfo, Outcome, Record, audit_method, testing};
+use support::{one, output};
+
+#[track_caller]
+fn error(record: &Record) -> &ErrorInfo {
+    assert_eq!((record.outcome, output(record)), (Outcome::Failure, serde_json::Value::Null));
+    record.error.as_ref().expect("an error on record")
+}
+
+/// Type, message and sources of the error on record.
+#[track_caller]
+fn said(record: &Record) -> (&str, &str, Vec<&str>) {
+    let error = error(record);
+    let sources = error.sources.iter().map(|source| &**source).collect();
+    (&error.type_name, &error.message, sources)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ImportError {
+    #[error("row {row} can't be read")]
+    Row { row: u32, source: ParseError },
+    #[error("no rows")]
+    Empty,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the amount is no number")]
+struct ParseError(#[from] std::num::ParseIntError);
+
+#[audit_method]
+fn import(row: u32, text: &str) -> Result<u32, ImportError> {
+    if text.is_empty() {
+        return Err(ImportError::Empty);
+    }
+    let read = text.parse().map_err(ParseError);
+    read.map_err(|source| ImportError::Row { row, source })
+}
+
+#[test]
+fn error_with_its_whole_chain() {
+    let record = one(|| {
+        let error = import(7, "x").unwrap_err();
+        assert!(matches!(error, ImportError::Row { row: 7, .. }), "{error:?}");
+    });
+    let sources = vec!["the amount is no number", "invalid digit found in string"];
+    assert_eq!(said(&record), ("errors::ImportError", "row 7 can't be read", sources));
+    assert_eq!((record.traceback.as_deref(), &error(&record).location), (None, &None));
+    let record = one(|| import(7, "").unwrap_err());
+    assert_eq!(said(&record), ("errors::ImportError", "no rows", vec![]));
+}
+
+#[test]
+fn boxed_errors_of_each_kind() {
+    #[audit_method]
+    fn plain() -> Result<(), Box<dyn Error>> {
+        Err(ParseError("".parse::<u32>().unwrap_err()))?
+    }
+    #[audit_method]
+    fn send() -> Result<(), Box<dyn Error + Send>> {
+        Err(Box::new(ImportError::Empty))
+    }
+    #[audit_method]
+    fn sync() -> Result<(), Box<dyn Error + Send + Sync>> {
+        Err("said in words")?
+    }
+    let records = testing::capture(|| {
+        assert!(plain().unwrap_err().is::<ParseError>());
+        assert!(send().unwrap_err().is::<ImportError>());
+        assert_eq!(sync().unwrap_err().to_string(), "said in words");
+    });
+    let [plain, send, sync] = &records[..] else { panic!("got {records:#?}") };
+    let sources = vec!["cannot parse integer from empty string"];
+    assert_eq!((said(plain).1, said(plain).2), ("the amount is no number", sources));
+    assert_eq!((said(send).1, said(sync).1), ("no rows", "said in words"));
+    assert!(said(plain).0.contains("dyn core::error::Error"), "{}", said(plain).0);
+}
+
+#[test]
+fn errors_that_are_no_errors() {
+    #[derive(Debug, PartialEq)]
+    struct OnlyDebug(u32);
+
+    struct OnlyDisplay;
+
+    impl fmt::Display for OnlyDisplay {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("displayed")
+        }
+    }
+
+    struct Nothing;
+
+    #[audit_method]
+    fn text(n: u32) -> Result<u32, String> {
+        Err(format!("text {n}"))
+    }
+    #[audit_method]
+    fn borrowed() -> Result<u32, &'static str> {
+        Err("borrowed")
+    }
+    #[audit_method]
+    fn debug() -> Result<u32, OnlyDebug> {
+        Err(OnlyDebug(3))
+    }
+    #[audit_method]
+    fn display() -> Result<u32, OnlyDisplay> {
+        Err(OnlyDisplay)
+    }
+    #[audit_method]
+    fn nothing() -> Result<u32, Nothing> {
+        Err(Nothing)
+    }
+    #[audit_method]
+    fn generic<E>(error: E) -> Result<u32, E> {
+        Err(error)
+    }
+    let records = testing::capture(|| {
+        assert_eq!(text(1), Err("text 1".to_owned()));
+        assert_eq!(borrowed(), Err("borrowed"));
+        assert_eq!(debug(), Err(OnlyDebug(3)));
+        assert!(display().is_err());
+        assert!(nothing().is_err());
+        assert_eq!(generic(5), Err(5));
+    });
+    let said: Vec<_> = records.iter().map(|record| (said(record).0, said(record).1)).collect();
+    let module = "errors::errors_that_are_no_errors";
+    assert_eq!(
+        said,
+        [
+            ("alloc::string::String", "text 1"),
+            ("&str", "borrowed"),
+            (&*format!("{module}::OnlyDebug"), "OnlyDebug(3)"),
+            (&*format!("{module}::OnlyDisplay"), "displayed"),
+            (&*format!("{module}::Nothing"), ""),
+            // In a generic function only the declared bounds count: of `E` nothing is declared.
+            ("i32", ""),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn error_of_an_async_call_and_of_a_future() {
+    #[audit_method]
+    async fn later(n: u32) -> io::Result<u32> {
+        tokio::task::yield_now().await;
+        Err(io::Error::new(io::ErrorKind::InvalidData, import(n, "y").unwrap_err()))
+    }
+    #[audit_method]
+    fn future() -> impl Future<Output = Result<u32, ImportError>> {
+        std::future::ready(Err(ImportError::Empty))
+    }
+    let records = testing::capture_async(async {
+        assert_eq!(later(2).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(future().await.is_err());
+    })
+    .await;
+    let sources = vec!["the amount is no number", "invalid digit found in string"];
+    assert_eq!(said(&records[1]), ("std::io::error::Error", "row 2 can't be read", sources));
+    assert_eq!(said(&records[2]).1, "no rows");
+}
+
+#[test]
+fn chain_that_runs_in_a_circle_ends() {
+    #[derive(Debug)]
+    struct Circle;
+    impl fmt::Display for Circle {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("round")
+        }
+    }
+    impl Error for Circle {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&Circle)
+        }
+    }
+    #[audit_method]
+    fn goes_round() -> Result<(), Circle> {
+        Err(Circle)
+    }
+    let record = one(goes_round);
+    assert_eq!(said(&record).2, vec!["round"; 64]);
+}
+
+#[cfg(feature = "anyhow")]
+mod with_anyhow {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[audit_method]
+    fn import_all(text: &str) -> anyhow::Result<u32> {
+        let sum = import(1, text).context("the import failed")?;
+        anyhow::ensure!(sum > 3, "only {sum}");
+        Ok(sum)
+    }
+
+    #[test]
+    fn anyhow_error_with_chain() {
+        let records = testing::capture(|| {
+            assert!(import_all("x").unwrap_err().is::<ImportError>());
+            assert_eq!(import_all("3").unwrap_err().to_string(), "only 3");
+            assert_eq!(import_all("4").unwrap(), 4);
+        });
+        let sources =
+            vec!["row 1 can't be read", "the amount is no number", "invalid digit found in string"];
+        assert_eq!(said(&records[1]), ("anyhow::Error", "the import failed", sources));
+        assert_eq!(said(&records[3]), ("anyhow::Error", "only 3", vec![]));
+        assert_eq!(output(&records[5]), 4);
+    }
+
+    /// Whether an `anyhow::Error` carries a backtrace is decided by the environment.
+    #[test]
+    fn anyhow_backtrace_is_the_traceback() {
+        let mut carried = None;
+        let record = one(|| {
+            #[audit_method]
+            fn traced() -> anyhow::Result<()> {
+                anyhow::bail!("traced")
+            }
+            let backtrace = traced().unwrap_err();
+            let backtrace = backtrace.backtrace();
+            let is_there = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+            carried = is_there.then(|| backtrace.to_string());
+        });
+        assert_eq!((said(&record).1, &record.traceback), ("traced", &carried));
+    }
+}
+
+#[cfg(feature = "eyre")]
+mod with_eyre {
+    use eyre::WrapErr as _;
+
+    use super::*;
+
+    #[audit_method]
+    async fn import_all(text: &str) -> eyre::Result<u32> {
+        tokio::task::yield_now().await;
+        import(1, text).wrap_err("the import failed")
+    }
+
+    #[tokio::test]
+    async fn eyre_report_with_chain_and_traceback() {
+        let mut shown = String::new();
+        let records = testing::capture_async(async {
+            let report = import_all("x").await.unwrap_err();
+            assert!(report.is::<ImportError>());
+            shown = format!("{report:?}");
+        })
+        .await;
+        let sources =
+            vec!["row 1 can't be read", "the amount is no number", "invalid digit found in string"];
+        assert_eq!(said(&records[1]), ("eyre::Report", "the import failed", sources));
+        assert_eq!(records[1].traceback.as_deref(), Some(&*shown));
+    }
+}

@@ -1,0 +1,419 @@
+//! What an audited future is: its traits, its size, its depth; 29 to 35 and 61.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use audited::{Outcome, audit_method, testing};
+use serde_json::json;
+
+use crate::support::{input, message, named, only, output};
+
+type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+
+fn assert_send<T: Send>(value: T) -> T {
+    value
+}
+
+// ---- 29 ---------------------------------------------------------------------------------------------
+
+#[async_trait]
+trait Ledger {
+    async fn post(&mut self, amount: u32) -> Result<u32, String>;
+    async fn open(name: &str, (rate, _): (u32, u32)) -> u32
+    where
+        Self: Sized;
+    #[audit_method]
+    async fn close(&self, reason: &str) -> String {
+        tokio::task::yield_now().await;
+        format!("closed: {reason}")
+    }
+}
+
+struct Book(u32);
+
+#[async_trait]
+impl Ledger for Book {
+    #[audit_method(skip(self))]
+    async fn post(&mut self, amount: u32) -> Result<u32, String> {
+        tokio::task::yield_now().await;
+        self.0 = self.0.checked_sub(amount).ok_or("overdrawn")?;
+        Ok(self.0)
+    }
+
+    #[audit_method]
+    async fn open(name: &str, (rate, _): (u32, u32)) -> u32 {
+        tokio::task::yield_now().await;
+        rate + u32::try_from(name.len()).unwrap_or(0)
+    }
+}
+
+#[tokio::test]
+async fn n29_async_trait_outside_with_the_attribute_on_its_methods() {
+    let mut book = Book(10);
+    let records = testing::capture_async(async {
+        assert_eq!(assert_send(book.post(4)).await, Ok(6));
+        assert_eq!(book.post(7).await, Err("overdrawn".to_owned()));
+        assert_eq!(book.close("year's end").await, "closed: year's end");
+    })
+    .await;
+    let [paid, failed, closed] = &records[..] else { panic!("three records, got {records:#?}") };
+    assert_eq!((input(paid), output(paid)), (json!({"amount": 4}), json!(6)));
+    assert_eq!(paid.outcome, Outcome::Success);
+    assert_eq!(paid.method, "<shapes_async::futures::Book as shapes_async::futures::Ledger>::post");
+    assert_eq!((failed.outcome, message(failed)), (Outcome::Failure, "overdrawn"));
+    assert_eq!(input(closed)["reason"], "year's end");
+    assert_eq!((closed.outcome, output(closed)), (Outcome::Success, json!("closed: year's end")));
+}
+
+#[tokio::test]
+async fn n29_async_trait_method_without_self() {
+    let record = only(testing::capture_async(async { Book::open("abc", (7, 8)).await }).await);
+    // `async_trait` replaces patterns by names of its own before the attribute sees them.
+    assert_eq!(input(&record), json!({"name": "abc", "__arg1": [7, 8]}));
+    assert_eq!((record.outcome, output(&record)), (Outcome::Success, json!(10)));
+}
+
+#[tokio::test]
+async fn n29_async_trait_future_that_is_never_polled_or_dropped_early() {
+    let mut book = Book(10);
+    assert!(testing::capture_async(async { drop(book.post(1)) }).await.is_empty());
+    let record = only(
+        testing::capture_async(async {
+            tokio::select! { biased; _ = book.post(1) => unreachable!(), () = ready(()) => {} }
+        })
+        .await,
+    );
+    assert_eq!(record.outcome, Outcome::Cancelled);
+}
+
+// ---- 30 ---------------------------------------------------------------------------------------------
+
+trait Boxed: Future + Sized + Send + 'static {
+    fn boxed(self) -> BoxFuture<'static, Self::Output> {
+        Box::pin(self)
+    }
+}
+
+impl<F: Future + Send + 'static> Boxed for F {}
+
+#[audit_method]
+fn later(n: u32, seen: &Cell<u32>) -> impl Future<Output = Result<u32, String>> + Send + use<> {
+    seen.set(seen.get() + 1);
+    async move {
+        tokio::task::yield_now().await;
+        if n > 3 { Err(format!("{n} is too many")) } else { Ok(n) }
+    }
+}
+
+#[audit_method]
+fn boxed_at_the_end(n: u32) -> BoxFuture<'static, u32> {
+    let twice = n * 2;
+    async move { twice + 1 }.boxed()
+}
+
+fn helper(n: u32) -> BoxFuture<'static, Result<u32, String>> {
+    Box::pin(async move { n.checked_sub(5).ok_or_else(|| "below zero".to_owned()) })
+}
+
+#[audit_method]
+fn from_a_helper(n: u32) -> Pin<Box<dyn Future<Output = Result<u32, String>> + Send>> {
+    helper(n)
+}
+
+#[audit_method]
+fn local_box(n: Rc<u32>) -> Pin<Box<dyn Future<Output = u32>>> {
+    Box::pin(async move { *n })
+}
+
+#[tokio::test]
+async fn n30_impl_future_records_what_the_future_gives() {
+    let seen = Cell::new(0);
+    let records = testing::capture_async(async {
+        assert_eq!(assert_send(later(3, &seen)).await, Ok(3));
+        assert_eq!(later(4, &seen).await, Err("4 is too many".to_owned()));
+        drop(later(5, &seen));
+    })
+    .await;
+    let [done, failed] = &records[..] else { panic!("two records, got {records:#?}") };
+    assert_eq!((done.outcome, output(done)), (Outcome::Success, json!(3)));
+    assert_eq!(input(done)["n"], 3);
+    assert_eq!((failed.outcome, message(failed)), (Outcome::Failure, "4 is too many"));
+    assert_eq!(seen.get(), 3, "what stands before the future runs when the function is called");
+}
+
+#[tokio::test]
+async fn n30_boxed_futures_are_recognised_by_their_type() {
+    let records = testing::capture_async(async {
+        assert_eq!(boxed_at_the_end(4).await, 9);
+        assert_eq!(from_a_helper(7).await, Ok(2));
+        assert_eq!(from_a_helper(4).await, Err("below zero".to_owned()));
+        assert_eq!(local_box(Rc::new(8)).await, 8);
+    })
+    .await;
+    let [boxed, helped, failed, local] = &records[..] else {
+        panic!("four records, got {records:#?}")
+    };
+    assert_eq!((input(boxed), output(boxed)), (json!({"n": 4}), json!(9)));
+    assert_eq!((input(helped), output(helped)), (json!({"n": 7}), json!(2)));
+    assert_eq!((failed.outcome, message(failed)), (Outcome::Failure, "below zero"));
+    assert_eq!((input(local), output(local)), (json!({"n": 8}), json!(8)));
+}
+
+#[tokio::test]
+async fn n30_panic_before_the_future_is_made_is_on_record() {
+    #[audit_method]
+    fn refuses(n: u32) -> impl Future<Output = u32> {
+        assert!(n < 3, "{n} refused");
+        ready(n)
+    }
+    let record = crate::support::one(|| {
+        crate::support::panic_of(|| drop(refuses(3)));
+    });
+    assert_eq!((record.outcome, message(&record)), (Outcome::Panic, "3 refused"));
+}
+
+#[tokio::test]
+async fn n30_future_of_a_type_of_its_own_is_a_value_like_any_other() {
+    #[audit_method]
+    fn own_type(n: u32) -> Ready<u32> {
+        ready(n)
+    }
+    let record = only(testing::capture_async(async { own_type(3).await }).await);
+    assert_eq!(record.outcome, Outcome::Success);
+    // The call ends when the function returns: only its name tells that a type is a future.
+    assert_eq!(output(&record), json!("Ready(Some(3))"));
+}
+
+// ---- 31 ---------------------------------------------------------------------------------------------
+
+trait Store {
+    const NAME: &str;
+
+    #[audit_method(skip(self))]
+    async fn load(&self, key: &str) -> Option<String> {
+        let value = self.raw(key).await;
+        value.map(|value| format!("{}/{value}", Self::NAME))
+    }
+
+    async fn raw(&self, key: &str) -> Option<u32>;
+}
+
+struct Memory(u32);
+
+impl Store for Memory {
+    const NAME: &str = "memory";
+
+    #[audit_method(skip(self))]
+    async fn raw(&self, key: &str) -> Option<u32> {
+        tokio::task::yield_now().await;
+        (key == "a").then_some(self.0)
+    }
+}
+
+#[tokio::test]
+async fn n31_native_async_fn_in_traits() {
+    let records = testing::capture_async(async {
+        assert_eq!(Memory(5).load("a").await.as_deref(), Some("memory/5"));
+    })
+    .await;
+    let (raw, load) = (named(&records, "raw"), named(&records, "load"));
+    assert_eq!((input(raw), output(raw)), (json!({"key": "a"}), json!(5)));
+    assert_eq!((input(load), output(load)), (json!({"key": "a"}), json!("memory/5")));
+    assert_eq!(raw.parent_id, Some(load.id));
+    assert_eq!(raw.method, "<shapes_async::futures::Memory as shapes_async::futures::Store>::raw");
+}
+
+// ---- 32, 33 -----------------------------------------------------------------------------------------
+
+#[audit_method]
+async fn send_with_cell(n: Cell<u32>) -> u32 {
+    tokio::task::yield_now().await;
+    n.get()
+}
+
+#[audit_method]
+async fn gives_an_rc(n: u32) -> Rc<u32> {
+    tokio::task::yield_now().await;
+    Rc::new(n)
+}
+
+#[audit_method]
+async fn holds_an_rc(n: Rc<RefCell<u32>>) -> u32 {
+    let other = n.clone();
+    tokio::task::yield_now().await;
+    *other.borrow_mut() += 1;
+    *n.borrow()
+}
+
+#[tokio::test]
+async fn n32_send_stays_send() {
+    let records = testing::capture_async(async {
+        assert_eq!(assert_send(send_with_cell(Cell::new(3))).await, 3);
+        // What comes out is not `Send`, the future that gives it is: nothing is awaited after the body.
+        assert_eq!(*assert_send(gives_an_rc(4)).await, 4);
+    })
+    .await;
+    let outputs: Vec<_> = records.iter().map(output).collect();
+    assert_eq!(outputs, [json!(3), json!(4)]);
+}
+
+#[tokio::test]
+async fn n32_what_is_not_send_runs_on_a_local_executor() {
+    let local = tokio::task::LocalSet::new();
+    let held = Rc::new(RefCell::new(1));
+    let record = only(
+        testing::capture_async(local.run_until(async {
+            let context = audited::Context::current();
+            let task = context.wrap(holds_an_rc(held.clone()));
+            tokio::task::spawn_local(task).await.unwrap()
+        }))
+        .await,
+    );
+    assert_eq!((input(&record), output(&record)), (json!({"n": 1}), json!(2)));
+    assert_eq!(*held.borrow(), 2);
+}
+
+#[audit_method]
+async fn total(words: &[&str], cut: impl Fn(&str) -> usize + Send + Sync) -> usize {
+    let mut sum = 0;
+    for part in words.iter().map(|word| cut(word)) {
+        sum += measure(&part).await;
+    }
+    sum
+}
+
+#[audit_method]
+async fn measure<T: Copy + Into<usize> + Sync>(n: &T) -> usize {
+    tokio::task::yield_now().await;
+    (*n).into()
+}
+
+#[tokio::test]
+async fn n33_borrows_across_awaits_stay_general_enough_to_be_spawned() {
+    let records = testing::capture_async(async {
+        let task = audited::Context::current().wrap(async {
+            let words = ["one".to_owned(), "three".to_owned()];
+            let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+            total(&words, |word| word.len()).await
+        });
+        assert_eq!(tokio::spawn(task).await.unwrap(), 8);
+    })
+    .await;
+    let whole = named(&records, "total");
+    assert_eq!(output(whole), json!(8));
+    assert_eq!(input(whole)["words"], json!(["one", "three"]));
+    assert_eq!(records.iter().filter(|record| record.parent_id == Some(whole.id)).count(), 2);
+}
+
+// ---- 34 ---------------------------------------------------------------------------------------------
+
+#[audit_method]
+async fn count_down(n: u32) -> u32 {
+    if n == 0 { 0 } else { 1 + Box::pin(count_down(n - 1)).await }
+}
+
+#[audit_method]
+fn ping(n: u32) -> BoxFuture<'static, u32> {
+    Box::pin(async move { if n == 0 { 0 } else { 1 + pong(n - 1).await } })
+}
+
+#[audit_method]
+async fn pong(n: u32) -> u32 {
+    if n == 0 { 0 } else { 1 + ping(n - 1).await }
+}
+
+#[tokio::test]
+async fn n34_recursion_through_a_box() {
+    for depth in [0, 1, 3] {
+        let mut records = testing::capture_async(async {
+            assert_eq!(assert_send(count_down(depth)).await, depth);
+            assert_eq!(assert_send(ping(depth)).await, depth);
+        })
+        .await;
+        let second = records.split_off(depth as usize + 1);
+        for records in [records, second] {
+            assert_eq!(records.len(), depth as usize + 1);
+            // The innermost call ends first; each is the child of the next.
+            for pair in records.windows(2) {
+                assert_eq!(pair[0].parent_id, Some(pair[1].id));
+                assert_eq!(input(&pair[0])["n"], input(&pair[1])["n"].as_u64().unwrap() - 1);
+            }
+            assert_eq!(records.last().unwrap().parent_id, None);
+        }
+    }
+}
+
+// ---- 35, 61 -----------------------------------------------------------------------------------------
+
+/// `name(n)` calls the next one, on and on; once bare, once audited.
+macro_rules! chain {
+    ($(#[$attr:meta])* $name:ident) => {
+        $(#[$attr])*
+        async fn $name(n: u64) -> u64 {
+            tokio::task::yield_now().await;
+            n
+        }
+    };
+    ($(#[$attr:meta])* $name:ident $next:ident $($rest:ident)*) => {
+        $(#[$attr])*
+        async fn $name(n: u64) -> u64 {
+            $next(n).await + 1
+        }
+        chain! { $(#[$attr])* $next $($rest)* }
+    };
+}
+
+mod bare {
+    chain! { a0 a1 a2 a3 a4 a5 a6 a7 a8 a9 b0 b1 }
+    pub(super) async fn whole(n: u64) -> u64 {
+        a0(n).await
+    }
+}
+
+mod audited_chain {
+    use audited::audit_method;
+    chain! { #[audit_method] a0 a1 a2 a3 a4 a5 a6 a7 a8 a9 b0 b1 }
+    pub(super) async fn whole(n: u64) -> u64 {
+        a0(n).await
+    }
+}
+
+#[tokio::test]
+async fn n61_twelve_audited_calls_deep_within_the_usual_recursion_limit() {
+    // The compiler must look through all layers to see that this is `Send`.
+    let records = testing::capture_async(assert_send(async {
+        assert_eq!(audited_chain::whole(1).await, 12)
+    }))
+    .await;
+    assert_eq!(records.len(), 12);
+    assert!(records.windows(2).all(|pair| pair[0].parent_id == Some(pair[1].id)));
+    assert!(records.iter().all(|record| record.correlation_id == records[11].id.into()));
+    assert_eq!(assert_send(bare::whole(1)).await, 12);
+}
+
+async fn bare_kilobyte(bytes: [u8; 1024]) -> u8 {
+    tokio::task::yield_now().await;
+    bytes[7]
+}
+
+#[audit_method]
+async fn kilobyte(bytes: [u8; 1024]) -> u8 {
+    tokio::task::yield_now().await;
+    bytes[7]
+}
+
+/// What the attribute may add to a future beside another place for its arguments, in bytes.
+const ADDED: usize = 64;
+
+#[test]
+fn n35_future_grows_by_a_few_words_a_layer() {
+    let calls = 12;
+    let (bare, whole) = (size_of_val(&bare::whole(1)), size_of_val(&audited_chain::whole(1)));
+    assert!(whole <= bare + calls * ADDED, "bare {bare}, audited {whole}");
+    // An async block keeps what it captured beside what it binds: the argument is there once more.
+    let (bare, whole) = (size_of_val(&bare_kilobyte([0; 1024])), size_of_val(&kilobyte([0; 1024])));
+    assert!(whole <= bare + 1024 + ADDED, "bare {bare}, audited {whole}");
+}

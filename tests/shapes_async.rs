@@ -1,0 +1,8 @@
+//! Shapes 29 to 39 and 61: async functions, and functions that return futures.
+
+#[path = "shapes/futures.rs"]
+mod futures;
+#[path = "shapes/polling.rs"]
+mod polling;
+#[path = "shapes/support.rs"]
+mod support;

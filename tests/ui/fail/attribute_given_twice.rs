@@ -1,0 +1,11 @@
+use audited::audit_method;
+
+#[audit_method]
+#[audit_method(action = "pay")]
+fn pay(amount: u32) -> u32 {
+    amount
+}
+
+fn main() {
+    pay(1);
+}
