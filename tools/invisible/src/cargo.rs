@@ -1,0 +1,34 @@
+//! How `cargo` is called here.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Seconds after which a build or a test run counts as hung.
+const LIMIT: &str = "1800";
+
+/// `cargo` in `folder`, building into `<room>/build`, with nothing inherited that changes what is built.
+pub(crate) fn cargo(room: &Path, folder: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("--kill-after=10").arg(LIMIT);
+    command.arg(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(folder).env("CARGO_TARGET_DIR", room.join("build"));
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUST_BACKTRACE", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command.env("CARGO_TERM_COLOR", "never").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    // Snapshot tests compare, and leave no files behind.
+    command.env("INSTA_UPDATE", "no");
+    command
+}
+
+/// Runs the command, which must succeed, and returns what it printed to standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
