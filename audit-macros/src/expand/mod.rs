@@ -72,7 +72,12 @@ impl<'a> Parts<'a> {
     fn hidden(&self, ident: &Ident) -> Ident {
         let mut hidden = ident.clone();
         if self.hides {
-            hidden.set_span(Span::mixed_site().located_at(ident.span()));
+            let span = Span::mixed_site().located_at(ident.span());
+            hidden.set_span(span);
+            // A word of the user's edition may be a keyword of ours.
+            if NEWER_KEYWORDS.iter().any(|keyword| hidden == keyword) {
+                hidden = Ident::new_raw(&hidden.to_string(), span);
+            }
         }
         hidden
     }
@@ -464,6 +469,9 @@ fn assigns_to_self(tokens: TokenStream) -> bool {
     }
     false
 }
+
+/// Keywords that were plain words in an older edition.
+const NEWER_KEYWORDS: &[&str] = &["async", "await", "dyn", "gen", "try"];
 
 fn is_cfg(attr: &Attribute) -> bool {
     attr.path().is_ident("cfg")

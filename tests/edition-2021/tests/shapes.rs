@@ -60,3 +60,13 @@ fn n05_an_unsafe_function_is_unsafe_throughout() {
     let told = told::of(|| unsafe { first(&[7]) });
     assert_eq!(told[0]["out"], 7);
 }
+
+#[test]
+fn n25_arguments_named_like_keywords_of_a_later_edition() {
+    #[audit_method]
+    fn doubled(gen: u8) -> u8 {
+        gen * 2
+    }
+    let records = audited::testing::capture(|| assert_eq!(doubled(4), 8));
+    assert_eq!(records[0].input.as_ref().unwrap().as_str(), r#"{"gen":4}"#);
+}
