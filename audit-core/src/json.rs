@@ -2,16 +2,18 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
 use crate::read::{self, Text, Wrong};
-use crate::{Error, capture};
+use crate::{Error, capture, de};
 
 /// A value as JSON text, exactly as it was captured and as it will be stored.
 ///
 /// Captured values are written as text once, on the thread of the call, and are never
 /// parsed again on the way to the store: what is recorded is what was captured, digit by digit.
-/// With the feature `serde_json` it can be turned into that crate's values, and compared with them.
+/// [`to`](Self::to) gives it back as a value. With the feature `serde_json` it can be turned into that crate's
+/// values, and compared with them.
 ///
 /// ```
 /// use audited::Json;
@@ -52,6 +54,34 @@ impl Json {
         &self.0
     }
 
+    /// The value as `T`.
+    ///
+    /// Reads what `serde_json` reads, and what was recorded as a text because JSON has no form for it: NaN and
+    /// the infinities, integers beyond 64 bits, bytes (`"0x00ff"`), and keys of maps that are no text.
+    ///
+    /// # Errors
+    ///
+    /// When the value is not of the shape of `T`; the message begins with the place in it.
+    ///
+    /// ```
+    /// use audited::Json;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Pilot { name: String, age: u32 }
+    ///
+    /// let json = Json::parse(r#"{"name":"Kara","age":26}"#)?;
+    /// let pilot: Pilot = json.to()?;
+    /// assert_eq!((pilot.name.as_str(), pilot.age), ("Kara", 26));
+    ///
+    /// let json = Json::parse(r#"[{"name":"Kara","age":"young"}]"#)?;
+    /// let error = json.to::<Vec<Pilot>>().err().map(|error| error.to_string());
+    /// assert_eq!(error.as_deref(), Some(r#"[0].age: invalid type: string "young", expected u32"#));
+    /// # Ok::<(), audited::Error>(())
+    /// ```
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        de::from_text(&self.0)
+    }
+
     /// As a value to capture anew, with all digits of its numbers.
     pub(crate) fn exactly(&self) -> Text<'_> {
         Text { text: &self.0, number: Some(capture::NUMBER) }
@@ -65,15 +95,6 @@ impl Json {
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_str(&self.0).unwrap_or_else(|_| self.0.clone().into())
-    }
-
-    /// The value as `T`.
-    ///
-    /// # Errors
-    ///
-    /// When the recorded value does not have the shape of `T`.
-    pub fn to<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.0)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod testing;
 
 mod call;
 mod context;
+mod de;
 mod error;
 mod id;
 mod json;
@@ -18,6 +19,7 @@ mod recorder;
 mod scope;
 mod sink;
 mod site;
+mod value;
 
 #[doc(hidden)]
 pub mod private;

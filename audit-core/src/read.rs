@@ -161,6 +161,118 @@ fn unicode(text: &str) -> (char, usize) {
     (char::from_u32(first).unwrap_or('\u{fffd}'), 4)
 }
 
+/// What begins at some place of a JSON text.
+pub(crate) enum Token<'t> {
+    Null,
+    Bool(bool),
+    /// Its digits.
+    Number(&'t str),
+    Text(Cow<'t, str>),
+    List,
+    Map,
+}
+
+/// Goes through JSON text, part by part.
+pub(crate) struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    /// The brackets that will end what is open.
+    open: Vec<u8>,
+    /// Nothing was read yet of what was opened last.
+    fresh: bool,
+}
+
+impl<'t> Reader<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self { text, at: 0, open: Vec::new(), fresh: false }
+    }
+
+    /// The byte that comes next.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        self.at = space(self.text.as_bytes(), self.at);
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Takes a value; of a list or map, the opening bracket.
+    pub(crate) fn token(&mut self) -> Result<Token<'t>, Wrong> {
+        let bytes = self.text.as_bytes();
+        Ok(match self.peek() {
+            Some(b'[') => self.enter(b']').map(|()| Token::List)?,
+            Some(b'{') => self.enter(b'}').map(|()| Token::Map)?,
+            Some(b'"') => Token::Text(unescaped(self.take(string(bytes, self.at)?))),
+            _ => match self.take(value(bytes, self.at, 0)?) {
+                "null" => Token::Null,
+                "true" => Token::Bool(true),
+                "false" => Token::Bool(false),
+                digits => Token::Number(digits),
+            },
+        })
+    }
+
+    fn enter(&mut self, close: u8) -> Result<(), Wrong> {
+        if self.open.len() >= DEPTH {
+            return Err(Wrong::TooDeep);
+        }
+        self.open.push(close);
+        self.at += 1;
+        self.fresh = true;
+        Ok(())
+    }
+
+    /// Takes a value as it is written.
+    pub(crate) fn whole(&mut self) -> Result<&'t str, Wrong> {
+        self.peek();
+        let end = value(self.text.as_bytes(), self.at, DEPTH - self.open.len())?;
+        Ok(self.take(end))
+    }
+
+    /// Whether another element or key follows in what was opened last; if not, that is closed.
+    pub(crate) fn more(&mut self) -> Result<bool, Wrong> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let next = self.peek();
+        if next.is_some() && next == self.open.last().copied() {
+            self.open.pop();
+            self.at += 1;
+            return Ok(false);
+        }
+        match (fresh, next, self.open.is_empty()) {
+            (true, Some(_), _) => Ok(true),
+            (false, Some(b','), false) => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => Err(Wrong::Syntax),
+        }
+    }
+
+    /// Takes a key and its colon.
+    pub(crate) fn key(&mut self) -> Result<Cow<'t, str>, Wrong> {
+        self.peek();
+        let key = self.take(string(self.text.as_bytes(), self.at)?);
+        if self.peek() != Some(b':') {
+            return Err(Wrong::Syntax);
+        }
+        self.at += 1;
+        Ok(unescaped(key))
+    }
+
+    /// How many lists and maps are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// There must be nothing more.
+    pub(crate) fn end(&mut self) -> Result<(), Wrong> {
+        if self.peek().is_none() && self.open.is_empty() { Ok(()) } else { Err(Wrong::Syntax) }
+    }
+
+    fn take(&mut self, end: usize) -> &'t str {
+        let text = &self.text[self.at..end];
+        self.at = end;
+        text
+    }
+}
+
 // Each of these gives the place behind what begins at `at`.
 
 fn space(bytes: &[u8], mut at: usize) -> usize {
@@ -205,7 +317,7 @@ fn container(bytes: &[u8], at: usize, close: u8, depth: usize) -> Result<usize, 
     }
 }
 
-fn string(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+pub(crate) fn string(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
     if bytes.get(at) != Some(&b'"') {
         return Err(Wrong::Syntax);
     }

@@ -8,7 +8,7 @@ use super::Mask;
 use super::redacted::REDACTED;
 
 /// `text` with the values of hidden names replaced; `None` if there are none.
-pub(super) fn masked(text: &str, mask: &Mask) -> Option<String> {
+pub(crate) fn masked(text: &str, mask: &Mask) -> Option<String> {
     let (mut out, mut kept) = (String::new(), 0);
     let mut at = 0;
     while let Some(found) = text[at..].find(':') {

@@ -225,7 +225,7 @@ impl Names {
 }
 
 fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(TYPES + 1);
+    static NEXT: AtomicU64 = AtomicU64::new(HINTS + 1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
@@ -329,8 +329,9 @@ pub fn is_secret_type<T: ?Sized>() -> bool {
 }
 
 const CRATE: &str = "secrecy::";
-/// What the cache files types under; no mask has this id.
+/// What the cache files types under, by what is asked of them; no mask has these ids.
 const TYPES: u64 = 1;
+pub(crate) const HINTS: u64 = 2;
 
 fn names_secret_type(name: &str) -> bool {
     let inside_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
@@ -357,7 +358,7 @@ thread_local! {
 }
 
 #[inline]
-fn remembered(text: &'static str, id: u64, decide: impl FnOnce(&str) -> bool) -> bool {
+pub(crate) fn remembered(text: &'static str, id: u64, decide: impl FnOnce(&str) -> bool) -> bool {
     let (address, len) = (text.as_ptr() as usize, text.len());
     // Names lie side by side in the program, so the low bits tell them apart; the multiplication
     // brings them to the top.

@@ -52,13 +52,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 
 pub(crate) use self::bounded::{Bounded, bounded};
+pub(crate) use self::debug_text::masked as masked_debug;
+pub(crate) use self::mask::{HINTS, remembered};
 pub use self::mask::{Mask, is_secret_type};
 pub(crate) use self::redacted::REDACTED;
 pub use self::redacted::Redacted;
-pub(crate) use self::ser::NUMBER;
 use self::ser::Ser;
+pub(crate) use self::ser::{NUMBER, RAW_VALUE, not_finite};
+pub(crate) use self::text::Digits;
+pub(crate) use self::writer::Stop;
 use self::writer::{ROOT, Writer};
 use crate::Truncation;
+
+/// With what every mark of a cut begins, behind a `…`.
+pub(crate) const CUT: &str = "[cut";
 
 /// The most cuts of one value that are listed; all are marked in its text.
 const MAX_CUTS: usize = 64;
@@ -307,6 +314,14 @@ pub fn write_redacted(out: &mut String) {
     out.push('"');
 }
 
+/// Bytes as they are recorded.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("0x");
+    bytes.iter().for_each(|&byte| text::push_hex(&mut text, byte));
+    text
+}
+
 /// Appends `name` and a colon.
 #[inline]
 pub(crate) fn write_key(out: &mut String, name: &str) {
@@ -338,13 +353,13 @@ pub fn in_progress() -> bool {
 }
 
 /// Captures can lie inside each other, so the end of one restores what was before.
-struct Running {
+pub(crate) struct Running {
     before: bool,
 }
 
 impl Running {
     #[inline]
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self { before: RUNNING.replace(true) }
     }
 }
@@ -358,7 +373,7 @@ impl Drop for Running {
 
 /// Drops what a panic has thrown. That may panic in turn, without end; then it is leaked.
 #[cold]
-fn discard(panic: Box<dyn Any + Send>) {
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }

@@ -10,7 +10,7 @@ use super::text::Digits;
 use super::writer::{Path, ROOT, Step, Stop, Writer};
 
 /// Names under which `serde_json` hands over what is JSON text already.
-const RAW_VALUE: &str = "$serde_json::private::RawValue";
+pub(crate) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
 /// Writes one value at its place.
@@ -266,7 +266,7 @@ impl<'w, 'a> Serializer for Ser<'w, 'a> {
 }
 
 /// How a number is recorded for which JSON has no form.
-pub(super) fn not_finite(value: f64) -> Option<&'static str> {
+pub(crate) fn not_finite(value: f64) -> Option<&'static str> {
     if value.is_finite() {
         None
     } else if value.is_nan() {

@@ -139,23 +139,23 @@ impl fmt::Write for OneLine {
 }
 
 /// The text of a number, written without a detour over the heap.
-pub(super) struct Digits {
+pub(crate) struct Digits {
     bytes: [u8; 48],
     len: usize,
 }
 
 impl Digits {
     /// `value` must be finite; anything else has no form in JSON.
-    pub(super) fn of_f64(value: f64) -> Self {
+    pub(crate) fn of_f64(value: f64) -> Self {
         Self::written(|to| io::Write::write_fmt(to, format_args!("{value:?}")))
     }
 
     /// `value` must be finite; anything else has no form in JSON.
-    pub(super) fn of_f32(value: f32) -> Self {
+    pub(crate) fn of_f32(value: f32) -> Self {
         Self::written(|to| io::Write::write_fmt(to, format_args!("{value:?}")))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         str::from_utf8(&self.bytes[..self.len]).unwrap_or("null")
     }
 

@@ -16,12 +16,12 @@ const MAX_ERROR: usize = 200;
 /// Why serialising ended before the value did. Code of users sees it, and may pass it on or not:
 /// so it carries only an error of theirs. What was cut is noted in the [`Writer`].
 #[derive(Debug)]
-pub(super) struct Stop(Option<Box<str>>);
+pub(crate) struct Stop(Option<Box<str>>);
 
 impl Stop {
-    pub(super) const CUT: Self = Self(None);
+    pub(crate) const CUT: Self = Self(None);
 
-    pub(super) fn into_text(self) -> Cow<'static, str> {
+    pub(crate) fn into_text(self) -> Cow<'static, str> {
         self.0.map_or(Cow::Borrowed("it ended without a value"), |text| Cow::Owned(text.into()))
     }
 }
