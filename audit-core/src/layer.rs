@@ -119,9 +119,7 @@ where
 /// Sets a subscriber that holds nothing but the layer, and takes in records of the `log` crate, if the
 /// program has set none.
 pub fn subscribe_if_none() {
-    if dispatcher::has_been_set() {
-        return;
-    }
+    // Not `has_been_set`, which is also true once a scope had a subscriber of its own.
     let subscriber = tracing_subscriber::registry().with(layer());
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         // Somebody else's logger stays: then `log` records go there.

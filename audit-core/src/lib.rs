@@ -4,9 +4,11 @@
 //! async runtime, nor a web framework.
 
 pub mod capture;
+pub mod history;
 pub mod testing;
 
 mod call;
+mod change;
 mod context;
 mod de;
 mod error;
@@ -29,15 +31,20 @@ pub use call::direct::{execute, execute_async};
 pub use call::now::{field, note, reason, target};
 pub use call::returned::{Recorded, Returned};
 pub use capture::{Limits, Mask, Redacted};
+pub use change::{
+    AuditedFields, Bulk, Catalogue, ChangeOf, FieldInfo, ObjectKey, SaveInfo, Tracked, TypeInfo,
+    catalogue, change, change_of,
+};
 pub use context::{Context, InContext};
 pub use error::Error;
+pub use history::History;
 pub use json::Json;
 pub use layer::{layer, subscribe_if_none};
 pub use record::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
     Truncation, UnknownName,
 };
-pub use recorder::{Audit, AuditBuilder, Counters, Overflow};
+pub use recorder::{Audit, AuditBuilder, Collector, Counters, Overflow, append};
 pub use sink::Sink;
 pub use site::CaptureLevel;
 pub use tracing::level_filters::LevelFilter;

@@ -369,6 +369,10 @@ pub struct FieldChange {
     pub before: Option<Json>,
     /// The value after; `None` if there is none any more.
     pub after: Option<Json>,
+    /// When it took effect, by the machine's clock, to the microsecond: inside a call, later than the call's
+    /// `started_at`. The changes of one process have each a time of their own or share it with the other
+    /// fields of one change, and later changes have later times, so they can be put in order.
+    pub changed_at: DateTime<Utc>,
 }
 
 macro_rules! constructors {
@@ -399,5 +403,6 @@ constructors! {
     FieldChange {
         target_type: impl Into<Cow<'static, str>>, target_id: impl Into<String>, change: ChangeKind,
         field: impl Into<Cow<'static, str>>, before: Option<Json>, after: Option<Json>,
+        changed_at: DateTime<Utc>,
     }
 }

@@ -1,5 +1,6 @@
 //! [`Sink`]: where records go.
 
+use crate::history::ChangeReader;
 use crate::{Error, Record};
 
 /// Where the recorder's writer thread puts its records.
@@ -15,6 +16,16 @@ pub trait Sink: Send + 'static {
     /// again. [`Error::permanent`] otherwise: the records are counted as failed and given up.
     fn write(&mut self, records: &[Record]) -> Result<(), Error>;
 
+    /// A way to read changes back, beside the writing; `None` if the store has none. Asked for once, before
+    /// the first [`write`](Sink::write).
+    ///
+    /// # Errors
+    ///
+    /// When the store can't be opened for reading.
+    fn reader(&mut self) -> Result<Option<Box<dyn ChangeReader>>, Error> {
+        Ok(None)
+    }
+
     /// Called once, after the last [`write`](Sink::write).
     ///
     /// # Errors
@@ -28,6 +39,10 @@ pub trait Sink: Send + 'static {
 impl Sink for Box<dyn Sink> {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         (**self).write(records)
+    }
+
+    fn reader(&mut self) -> Result<Option<Box<dyn ChangeReader>>, Error> {
+        (**self).reader()
     }
 
     fn close(&mut self) -> Result<(), Error> {

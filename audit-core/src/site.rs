@@ -1,5 +1,6 @@
 //! [`Site`]: what is known of an audited function when the program is compiled.
 
+use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -21,6 +22,15 @@ pub enum CaptureLevel {
 
 impl CaptureLevel {
     const ALL: [Self; 4] = [Self::None, Self::Metadata, Self::Input, Self::Full];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Metadata => "metadata",
+            Self::Input => "input",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// The static part of an audited function. Made by the attribute only.
@@ -31,6 +41,8 @@ pub struct Site {
     action: Option<&'static str>,
     capture: Option<CaptureLevel>,
     log: Option<LevelFilter>,
+    /// The words that keep something off the record.
+    leaves_out: &'static str,
     /// `module::name`, made when first needed.
     default_action: OnceLock<String>,
     /// The paths of the function with its type, found when first called.
@@ -62,6 +74,7 @@ impl Site {
             action: None,
             capture: None,
             log: None,
+            leaves_out: "",
             default_action: OnceLock::new(),
             method: OnceLock::new(),
             decision: AtomicU64::new(0),
@@ -94,10 +107,16 @@ impl Site {
         site
     }
 
+    /// The words that keep something off the record: `skip db; redact pin`.
+    #[must_use]
+    pub const fn leaves_out(self, words: &'static str) -> Self {
+        let mut site = self;
+        site.leaves_out = words;
+        site
+    }
+
     pub(crate) fn action_name(&'static self) -> &'static str {
-        self.action.unwrap_or_else(|| {
-            self.default_action.get_or_init(|| format!("{}::{}", self.module, self.name))
-        })
+        self.action.unwrap_or_else(|| self.path())
     }
 
     pub(crate) fn capture_level(&self) -> Option<CaptureLevel> {
@@ -132,8 +151,27 @@ impl Site {
     pub(crate) fn method_or_name(&'static self) -> &'static str {
         match self.method.get() {
             Some(named) => named.method,
-            None => self.default_action.get_or_init(|| format!("{}::{}", self.module, self.name)),
+            None => self.path(),
         }
+    }
+
+    /// `module::name`, as it stands in the program.
+    pub(crate) fn path(&'static self) -> &'static str {
+        self.default_action.get_or_init(|| format!("{}::{}", self.module, self.name))
+    }
+
+    /// The words that say how much is recorded.
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(level) = self.capture {
+            write!(f, ", capture {}", level.as_str())?;
+        }
+        if let Some(level) = self.log {
+            write!(f, ", log {level}")?;
+        }
+        if !self.leaves_out.is_empty() {
+            write!(f, "; {}", self.leaves_out)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn decided(&self, generation: u64) -> Option<CaptureLevel> {

@@ -1,8 +1,10 @@
 //! Records of one scope, for tests that run in parallel.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use crate::change::{AuditedFields, ObjectKey};
+use crate::history::{History, MemoryReader, SharedReader};
 use crate::recorder::{Recorder, RecorderRef};
 use crate::{Context, Record, layer};
 
@@ -62,6 +64,40 @@ pub async fn capture_async<F: Future>(future: F) -> Vec<Record> {
         None => future.await,
     };
     recorder.take_memory()
+}
+
+/// The [`History`] of an object in `records`, as a store that holds them would tell it.
+///
+/// ```
+/// use audited::{Tracked, audited_fields, testing};
+///
+/// #[audited_fields(age; key = id)]
+/// struct Pilot { id: u64, age: u8 }
+///
+/// let records = testing::capture(|| {
+///     let mut pilot = Tracked::loaded(Pilot { id: 340, age: 25 });
+///     pilot.age = 26;
+///     pilot.save(|_| Ok::<(), String>(())).unwrap();
+/// });
+/// let change = testing::history::<Pilot>(&records, 340).last_change_of("age")?.unwrap();
+/// assert_eq!(change.to_string(), "Pilot 340 changed: age 25 → 26");
+/// # Ok::<(), audited::Error>(())
+/// ```
+pub fn history<T: AuditedFields>(records: &[Record], key: impl Into<ObjectKey>) -> History {
+    History::of_type::<T>(reader(records)).of_object(key.into())
+}
+
+/// As [`history`], for an object that no type of the program stands for.
+pub fn history_of(
+    records: &[Record],
+    target_type: impl Into<String>,
+    key: impl Into<ObjectKey>,
+) -> History {
+    History::named(reader(records), target_type.into()).of_object(key.into())
+}
+
+fn reader(records: &[Record]) -> SharedReader {
+    Arc::new(Mutex::new(Box::new(MemoryReader::new(records))))
 }
 
 fn context(recorder: &Arc<Recorder>) -> Context {

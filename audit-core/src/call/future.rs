@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread::Result;
 use std::time::Instant;
 
 use pin_project_lite::pin_project;
@@ -63,6 +64,55 @@ impl<F: Future> Future for Recorded<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         poll_inside(this.call, this.body, cx)
+    }
+}
+
+/// Polls `body` as `call`, up to its end or to its panic: what is watched can be looked at then, before
+/// [`Call::ran`].
+#[inline]
+pub fn try_run_async<F: Future>(call: &mut Call, body: F) -> Tried<'_, F> {
+    if let Some(active) = &mut call.0 {
+        active.named(type_name::<F>());
+    }
+    Tried { body, dropping: Dropping(None), call }
+}
+
+pin_project! {
+    /// The body of an `async fn` that watches objects: see [`try_run_async`]. No wrapper of [`Recorded`], nor
+    /// the other way round, for the same reason as there.
+    pub struct Tried<'c, F> {
+        #[pin]
+        body: F,
+        // Dropped after the body.
+        dropping: Dropping,
+        call: &'c mut Call,
+    }
+
+    impl<F> PinnedDrop for Tried<'_, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.dropping.begin(this.call);
+        }
+    }
+}
+
+/// As for [`Recorded`].
+impl<F: UnwindSafe> UnwindSafe for Tried<'_, F> {}
+impl<F: RefUnwindSafe> RefUnwindSafe for Tried<'_, F> {}
+
+impl<F: Future> Future for Tried<'_, F> {
+    type Output = Result<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match &mut this.call.0 {
+            None => this.body.poll(cx).map(Ok),
+            Some(active) => match poll_recorded(active, this.body, cx) {
+                Ok(poll) => poll.map(Ok),
+                Err(payload) => Poll::Ready(Err(payload)),
+            },
+        }
     }
 }
 
@@ -132,7 +182,7 @@ fn poll_recorded<F: Future>(
     active: &mut Active,
     body: Pin<&mut F>,
     cx: &mut Context<'_>,
-) -> std::thread::Result<Poll<F::Output>> {
+) -> Result<Poll<F::Output>> {
     let result = {
         let _scope = scope::enter(active.scope());
         let _span = active.span.enter();

@@ -1,6 +1,7 @@
 //! [`Input`]: where the attribute puts what it captures before the body runs.
 
 use std::fmt::Display;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
@@ -148,7 +149,9 @@ impl Input {
         let mut state = call.state();
         state.input = Some(Json::trusted(json));
         if !cuts.is_empty() {
-            state.truncated = cuts;
+            // Before what is told of the objects that are watched.
+            let told = mem::replace(&mut state.truncated, cuts);
+            told.into_iter().for_each(|cut| state.cut(cut));
         }
     }
 }

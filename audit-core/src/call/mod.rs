@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use chrono::DateTime;
 use tracing::Span;
+use tracing::level_filters::LevelFilter;
 
 pub(crate) mod direct;
 pub(crate) mod error;
@@ -22,13 +23,16 @@ pub(crate) mod returned;
 mod run;
 mod shared;
 mod target;
+pub(crate) mod watch;
 
 pub(crate) use future::RecordedFuture;
-pub use future::{run_async, run_async_opaque};
+pub use future::{run_async, run_async_opaque, try_run_async};
 pub use input::Input;
-pub(crate) use panic::install_hook;
+pub(crate) use panic::{
+    describe as describe_panic, describe_latest as describe_latest_panic, install_hook,
+};
 pub use run::{run_future, run_opaque};
-pub(crate) use shared::{CallShared, Target, unix_micros};
+pub(crate) use shared::{Began, CallShared, Target, unix_micros};
 pub use target::IntoTarget;
 
 use crate::capture;
@@ -45,6 +49,7 @@ pub struct Call(Option<Box<Active>>);
 /// A call that is being recorded.
 pub(crate) struct Active {
     pub(crate) shared: Arc<CallShared>,
+    kind: Kind,
     site: Option<&'static Site>,
     method: Cow<'static, str>,
     span: Span,
@@ -76,9 +81,9 @@ fn begin(site: &'static Site) -> Call {
     }
     let log_level = site.log_level().unwrap_or(recorder.log_level);
     let action = Cow::Borrowed(site.action_name());
-    let shared = start(recorder, action, capture, log_level);
+    let shared = start(recorder, action, capture, log_level, Began::now());
     let span = layer::span(&shared);
-    Call::active(shared, Some(site), Cow::Borrowed(""), span)
+    Call::active(shared, Kind::Call, Some(site), Cow::Borrowed(""), span)
 }
 
 /// Begins a call that has no site. `method` is the function's path, as the caller gives it.
@@ -93,16 +98,35 @@ fn begin_direct(action: Cow<'static, str>, method: Cow<'static, str>) -> Call {
         return Call(None);
     }
     let log_level = recorder.log_level;
-    let shared = start(recorder, action, capture, log_level);
+    let shared = start(recorder, action, capture, log_level, Began::now());
     let span = layer::span(&shared);
-    Call::active(shared, None, method, span)
+    Call::active(shared, Kind::Call, None, method, span)
+}
+
+/// What is no call of a function, but is recorded as one is: with the context, below the innermost call. It
+/// began at `began`, has no log, and is over when this returns but for its end. `None` if the action is not
+/// recorded.
+pub(crate) fn occurrence(
+    recorder: RecorderRef,
+    kind: Kind,
+    action: Cow<'static, str>,
+    method: Cow<'static, str>,
+    began: Began,
+) -> Option<Call> {
+    let capture = recorder.decide_action(&action);
+    if capture == CaptureLevel::None {
+        return None;
+    }
+    let shared = start(recorder, action, capture, LevelFilter::OFF, began);
+    Some(Call::active(shared, kind, None, method, Span::none()))
 }
 
 fn start(
     recorder: RecorderRef,
     action: Cow<'static, str>,
     capture: CaptureLevel,
-    log_level: tracing::level_filters::LevelFilter,
+    log_level: LevelFilter,
+    began: Began,
 ) -> Arc<CallShared> {
     // A function called by the `Serialize` or `Debug` of a value that is being captured: were its own
     // arguments captured, it might never end.
@@ -113,18 +137,20 @@ fn start(
         .or_else(|| context.as_ref().and_then(|context| context.parent.clone()))
         // A call in another trail is no parent here.
         .filter(|parent| parent.recorder.generation() == recorder.generation());
-    Arc::new(CallShared::new(recorder, action, capture, log_level, context, parent.as_ref()))
+    Arc::new(CallShared::new(recorder, action, capture, log_level, began, context, parent.as_ref()))
 }
 
 impl Call {
     fn active(
         shared: Arc<CallShared>,
+        kind: Kind,
         site: Option<&'static Site>,
         method: Cow<'static, str>,
         span: Span,
     ) -> Self {
         Self(Some(Box::new(Active {
             shared,
+            kind,
             site,
             method,
             span,
@@ -159,6 +185,11 @@ impl Call {
             active.output = Some(output);
             active.cuts = cuts;
         }
+    }
+
+    /// The running call, if it is recorded.
+    pub(crate) fn shared(&self) -> Option<&Arc<CallShared>> {
+        self.0.as_deref().map(|active| &active.shared)
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -236,7 +267,7 @@ impl Active {
         let ended = self.ended.unwrap_or_else(Instant::now);
         let started_at = DateTime::from_timestamp_micros(shared.started_at).unwrap_or_default();
         let mut record =
-            Box::new(Record::with_id(shared.id, Kind::Call, shared.action.clone(), started_at));
+            Box::new(Record::with_id(shared.id, self.kind, shared.action.clone(), started_at));
         record.duration_us =
             u64::try_from(ended.duration_since(shared.started).as_micros()).unwrap_or(u64::MAX);
         record.method = match self.site {
@@ -265,6 +296,7 @@ fn gather(shared: &CallShared, record: &mut Record) {
     record.log = state.log;
     record.notes = state.notes;
     record.reason = state.reason;
+    record.changes = state.changes;
     if let Some(Target { type_name, id, label }) = state.target {
         record.target_type = Some(type_name);
         record.target_id = Some(id);
@@ -278,6 +310,7 @@ fn gather(shared: &CallShared, record: &mut Record) {
     for (path, kept, left_out) in [
         ("log", record.log.len(), state.log_left_out),
         ("notes", record.notes.len(), state.notes_left_out),
+        ("changes", record.changes.len(), state.changes_left_out),
         ("context.extra", state.fields.len(), state.fields_left_out),
     ] {
         if left_out > 0 {
@@ -291,5 +324,8 @@ fn gather(shared: &CallShared, record: &mut Record) {
     match &shared.context {
         Some(context) => context.describe(record, recorder, state.fields),
         None => record.context = crate::context::extra_only(state.fields),
+    }
+    if state.actor.is_some() {
+        record.actor = state.actor;
     }
 }

@@ -124,7 +124,7 @@ fn with_call(say: impl FnOnce(&Arc<CallShared>)) {
 }
 
 /// Writes one field of `extra`, masked by its name.
-pub(super) fn set_field(
+pub(crate) fn set_field(
     call: &CallShared,
     name: &str,
     write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),

@@ -88,7 +88,7 @@ fn short(message: &str) -> String {
 /// `Drop` while this one unwound; and a panic that was raised again (`resume_unwind`) runs no hook. So what
 /// the hook saw counts only if it had the same payload, as far as can be told: text by its words, anything
 /// else by its type, and that only for the latest.
-pub(super) fn describe(payload: &(dyn Any + Send), since: Instant) -> (ErrorInfo, Option<String>) {
+pub(crate) fn describe(payload: &(dyn Any + Send), since: Instant) -> (ErrorInfo, Option<String>) {
     let (kind, message) = ((*payload).type_id(), message(payload).map(short));
     let (location, backtrace) = SEEN
         .try_with(|all| {
@@ -110,7 +110,7 @@ pub(super) fn describe(payload: &(dyn Any + Send), since: Instant) -> (ErrorInfo
 }
 
 /// The error and the backtrace of the panic that the hook saw last since `since`.
-pub(super) fn describe_latest(since: Instant) -> (ErrorInfo, Option<String>) {
+pub(crate) fn describe_latest(since: Instant) -> (ErrorInfo, Option<String>) {
     SEEN.try_with(|all| {
         all.borrow().last().filter(|seen| seen.at >= since).map(|seen| {
             let text = seen.message.as_deref().unwrap_or(NO_TEXT);

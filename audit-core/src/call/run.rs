@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread::Result;
 use std::time::Instant;
 
 use super::{Active, Call, RecordedFuture, panic, probe};
@@ -12,12 +13,26 @@ impl Call {
     /// Runs `body` as this call. A panic is recorded, and goes on with its payload.
     #[inline]
     pub fn run<R, F: FnOnce() -> R>(&mut self, body: F) -> R {
+        let ran = self.try_run(body);
+        self.ran(ran)
+    }
+
+    /// Runs `body` as this call, up to its end or to its panic: what is watched can be looked at then, before
+    /// [`ran`](Self::ran).
+    #[inline]
+    pub fn try_run<R, F: FnOnce() -> R>(&mut self, body: F) -> Result<R> {
         match &mut self.0 {
-            None => body(),
-            Some(active) => match run_recorded(active, body) {
-                Ok(value) => value,
-                Err(payload) => self.panicked(payload),
-            },
+            None => Ok(body()),
+            Some(active) => run_recorded(active, body),
+        }
+    }
+
+    /// What the body returned. A panic is recorded, and goes on with its payload.
+    #[inline]
+    pub fn ran<R>(&mut self, ran: Result<R>) -> R {
+        match ran {
+            Ok(value) => value,
+            Err(payload) => self.panicked(payload),
         }
     }
 
@@ -32,7 +47,7 @@ impl Call {
     }
 }
 
-fn run_recorded<R, F: FnOnce() -> R>(active: &mut Active, body: F) -> std::thread::Result<R> {
+fn run_recorded<R, F: FnOnce() -> R>(active: &mut Active, body: F) -> Result<R> {
     active.named(type_name::<F>());
     let result = {
         let _scope = scope::enter(active.scope());

@@ -7,11 +7,12 @@ use std::time::{Instant, SystemTime};
 use tracing::level_filters::LevelFilter;
 use uuid::Uuid;
 
+use super::watch::Register;
 use crate::capture::Rules;
 use crate::context::ContextData;
 use crate::recorder::RecorderRef;
 use crate::site::CaptureLevel;
-use crate::{CorrelationId, Json, LogEntry, Note, Truncation};
+use crate::{CorrelationId, FieldChange, Json, LogEntry, Note, Truncation};
 
 /// A running call.
 pub(crate) struct CallShared {
@@ -24,6 +25,8 @@ pub(crate) struct CallShared {
     pub(crate) started: Instant,
     /// Microseconds since 1970.
     pub(crate) started_at: i64,
+    /// Objects whose changes belong to this call, or to one around it.
+    pub(super) watched: Register,
     lineage: OnceLock<Lineage>,
     state: Mutex<CallState>,
 }
@@ -55,6 +58,10 @@ pub(crate) struct CallState {
     pub(crate) field_bytes: usize,
     pub(crate) fields_left_out: u64,
     pub(crate) truncated: Vec<Truncation>,
+    /// Who did it, where that is not what the context says.
+    pub(crate) actor: Option<Arc<str>>,
+    pub(crate) changes: Vec<FieldChange>,
+    pub(crate) changes_left_out: u64,
     /// The record is made; what comes now comes too late.
     pub(crate) ended: bool,
 }
@@ -78,24 +85,45 @@ pub(crate) struct Target {
     pub(crate) label: Option<String>,
 }
 
+/// When something began, by both clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Began {
+    pub(crate) instant: Instant,
+    /// Microseconds since 1970.
+    pub(crate) at: i64,
+}
+
+impl Began {
+    pub(crate) fn now() -> Self {
+        Self { at: unix_micros(SystemTime::now()), instant: Instant::now() }
+    }
+
+    /// What began at `instant`, by the time of day now.
+    pub(crate) fn since(instant: Instant) -> Self {
+        let passed = i64::try_from(instant.elapsed().as_micros()).unwrap_or(i64::MAX);
+        Self { at: unix_micros(SystemTime::now()).saturating_sub(passed), instant }
+    }
+}
+
 impl CallShared {
     pub(crate) fn new(
         recorder: RecorderRef,
         action: Cow<'static, str>,
         capture: CaptureLevel,
         log_level: LevelFilter,
+        began: Began,
         context: Option<Arc<ContextData>>,
         parent: Option<&Arc<CallShared>>,
     ) -> Self {
-        let started_at = unix_micros(SystemTime::now());
         let call = Self {
-            id: crate::id::record_id(started_at),
+            id: crate::id::record_id(began.at),
             action,
             recorder,
             capture,
             log_level,
-            started: Instant::now(),
-            started_at,
+            started: began.instant,
+            started_at: began.at,
+            watched: Register::default(),
             lineage: OnceLock::new(),
             state: Mutex::default(),
             context,
@@ -108,6 +136,7 @@ impl CallShared {
 
     /// Makes this call a child of `parent`, unless it already has one.
     pub(crate) fn descends_from(&self, parent: &CallShared) {
+        self.watched.inherit(&parent.watched);
         let _ = self.lineage.set(Lineage {
             parent: Some(parent.id),
             root: parent.lineage().root,

@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{AuditBuilder, Queue, Recorder, RecorderRef};
+use crate::change::{AuditedFields, ObjectKey};
+use crate::history::{History, SharedReader};
 use crate::{Error, layer};
 
 /// A running recorder: the writer thread, and the store behind it.
@@ -38,6 +40,8 @@ pub struct Audit {
     recorder: Arc<Recorder>,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<Result<(), Error>>>,
+    /// Reads the store, if it can be read.
+    reader: Option<SharedReader>,
     /// When it became the process's own.
     installed: Option<Instant>,
 }
@@ -62,8 +66,9 @@ pub(super) fn new(
     recorder: Arc<Recorder>,
     queue: Arc<Queue>,
     writer: JoinHandle<Result<(), Error>>,
+    reader: Option<SharedReader>,
 ) -> Audit {
-    Audit { recorder, queue, writer: Some(writer), installed: None }
+    Audit { recorder, queue, writer: Some(writer), reader, installed: None }
 }
 
 pub(super) fn install(mut audit: Audit) -> Result<Audit, Error> {
@@ -100,6 +105,71 @@ impl Audit {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.queue.counters()
+    }
+
+    /// What became of the object of type `T` with this key: what it was created with, each change, its state at
+    /// any time. See [`History`]. For a key of a type of your own, there is [`ObjectKey::new`].
+    ///
+    /// Everything recorded before is in it, for this waits as [`flush`](Audit::flush) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Audit::flush), when the store can't be read back, and when the key has not as many parts as that of
+    /// the type.
+    pub fn history<T: AuditedFields>(&self, key: impl Into<ObjectKey>) -> Result<History, Error> {
+        let key = key.into();
+        let (given, parts) = (key.parts(), T::TYPE.key_parts());
+        if given != parts {
+            return Err(Error::permanent(format!(
+                "the key of `{}` has {parts} part(s), those of its parents first, and {given} were given; own key: ({})",
+                T::type_path(),
+                T::TYPE.key().join(", ")
+            )));
+        }
+        Ok(History::of_type::<T>(self.reader()?).of_object(key))
+    }
+
+    /// What became of all objects of type `T`.
+    ///
+    /// # Errors
+    ///
+    /// As [`history`](Audit::history).
+    pub fn history_of_all<T: AuditedFields>(&self) -> Result<History, Error> {
+        Ok(History::of_type::<T>(self.reader()?))
+    }
+
+    /// What became of an object that no type of this program stands for, by the type's name as it is recorded.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = audited::init(&path)?;
+    /// audited::change_of("invoice", 4711).field("total", "101.67", "99.00").record();
+    /// let change = audit.history_of("invoice", 4711)?.last_change_of("total")?.expect("it changed");
+    /// assert_eq!(change.to_string(), r#"invoice 4711 changed: total "101.67" → "99.00""#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`history`](Audit::history).
+    pub fn history_of(
+        &self,
+        target_type: impl Into<String>,
+        key: impl Into<ObjectKey>,
+    ) -> Result<History, Error> {
+        Ok(History::named(self.reader()?, target_type.into()).of_object(key.into()))
+    }
+
+    fn reader(&self) -> Result<SharedReader, Error> {
+        let Some(reader) = &self.reader else {
+            return Err(Error::permanent(
+                "the store of this recorder can't be read back: implement `Sink::reader` for it, or \
+                 record into a `SqliteStore`",
+            ));
+        };
+        self.flush()?;
+        Ok(reader.clone())
     }
 
     /// Switches recording off, or on again. While it is off, calls run as if they had no attribute.

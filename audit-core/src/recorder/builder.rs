@@ -1,7 +1,7 @@
 //! [`AuditBuilder`]: how calls are recorded, decided once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
@@ -161,14 +161,15 @@ impl AuditBuilder {
     ///
     /// # Errors
     ///
-    /// When no store was given, or the writer thread can't be started.
+    /// When no store was given, when it can't be opened for reading, or the writer thread can't be started.
     pub fn build(mut self) -> Result<Audit, Error> {
-        let sink = self.sink.take().ok_or_else(|| {
+        let mut sink = self.sink.take().ok_or_else(|| {
             Error::permanent("no store was given: call `store` before `build` or `install`")
         })?;
+        let reader = sink.reader()?.map(|reader| Arc::new(Mutex::new(reader)));
         let queue = Arc::new(Queue::new(self.queue));
         let writer = writer::start(queue.clone(), sink, self.close_timeout)?;
-        Ok(audit::new(self.into_recorder(Out::Queue(queue.clone())), queue, writer))
+        Ok(audit::new(self.into_recorder(Out::Queue(queue.clone())), queue, writer, reader))
     }
 
     /// Starts the writer, and makes the recorder the process's own: it applies wherever no context names
@@ -200,6 +201,7 @@ impl AuditBuilder {
             retired: AtomicBool::new(false),
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             out,
+            fate: None,
         })
     }
 }

@@ -15,6 +15,8 @@ use crate::site::{CaptureLevel, Site};
 
 mod audit;
 mod builder;
+mod collect;
+mod fate;
 mod missing;
 mod queue;
 mod size;
@@ -22,6 +24,9 @@ mod writer;
 
 pub use audit::{Audit, Counters};
 pub use builder::{AuditBuilder, Overflow};
+pub use collect::Collector;
+use collect::Kept;
+pub(crate) use fate::{Fate, Outlook};
 use queue::Queue;
 
 /// How calls are recorded, and where their records go.
@@ -38,13 +43,15 @@ pub(crate) struct Recorder {
     /// Tells the decisions of this recorder, as sites remember them, from those of others.
     generation: u64,
     out: Out,
+    /// What becomes of the transaction whose records are collected here.
+    fate: Option<Fate>,
 }
 
 enum Out {
     /// To the writer thread.
     Queue(Arc<Queue>),
-    /// Kept, for tests.
-    Memory(Mutex<Vec<Record>>),
+    /// Kept until they are taken, up to so many bytes.
+    Memory(Mutex<Kept>, usize),
 }
 
 /// The recorder installed for the process, or one that a context holds.
@@ -85,6 +92,34 @@ pub(crate) fn current() -> Option<RecorderRef> {
         .filter(|recorder| recorder.enabled.load(Ordering::Relaxed))
 }
 
+/// Hands a record that the program has made itself to the recorder in place, as it is: an event, or what has been
+/// read from elsewhere. Nothing is added to it, and nothing in it is masked. Without a recorder it does nothing.
+///
+/// ```
+/// use audited::{Kind, Record, testing};
+///
+/// let records = testing::capture(|| {
+///     let mut record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
+///     record.actor = Some("alice".into());
+///     audited::append(record);
+/// });
+/// assert_eq!(records[0].kind, Kind::Event);
+/// ```
+pub fn append(record: Record) {
+    if let Some(recorder) = active() {
+        recorder.offer(Box::new(record));
+    }
+}
+
+/// The recorder for what happens here; `None` also while the audit itself is at work here.
+pub(crate) fn active() -> Option<RecorderRef> {
+    if !is_any_active() {
+        return None;
+    }
+    let _busy = scope::busy()?;
+    current()
+}
+
 fn installed() -> Option<&'static Recorder> {
     // SAFETY: the pointer is null, or comes from `install`, which leaks what it points to.
     unsafe { INSTALLED.load(Ordering::Acquire).as_ref() }
@@ -109,19 +144,29 @@ fn uninstall(recorder: &Arc<Recorder>) {
 }
 
 impl Recorder {
-    /// Keeps records in memory, under default settings.
-    pub(crate) fn memory() -> Arc<Self> {
-        AuditBuilder::new().into_recorder(Out::Memory(Mutex::default()))
+    /// A recorder with the same settings, for other records to go elsewhere.
+    fn with_out(&self, out: Out) -> Arc<Self> {
+        ACTIVE.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            rules: self.rules.clone(),
+            log_level: self.log_level,
+            log_bytes: self.log_bytes,
+            site: self.site.clone(),
+            service: self.service.clone(),
+            capture: self.capture,
+            skip_actions: self.skip_actions.clone(),
+            enabled: AtomicBool::new(true),
+            retired: AtomicBool::new(false),
+            // The settings are the same, and so is the trail: calls of one may be parents in the other.
+            generation: self.generation,
+            out,
+            fate: Some(Fate::default()),
+        })
     }
 
-    /// Takes the records kept so far.
-    pub(crate) fn take_memory(&self) -> Vec<Record> {
-        match &self.out {
-            Out::Memory(records) => {
-                std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner))
-            }
-            Out::Queue(_) => Vec::new(),
-        }
+    /// How to learn later whether what is recorded here was taken back.
+    pub(crate) fn outlook(&self) -> Option<Outlook> {
+        self.fate.as_ref().map(Fate::outlook)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -131,8 +176,8 @@ impl Recorder {
     pub(crate) fn offer(&self, record: Box<Record>) {
         match &self.out {
             Out::Queue(queue) => queue.offer(record),
-            Out::Memory(records) => {
-                records.lock().unwrap_or_else(PoisonError::into_inner).push(*record);
+            Out::Memory(kept, limit) => {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(*record, *limit);
             }
         }
     }

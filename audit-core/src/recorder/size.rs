@@ -75,7 +75,7 @@ fn list<T>(list: &[T], of_one: impl Fn(&T) -> usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
+    use chrono::{DateTime, Utc};
 
     use super::*;
     use crate::{ChangeKind, Kind};
@@ -149,10 +149,18 @@ mod tests {
         let truncated =
             added(|record| record.truncated = vec![Truncation::new(long(), long(), 0, None)]);
         assert_eq!(truncated, 2 * LONG + size_of::<Truncation>());
+        let at = DateTime::UNIX_EPOCH;
         let changes = added(|record| {
             let (before, after) = (long_json(), long_json());
-            record.changes =
-                vec![FieldChange::new(long(), long(), ChangeKind::Changed, long(), before, after)];
+            record.changes = vec![FieldChange::new(
+                long(),
+                long(),
+                ChangeKind::Changed,
+                long(),
+                before,
+                after,
+                at,
+            )];
         });
         assert_eq!(changes, 5 * LONG + 4 + size_of::<FieldChange>());
     }

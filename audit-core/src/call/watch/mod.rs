@@ -1,0 +1,165 @@
+//! Objects of audited types that a function may change: what of them changes is part of its call's record.
+//!
+//! `probe.rs` finds by its type whether an object is watched; `within.rs` lets a call know what the calls in it
+//! have told of the same object, so that each change is told once.
+
+mod probe;
+mod within;
+
+use std::any::type_name;
+use std::sync::Arc;
+
+pub use probe::{Moved, lend, reached, watch, whole};
+pub(crate) use within::Register;
+use within::{Object, Told, Watched};
+
+use super::{Call, CallShared, Target};
+use crate::capture::{self, Rules};
+use crate::change::{AuditedFields, Delta, Rows, TypeInfo, Values, change_time};
+use crate::{ChangeKind, FieldChange, Truncation, scope};
+
+/// Changes that calls may leave in one record; of more, they are counted. One object's are never torn apart.
+const CHANGES: usize = 4_096;
+
+/// Changes of one object, and what was cut in them.
+type Parts = (Vec<FieldChange>, Vec<Truncation>);
+
+/// An object as it was when the call began.
+struct Watch<T: AuditedFields> {
+    call: Arc<CallShared>,
+    /// The parameter that it came by.
+    parameter: &'static str,
+    before: T::Snapshot,
+    /// What it is to calls within this one.
+    this: Arc<Watched>,
+    /// What it is to the innermost call around this one that watches it, too.
+    around: Option<Arc<Watched>>,
+}
+
+impl<T: AuditedFields> Watch<T> {
+    /// `None` where nothing is recorded, or where the object's own code panicked.
+    fn begin(call: &Call, object: &T, parameter: &'static str) -> Option<Box<Self>> {
+        // Its first use allocates: an audited allocator must not come back here.
+        let _busy = scope::busy();
+        let shared = call.shared()?;
+        let id = about(shared, object);
+        let Some(before) = capture::guarded(|| object.snapshot()) else {
+            unseen(shared, parameter);
+            return None;
+        };
+        let place = (std::ptr::from_ref(object).addr(), type_name::<T>());
+        let around = shared.watched.find(place);
+        if let Some(around) = &around {
+            around.entered(values(object, None, shared.rules()), shared.rules());
+        }
+        let this =
+            shared.watched.add(Object { place, info: T::TYPE, type_path: T::type_path(), id });
+        Some(Box::new(Self { call: shared.clone(), parameter, before, this, around }))
+    }
+
+    /// Tells what has changed of it.
+    fn finish(self: Box<Self>, object: &T) {
+        // First, so that all of this is freed before it ends.
+        let _busy = scope::busy();
+        let this = self;
+        let rules = this.call.rules();
+        let (mut changes, mut cuts) = (Vec::new(), Vec::new());
+        let mut tell = |(more, more_cuts): Parts| {
+            changes.extend(more);
+            cuts.extend(more_cuts);
+        };
+        let Told { first, latest, between, left_out } = this.this.take_told();
+        let last = match (first, latest) {
+            (Some((entered, at)), Some(left)) => {
+                let before = values(object, Some(&this.before), rules);
+                let rows = difference(T::TYPE, rules, before.as_ref(), Some(&entered));
+                tell(this.this.object.changes(rows, at));
+                let now = values(object, None, rules);
+                difference(T::TYPE, rules, Some(&left), now.as_ref())
+            }
+            _ => compared(object, &this.before, rules),
+        };
+        tell(between);
+        tell(this.this.object.changes(last, change_time()));
+        this.call.state().changed(changes, cuts, left_out);
+        if let Some(around) = &this.around {
+            around.left(values(object, None, rules));
+        }
+    }
+
+    /// Says that the object can't be looked at any more.
+    fn give_up(self: Box<Self>) {
+        let _busy = scope::busy();
+        let this = self;
+        unseen(&this.call, this.parameter);
+    }
+}
+
+impl super::shared::CallState {
+    /// Adds what has changed of one object; `left_out` changes more are only counted.
+    fn changed(&mut self, changes: Vec<FieldChange>, cuts: Vec<Truncation>, left_out: u64) {
+        self.changes_left_out += left_out;
+        if self.changes.len() < CHANGES {
+            self.changes.extend(changes);
+        } else {
+            self.changes_left_out += changes.len() as u64;
+        }
+        cuts.into_iter().for_each(|cut| self.cut(cut));
+    }
+}
+
+/// Names `object` as what the call is about, unless it is about another. Gives the object's id.
+fn about<T: AuditedFields>(call: &CallShared, object: &T) -> String {
+    let known = capture::guarded(|| (T::type_path(), object.target_id(), object.label()));
+    let (type_name, id, label) = known.unwrap_or_default();
+    let mut state = call.state();
+    if state.target.is_none() {
+        state.target = Some(Target { type_name, id: id.clone(), label });
+    }
+    id
+}
+
+/// Says that what changes of the object in `parameter` is not seen.
+fn unseen(call: &CallShared, parameter: &str) {
+    let cut = Truncation::new(format!("changes.{parameter}"), "objects", 0, Some(1));
+    call.state().cut(cut);
+}
+
+/// What differs in `object`.
+fn compared<T: AuditedFields>(object: &T, before: &T::Snapshot, rules: &Rules) -> Rows {
+    let mut delta = Delta::rows(T::TYPE, rules, ChangeKind::Changed);
+    let done = capture::guarded(|| object.compare(before, &mut delta));
+    let mut rows = delta.into_rows();
+    if done.is_none() {
+        rows.not_told();
+    }
+    rows
+}
+
+/// All fields as they are, or as they were `before`; `None` if the object's own code panicked.
+fn values<T: AuditedFields>(
+    object: &T,
+    before: Option<&T::Snapshot>,
+    rules: &Rules,
+) -> Option<Values> {
+    let mut delta = Delta::values(T::TYPE, rules);
+    capture::guarded(|| object.describe(before, &mut delta))?;
+    Some(delta.into_values())
+}
+
+/// What differs between two states; where one is not known, that.
+fn difference(
+    info: &'static TypeInfo,
+    rules: &Rules,
+    before: Option<&Values>,
+    after: Option<&Values>,
+) -> Rows {
+    let mut delta = Delta::rows(info, rules, ChangeKind::Changed);
+    if let (Some(before), Some(after)) = (before, after) {
+        delta.compare(before, after);
+        return delta.into_rows();
+    }
+    let mut rows = delta.into_rows();
+    rows.not_told();
+    rows
+}

@@ -1,0 +1,150 @@
+//! Which objects a call and the calls around it watch, and what the calls within have told of each.
+//!
+//! The outer call tells only its own parts: what changed before an inner call, and what changed after. While
+//! a call holds an object by `&mut`, nothing but what it calls can hold an object of that type at that place.
+
+use std::borrow::Cow;
+use std::mem;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::{CHANGES, Parts, difference};
+use crate::capture::Rules;
+use crate::change::{Rows, TypeInfo, Values, change_time};
+use crate::{ChangeKind, Truncation};
+
+/// Where an object is, and its type.
+pub(super) type Place = (usize, &'static str);
+
+/// What is known of a watched object without its type.
+pub(super) struct Object {
+    pub(super) place: Place,
+    pub(super) info: &'static TypeInfo,
+    pub(super) type_path: Cow<'static, str>,
+    /// As the call found it.
+    pub(super) id: String,
+}
+
+impl Object {
+    /// `rows` as changes of this object.
+    pub(super) fn changes(&self, rows: Rows, at: DateTime<Utc>) -> Parts {
+        rows.into_changes(self.type_path.clone(), &self.id, ChangeKind::Changed, at)
+    }
+}
+
+/// An object that a call watches.
+pub(super) struct Watched {
+    pub(super) object: Object,
+    told: Mutex<Told>,
+    /// The one that was watched before it, in this call or in one around.
+    before: Option<Arc<Watched>>,
+}
+
+/// What the calls within have told of an object, for the call around to leave out.
+#[derive(Default)]
+pub(super) struct Told {
+    /// As the first of them found it, and when.
+    pub(super) first: Option<(Values, DateTime<Utc>)>,
+    /// As the latest of them left it; as it found it while it runs.
+    pub(super) latest: Option<Values>,
+    /// What changed between two of them.
+    pub(super) between: Parts,
+    /// Changes between two of them that found no room.
+    pub(super) left_out: u64,
+}
+
+impl Watched {
+    /// A call within begins, and finds the object with these `values`.
+    pub(super) fn entered(&self, values: Option<Values>, rules: &Rules) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(values) = values else { return told.not_known() };
+        let at = change_time();
+        match &told.latest {
+            Some(latest) => {
+                let rows = difference(self.object.info, rules, Some(latest), Some(&values));
+                let (changes, cuts) = self.object.changes(rows, at);
+                // They are kept for as long as the outer call runs, and it may run for ever.
+                if told.between.0.len() < CHANGES {
+                    told.between.0.extend(changes);
+                    told.between.1.extend(cuts);
+                } else {
+                    told.left_out += changes.len() as u64;
+                }
+            }
+            None => told.first = Some((values.clone(), at)),
+        }
+        told.latest = Some(values);
+    }
+
+    /// A call within has ended, has told its changes, and leaves the object with these `values`.
+    pub(super) fn left(&self, values: Option<Values>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match values {
+            Some(values) if told.latest.is_some() => told.latest = Some(values),
+            _ => told.not_known(),
+        }
+    }
+
+    pub(super) fn take_told(&self) -> Told {
+        mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Told {
+    /// The object's own code panicked, so what the call around has changed can't be told apart.
+    fn not_known(&mut self) {
+        if self.between.1.len() < CHANGES {
+            self.between.1.push(Truncation::new("changes", "fields", 0, None));
+        }
+    }
+}
+
+/// The objects that a call watches, and those around it; the latest first.
+#[derive(Default)]
+pub(crate) struct Register(OnceLock<Mutex<Arc<Watched>>>);
+
+impl Register {
+    /// Takes over what the call around watches.
+    #[inline]
+    pub(crate) fn inherit(&self, around: &Register) {
+        if let Some(latest) = around.latest() {
+            let _ = self.0.set(Mutex::new(latest));
+        }
+    }
+
+    /// The object at `place`, as the innermost call watches it.
+    pub(super) fn find(&self, place: Place) -> Option<Arc<Watched>> {
+        let mut next = self.latest();
+        while let Some(watched) = next {
+            if watched.object.place == place {
+                return Some(watched);
+            }
+            next = watched.before.clone();
+        }
+        None
+    }
+
+    pub(super) fn add(&self, object: Object) -> Arc<Watched> {
+        let new = |before| Arc::new(Watched { object, told: Mutex::default(), before });
+        match self.0.get() {
+            None => {
+                let watched = new(None);
+                let _ = self.0.set(Mutex::new(watched.clone()));
+                watched
+            }
+            Some(latest) => {
+                let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+                let watched = new(Some(latest.clone()));
+                *latest = watched.clone();
+                watched
+            }
+        }
+    }
+
+    #[inline]
+    fn latest(&self) -> Option<Arc<Watched>> {
+        let latest = self.0.get()?;
+        Some(latest.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}

@@ -1,0 +1,284 @@
+//! Makes records of what happened to objects.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::time::Instant;
+
+use super::delta::Rows;
+use super::{SaveInfo, TypeInfo};
+use crate::call::{self, Began, Call, Target};
+use crate::capture::{self, Bounded};
+use crate::recorder::RecorderRef;
+use crate::scope::{self, Scope};
+use crate::{ChangeKind, ErrorInfo, FieldChange, Json, Kind, Note, Outcome, Record, Truncation};
+
+/// Something that happened, or was tried, about to become a record.
+pub(super) struct Occasion {
+    pub(super) recorder: RecorderRef,
+    pub(super) began: Began,
+    pub(super) action: Cow<'static, str>,
+    pub(super) method: Cow<'static, str>,
+    pub(super) target: Option<Target>,
+}
+
+/// How an attempt ended that changed nothing, as far as is known.
+pub(super) struct Failed {
+    pub(super) outcome: Outcome,
+    pub(super) error: Option<ErrorInfo>,
+    pub(super) traceback: Option<String>,
+}
+
+impl Failed {
+    /// The store said no.
+    pub(super) fn by_error<E: Display + ?Sized>(error: &E) -> Self {
+        let Bounded { text, .. } = capture::bounded(MESSAGE, format_args!("{error}"));
+        let error = ErrorInfo::new(std::any::type_name::<E>(), text, Vec::new(), None);
+        Self { outcome: Outcome::Failure, error: Some(error), traceback: None }
+    }
+
+    /// The store panicked.
+    pub(super) fn by_panic(payload: &(dyn Any + Send), since: Instant) -> Self {
+        let (error, traceback) = call::describe_panic(payload, since);
+        Self { outcome: Outcome::Panic, error: Some(error), traceback }
+    }
+
+    /// It was dropped before its end.
+    pub(super) fn by_drop(panicked: bool, since: Instant) -> Self {
+        if !panicked {
+            return Self { outcome: Outcome::Cancelled, error: None, traceback: None };
+        }
+        let (error, traceback) = call::describe_latest_panic(since);
+        Self { outcome: Outcome::Panic, error: Some(error), traceback }
+    }
+}
+
+/// Bytes of an error's text.
+const MESSAGE: usize = 16 * 1_024;
+
+/// Changes of one record; more of them make further records.
+const CHANGES: usize = 4_096;
+
+impl Occasion {
+    /// Records that `changes` have happened; as several records if they are many, the later ones below the
+    /// first.
+    pub(super) fn happened(
+        self,
+        info: &SaveInfo,
+        mut changes: Vec<FieldChange>,
+        cuts: Vec<Truncation>,
+    ) {
+        let mut cuts = Some(cuts);
+        let mut below_first = None;
+        while !changes.is_empty() || cuts.is_some() {
+            // One object's fields stay together, for they are one change.
+            let end = end_of_object(&changes, CHANGES);
+            let rest = changes.split_off(end);
+            let Some(mut call) = self.begin(info) else { return };
+            let Some(shared) = call.shared().cloned() else { return };
+            {
+                let mut state = shared.state();
+                state.changes = std::mem::replace(&mut changes, rest);
+                cuts.take().into_iter().flatten().for_each(|cut| state.cut(cut));
+            }
+            call.end(Outcome::Success, None, None);
+            below_first.get_or_insert_with(|| {
+                scope::enter(Scope { call: Some(shared), ..scope::current() })
+            });
+        }
+    }
+
+    /// Records something of which only `input` tells.
+    pub(super) fn summed_up(self, info: &SaveInfo, input: Json, cuts: Vec<Truncation>) {
+        self.with_input(info, input, cuts, Outcome::Success, None, None);
+    }
+
+    /// Records that what `input` tells was tried.
+    pub(super) fn failed(
+        self,
+        info: &SaveInfo,
+        input: Json,
+        cuts: Vec<Truncation>,
+        failed: Failed,
+    ) {
+        self.with_input(info, input, cuts, failed.outcome, failed.error, failed.traceback);
+    }
+
+    fn with_input(
+        self,
+        info: &SaveInfo,
+        input: Json,
+        cuts: Vec<Truncation>,
+        outcome: Outcome,
+        error: Option<ErrorInfo>,
+        traceback: Option<String>,
+    ) {
+        let Some(mut call) = self.begin(info) else { return };
+        if let Some(shared) = call.shared() {
+            let mut state = shared.state();
+            state.input = Some(input);
+            cuts.into_iter().for_each(|cut| state.cut(cut));
+        }
+        call.end(outcome, error, traceback);
+    }
+
+    fn begin(&self, info: &SaveInfo) -> Option<Call> {
+        let _busy = scope::busy();
+        let call = call::occurrence(
+            self.recorder.clone(),
+            Kind::Change,
+            self.action.clone(),
+            self.method.clone(),
+            self.began,
+        )?;
+        if let Some(shared) = call.shared() {
+            for said in &info.fields {
+                call::now::set_field(shared, &said.key, |out, cuts, _, rules| {
+                    out.push_str(said.masked(&rules.mask).as_str());
+                    cuts.extend(said.cuts.iter().cloned());
+                });
+            }
+            let mut state = shared.state();
+            state.target.clone_from(&self.target);
+            state.actor.clone_from(&info.operator);
+            state.reason.clone_from(&info.reason);
+            state.notes = info.notes.iter().map(|text| Note::new("notes", text.clone())).collect();
+        }
+        Some(call)
+    }
+}
+
+/// Where the object ends whose change is the `limit`th.
+fn end_of_object(changes: &[FieldChange], limit: usize) -> usize {
+    let Some(last) = changes.get(limit) else { return changes.len() };
+    let is_same = |change: &FieldChange| {
+        change.changed_at == last.changed_at
+            && change.target_id == last.target_id
+            && change.target_type == last.target_type
+    };
+    let begin = changes[..limit].iter().rposition(|change| !is_same(change)).map_or(0, |n| n + 1);
+    if begin > 0 {
+        return begin;
+    }
+    limit + changes[limit..].iter().take_while(|change| is_same(change)).count()
+}
+
+/// `create Pilot`, and so on.
+pub(super) fn action(kind: ChangeKind, name: &str) -> Cow<'static, str> {
+    let verb = match kind {
+        ChangeKind::Created => "create",
+        ChangeKind::Changed => "change",
+        ChangeKind::Deleted => "delete",
+    };
+    format!("{verb} {name}").into()
+}
+
+/// `fleet::Pilot::save`
+pub(super) fn method(info: &TypeInfo, function: &str) -> Cow<'static, str> {
+    format!("{}::{}::{function}", info.module(), info.rust_name()).into()
+}
+
+/// What was tried, as the input of its record: by field, what it was and what it was to become.
+pub(super) fn attempted(rows: Rows, kind: ChangeKind) -> (Json, Vec<Truncation>) {
+    let fields = rows.rows.iter().map(|(field, before, after)| (&**field, before, after));
+    let mut json = String::from("{");
+    write_attempted(&mut json, kind, fields);
+    json.push('}');
+    (Json::trusted(json), rows.cuts)
+}
+
+/// A field with what it was and what it was to become.
+type Tried<'r> = (&'r str, &'r Option<Json>, &'r Option<Json>);
+
+/// `"attempted":"changed","changes":[{"field":"age","before":25,"after":26}]`
+fn write_attempted<'r>(
+    json: &mut String,
+    kind: ChangeKind,
+    fields: impl Iterator<Item = Tried<'r>>,
+) {
+    json.push_str("\"attempted\":\"");
+    json.push_str(kind.as_str());
+    json.push_str("\",\"changes\":[");
+    for (n, (field, before, after)) in fields.enumerate() {
+        json.push_str(if n == 0 { "{\"field\":" } else { ",{\"field\":" });
+        capture::write_str(json, field);
+        for (name, value) in [(",\"before\":", before), (",\"after\":", after)] {
+            if let Some(value) = value {
+                json.push_str(name);
+                json.push_str(value.as_str());
+            }
+        }
+        json.push('}');
+    }
+    json.push(']');
+}
+
+impl Record {
+    /// This record as that of an attempt, for a store whose transaction was rolled back: its changes have not
+    /// happened. They become part of what was tried: the input, or a note where there is another
+    /// input. A success becomes a failure, with the error `rollback`.
+    ///
+    /// ```
+    /// use audited::{Outcome, change_of, testing};
+    ///
+    /// let mut records = testing::capture(|| change_of("invoice", 4711).field("total", 5, 6).record());
+    /// let attempt = records.remove(0).rolled_back();
+    /// assert_eq!((attempt.outcome, attempt.changes.len()), (Outcome::Failure, 0));
+    /// assert_eq!(
+    ///     attempt.input.unwrap().as_str(),
+    ///     r#"{"attempted":"changed","changes":[{"field":"total","before":5,"after":6}]}"#,
+    /// );
+    /// ```
+    #[must_use]
+    pub fn rolled_back(mut self) -> Self {
+        let changes = std::mem::take(&mut self.changes);
+        if !changes.is_empty() {
+            let json = attempted_objects(&changes);
+            match self.input {
+                None => self.input = Some(json),
+                Some(_) => self.notes.push(Note::new("rolled back", json.as_str())),
+            }
+        }
+        if self.outcome == Outcome::Success {
+            self.outcome = Outcome::Failure;
+            self.error = Some(ErrorInfo::new(
+                "rollback",
+                "the transaction was rolled back",
+                Vec::new(),
+                None,
+            ));
+        }
+        self
+    }
+}
+
+/// The changes of one object as [`attempted`] writes them; of several, a list with each one's type and id.
+fn attempted_objects(changes: &[FieldChange]) -> Json {
+    let is_one = |a: &FieldChange, b: &FieldChange| {
+        a.target_type == b.target_type && a.target_id == b.target_id && a.change == b.change
+    };
+    let fields = |changes: &[FieldChange], json: &mut String| {
+        let kind = changes[0].change;
+        let each = changes.iter().map(|change| (&*change.field, &change.before, &change.after));
+        write_attempted(json, kind, each);
+    };
+    let mut json = String::from("{");
+    let objects: Vec<_> = changes.chunk_by(is_one).collect();
+    if let [only] = objects[..] {
+        fields(only, &mut json);
+    } else {
+        json.push_str("\"objects\":[");
+        for (n, object) in objects.into_iter().enumerate() {
+            json.push_str(if n == 0 { "{\"type\":" } else { ",{\"type\":" });
+            capture::write_str(&mut json, &object[0].target_type);
+            json.push_str(",\"id\":");
+            capture::write_str(&mut json, &object[0].target_id);
+            json.push(',');
+            fields(object, &mut json);
+            json.push('}');
+        }
+        json.push(']');
+    }
+    json.push('}');
+    Json::trusted(json)
+}

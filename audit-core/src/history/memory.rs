@@ -1,0 +1,95 @@
+//! Changes of records in memory, for tests.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
+use crate::{Error, Record};
+
+/// The changes of some records, as a store would hold them.
+pub(crate) struct MemoryReader(Vec<StoredChange>);
+
+impl MemoryReader {
+    pub(crate) fn new(records: &[Record]) -> Self {
+        let mut changes = Vec::new();
+        for (n, record) in records.iter().enumerate() {
+            let seq = record.seq.unwrap_or(n as u64 + 1);
+            let mut info = ChangeRecord::new(seq, record.id, record.started_at, &*record.action);
+            info.method = record.method.as_ref().into();
+            info.outcome = record.outcome;
+            info.kind = record.kind;
+            info.correlation_id.clone_from(&record.correlation_id);
+            info.parent_id = record.parent_id;
+            info.actor.clone_from(&record.actor);
+            info.on_behalf_of.clone_from(&record.on_behalf_of);
+            info.reason.clone_from(&record.reason);
+            info.context.clone_from(&record.context);
+            info.notes = notes(record);
+            let info = Arc::new(info);
+            for (position, change) in record.changes.iter().enumerate() {
+                changes.push(StoredChange::new(change.clone(), position as u64, info.clone()));
+            }
+        }
+        Self(changes)
+    }
+}
+
+fn notes(record: &Record) -> Option<crate::Json> {
+    if record.notes.is_empty() {
+        return None;
+    }
+    let rules = crate::capture::Rules::default();
+    let mut json = String::new();
+    crate::capture::write_serialize(&mut json, &mut Vec::new(), "", &rules, &record.notes);
+    Some(crate::Json::trusted(json))
+}
+
+impl ChangeReader for MemoryReader {
+    fn changes(&mut self, query: &ChangeQuery) -> Result<Vec<StoredChange>, Error> {
+        let order = |a: &ChangePosition, b: &ChangePosition| -> Ordering {
+            let order = match query.target_id {
+                Some(_) => a.cmp(b),
+                None => (a.seq, a.position).cmp(&(b.seq, b.position)),
+            };
+            if query.newest_first { order.reverse() } else { order }
+        };
+        let is_behind = |row: &StoredChange| {
+            query.after.is_none_or(|after| order(&row.place(), &after).is_gt())
+        };
+        let mut found: Vec<StoredChange> =
+            self.0.iter().filter(|row| query.meets(row) && is_behind(row)).cloned().collect();
+        found.sort_by(|a, b| order(&a.place(), &b.place()));
+        found.truncate(query.limit);
+        Ok(found)
+    }
+}
+
+impl ChangeQuery {
+    /// Whether `row` is asked for, wherever it stands.
+    fn meets(&self, row: &StoredChange) -> bool {
+        let change = &row.change;
+        let is_type = |name: &String| *change.target_type == **name;
+        let is_inside = |name: &String| {
+            change.field.strip_prefix(&**name).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('.') || rest.starts_with('[')
+            })
+        };
+        let id = self.target_id.as_deref();
+        let own =
+            self.target_types.iter().any(is_type) && id.is_none_or(|id| change.target_id == id);
+        let below = |text: &str, above: &str| {
+            text.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let child = self.children.as_ref().is_some_and(|id| {
+            (id.is_empty() || below(&change.target_id, id))
+                && self.target_types.iter().any(|name| below(&change.target_type, name))
+        });
+        (own || child)
+            && self.change.is_none_or(|kind| change.change == kind)
+            && (self.fields.is_empty() || self.fields.iter().any(is_inside))
+            && self.actor.as_deref().is_none_or(|actor| row.record.actor.as_deref() == Some(actor))
+            && self.kind.is_none_or(|kind| row.record.kind == kind)
+            && self.from.is_none_or(|from| change.changed_at >= from)
+            && self.until.is_none_or(|until| change.changed_at < until)
+    }
+}
