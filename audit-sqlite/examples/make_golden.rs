@@ -1,10 +1,10 @@
-//! Makes `tests/golden/v1.db`: a trail as the released version 1 of the schema wrote it.
+//! Makes `tests/golden/v2.db`: a trail as the released version 2 of the schema wrote it.
 //!
 //! Run it once for each version of the schema, when that version is released, and never again
 //! for an older one: the file stands for the files in the field.
 //!
 //! ```sh
-//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v1.db
+//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v2.db
 //! ```
 
 use audit_core::{ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record, Sink as _};
@@ -29,15 +29,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fields = Json::parse(r#"{"left":3}"#)?;
     transfer.log =
         vec![LogEntry::new(transfer.started_at, "WARN", "bank", "low funds", Some(fields))];
-    let (before, after) = (Json::parse("5")?, Json::parse("3")?);
-    transfer.changes = vec![FieldChange::new(
-        "account",
-        "17",
-        ChangeKind::Changed,
-        "balance",
-        Some(before),
-        Some(after),
-    )];
+    let change =
+        |kind, field: &'static str, before: Option<&str>, after: Option<&str>, at: &str| {
+            let json = |text: Option<&str>| text.map(Json::parse).transpose();
+            let (before, after) = (json(before)?, json(after)?);
+            let change = FieldChange::new("account", "17", kind, field, before, after, at.parse()?);
+            Ok::<_, Box<dyn std::error::Error>>(change)
+        };
+    transfer.changes = vec![
+        change(ChangeKind::Created, "owner", None, Some("\"bob\""), "2026-01-02T03:04:05.700001Z")?,
+        change(
+            ChangeKind::Changed,
+            "balance",
+            Some("5"),
+            Some("3"),
+            "2026-01-02T03:04:05.700002Z",
+        )?,
+        change(ChangeKind::Deleted, "limit", Some("1.10"), None, "2026-01-02T03:04:05.700003Z")?,
+    ];
 
     let mut check = Record::new(Kind::Event, "check", "1969-12-31T23:59:59.5Z".parse()?);
     check.id = "019b7ca1-7c1f-7000-8000-000000000001".parse()?;

@@ -10,7 +10,7 @@ const GENERATION: usize = 4096;
 /// Longer strings are looked up each time: they seldom repeat, and would make the cache large.
 const LONGEST: usize = 512;
 
-/// What the table `name` is known to hold.
+/// What the table `audit_name` is known to hold.
 ///
 /// Rows of that table never change, so what was read or written by a transaction that has been
 /// committed stays right, whichever process adds rows meanwhile. After a transaction that was
@@ -58,8 +58,8 @@ impl<'t> Dictionary<'t> {
     pub(crate) fn new(transaction: &'t Connection, names: &'t mut Names) -> rusqlite::Result<Self> {
         Ok(Self {
             names,
-            find: transaction.prepare_cached("SELECT id FROM name WHERE text = ?1")?,
-            add: transaction.prepare_cached("INSERT INTO name (text) VALUES (?1)")?,
+            find: transaction.prepare_cached("SELECT id FROM main.audit_name WHERE text = ?1")?,
+            add: transaction.prepare_cached("INSERT INTO main.audit_name (text) VALUES (?1)")?,
         })
     }
 
@@ -79,6 +79,12 @@ impl<'t> Dictionary<'t> {
         Ok(id)
     }
 
+    /// Keeps its statements out of the connection's cache.
+    pub(crate) fn discard(self) {
+        self.find.discard();
+        self.add.discard();
+    }
+
     pub(crate) fn id_if(&mut self, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
         text.map(|text| self.id(text)).transpose()
     }
@@ -90,7 +96,7 @@ mod tests {
 
     fn table() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::schema::STEPS[0]).unwrap();
+        crate::schema::NEW.iter().for_each(|step| connection.execute_batch(step).unwrap());
         connection
     }
 

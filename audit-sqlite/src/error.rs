@@ -10,6 +10,7 @@ pub(crate) const NOT_A_DATABASE: &str = "it is not a SQLite database; nothing in
     choose another path, or move that file away";
 
 /// Why a transaction did not happen.
+#[derive(Debug)]
 pub(crate) enum Failure {
     /// SQLite says so.
     Sqlite(rusqlite::Error),

@@ -109,23 +109,23 @@ impl FileId {
     }
 
     /// Checks that `path` still names this file: records written to a file that has been moved
-    /// away would be lost to whoever looks at `path`.
-    pub(crate) fn check(self, path: &Path) -> Result<(), Error> {
+    /// away would be lost to whoever looks at `path`, and what is read there is not what `path` holds.
+    pub(crate) fn check(self, doing: &str, path: &Path) -> Result<(), Error> {
         let shown = path.display();
         match Self::of(path) {
             Ok(now) if now == self => Ok(()),
             Ok(_) => Err(Error::transient(format!(
-                "cannot write to the audit trail `{shown}`: another file has taken its place since \
+                "cannot {doing} the audit trail `{shown}`: another file has taken its place since \
                  it was opened; put the first one back, or restart the program to go on with the \
                  new one"
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::transient(format!(
-                "cannot write to the audit trail `{shown}`: it was deleted or moved away since it \
+                "cannot {doing} the audit trail `{shown}`: it was deleted or moved away since it \
                  was opened; put it back, or restart the program to begin a new one"
             ))
             .with_source(error)),
             Err(error) => Err(Error::transient(format!(
-                "cannot write to the audit trail `{shown}`: it can't be found any more; check its \
+                "cannot {doing} the audit trail `{shown}`: it can't be found any more; check its \
                  directory"
             ))
             .with_source(error)),

@@ -8,7 +8,8 @@
 //!   correlation_id, parent_id, input, output, log, error, traceback, reason, notes, context,
 //!   truncated`;
 //! - `audit_changes`, one row a changed field: `record_id, started_at, action, actor, target_type,
-//!   target_id, change, field, before, after`.
+//!   target_id, change, field, before, after, changed_at`. The last says when the change took effect; for
+//!   what version 1 of the schema has recorded, which did not keep it, it is `started_at`.
 //!
 //! Times are RFC 3339 in UTC with six digits of a second, so they sort as text (years 0 to 9999;
 //! NULL beyond). Ids are UUIDs as lower-case text. `input`, `output`, `log`, `error`, `notes`,
@@ -35,7 +36,15 @@
 //! Do not put the file on a network file system.
 //!
 //! A commit survives the end of the process at any moment (`synchronous = NORMAL`); the last ones
-//! before a loss of power may be missing.
+//! before a loss of power may be missing. In a database of another program that keeps a rollback journal,
+//! none is (`synchronous = FULL`).
+//!
+//! # In your own database
+//!
+//! By [`shared(true)`](SqliteStoreBuilder::shared), the trail stands among the tables of another program: yours,
+//! so that [`record_in`] can write records into your own transaction, to commit or roll back together with what
+//! they tell of. This is the one place where types of `rusqlite` are part of a public interface. Only one crate
+//! of a program may link SQLite, so yours is the same one.
 //!
 //! # Features
 //!
@@ -43,14 +52,22 @@
 //! linked, which must be 3.51.3 or later, but not 3.52.0: others can damage a file that several
 //! connections write to, and are refused when a trail is opened.
 
+mod builder;
 mod dictionary;
 mod encode;
 mod error;
 mod file;
 mod migrate;
+mod read;
+mod savepoint;
 mod schema;
+mod scope;
 mod store;
+mod transaction;
 mod write;
 
+pub use builder::SqliteStoreBuilder;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
-pub use store::{SqliteStore, SqliteStoreBuilder};
+pub use scope::transaction;
+pub use store::SqliteStore;
+pub use transaction::{InTransaction, record_in};

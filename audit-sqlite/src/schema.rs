@@ -9,19 +9,38 @@ use audit_core::{ChangeKind, Kind, Outcome};
 /// ```
 pub const APPLICATION_ID: i32 = 0x4155_4454;
 
-/// The version of the schema that this crate writes: `PRAGMA user_version`.
+/// The version of the schema that this crate writes: `PRAGMA user_version`, or, in the database of
+/// another program, the column `version` of the table `audit_schema`.
 ///
 /// An older trail is brought up to it when it is opened; a newer one is refused.
 ///
 /// ```
-/// assert_eq!(audit_sqlite::SCHEMA_VERSION, 1);
+/// assert_eq!(audit_sqlite::SCHEMA_VERSION, 2);
 /// ```
-pub const SCHEMA_VERSION: i32 = STEPS.len() as i32;
+pub const SCHEMA_VERSION: i32 = FIRST_VERSION + STEPS.len() as i32;
 
-/// `STEPS[n]` leads from version `n` to version `n + 1`.
+/// What [`STEPS`] begins with.
+const FIRST_VERSION: i32 = 1;
+
+/// The first version that may stand among the tables of another program.
+pub(crate) const FIRST_SHARED_VERSION: i32 = 2;
+
+/// What makes a trail of the newest version where there is none.
+pub(crate) const NEW: &[&str] = &[include_str!("schema/v2_tables.sql"), V2];
+
+/// What leads from `version` to the next one.
 ///
 /// A step that has been released is never edited: files in the field were made by it.
-pub(crate) const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
+pub(crate) fn step_from(version: i32) -> &'static [&'static str] {
+    STEPS[(version - FIRST_VERSION) as usize]
+}
+
+const STEPS: &[&[&str]] = &[&[include_str!("schema/v1_to_v2.sql"), V2]];
+const V2: &str = include_str!("schema/v2.sql");
+
+/// Version 1 as it was released, of which there may be files.
+#[cfg(test)]
+pub(crate) const V1: &str = include_str!("schema/v1.sql");
 
 /// The number stored for a kind; the view `audit_log` turns it back. Never renumber.
 ///
@@ -42,7 +61,7 @@ pub(crate) fn kind_number(kind: Kind) -> Option<i64> {
     })
 }
 
-/// The number stored for an outcome; the index `record_by_outcome` relies on success being 0.
+/// The number stored for an outcome; the index `audit_record_by_outcome` relies on success being 0.
 pub(crate) fn outcome_number(outcome: Outcome) -> Option<i64> {
     Some(match outcome {
         Outcome::Success => 0,
@@ -55,6 +74,7 @@ pub(crate) fn outcome_number(outcome: Outcome) -> Option<i64> {
 }
 
 /// The number stored for what happened to an object; the commonest is 0, which takes no byte.
+/// The index `audit_field_change_deleted` relies on deleted being 2.
 pub(crate) fn change_number(change: ChangeKind) -> Option<i64> {
     Some(match change {
         ChangeKind::Changed => 0,
@@ -62,4 +82,19 @@ pub(crate) fn change_number(change: ChangeKind) -> Option<i64> {
         ChangeKind::Deleted => 2,
         _ => return None,
     })
+}
+
+/// The outcome that `number` stands for.
+pub(crate) fn outcome_of(number: i64) -> Option<Outcome> {
+    Outcome::ALL.iter().copied().find(|&outcome| outcome_number(outcome) == Some(number))
+}
+
+/// The kind that `number` stands for.
+pub(crate) fn kind_of(number: i64) -> Option<Kind> {
+    Kind::ALL.iter().copied().find(|&kind| kind_number(kind) == Some(number))
+}
+
+/// What `number` says happened to an object.
+pub(crate) fn change_of(number: i64) -> Option<ChangeKind> {
+    ChangeKind::ALL.iter().copied().find(|&change| change_number(change) == Some(number))
 }

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
+use audit_core::history::ChangeReader;
 use audit_core::{Error, Record, Sink};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use crate::error::{Failure, explain, explain_create};
-use crate::file::{self, FileId};
-use crate::migrate;
+use crate::builder::SqliteStoreBuilder;
+use crate::error::{Failure, explain};
+use crate::file::FileId;
+use crate::migrate::Home;
+use crate::read::Reader;
 use crate::write::Writer;
 
 /// An audit trail in a SQLite file.
@@ -46,7 +47,7 @@ pub struct SqliteStore {
     options: SqliteStoreBuilder,
     /// `None` once closed, and after an error that leaves the connection's view of the file in
     /// doubt: then the next write makes a new one.
-    connection: Option<Connection>,
+    connection: Option<(Connection, Home)>,
     closed: bool,
     writer: Writer,
 }
@@ -73,6 +74,16 @@ impl SqliteStore {
         Self::builder().open(path)
     }
 
+    pub(crate) fn new(
+        path: PathBuf,
+        file: FileId,
+        options: SqliteStoreBuilder,
+        connection: (Connection, Home),
+    ) -> Self {
+        let writer = Writer::default();
+        Self { path, file, options, connection: Some(connection), closed: false, writer }
+    }
+
     /// Settings for a store, to be changed before it is opened.
     #[must_use]
     pub fn builder() -> SqliteStoreBuilder {
@@ -82,7 +93,7 @@ impl SqliteStore {
     /// Limits the size of the file for this store's own writes, to see what a full disk does.
     #[doc(hidden)]
     pub fn limit_pages(&mut self, pages: u32) -> Result<(), Error> {
-        let Some(connection) = &self.connection else { return Err(self.closed_error()) };
+        let Some((connection, _)) = &self.connection else { return Err(self.closed_error()) };
         connection
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .map_err(|error| explain("limit", &self.path, error))
@@ -126,165 +137,37 @@ impl Sink for SqliteStore {
         if records.is_empty() {
             return Ok(());
         }
-        self.file.check(&self.path)?;
+        self.file.check("write to", &self.path)?;
         // Taken out, so that it is gone if this panics half-way.
-        let mut connection = match self.connection.take() {
+        let (mut connection, home) = match self.connection.take() {
             Some(connection) => connection,
             None => {
                 self.writer = Writer::default();
                 self.options.connect(&self.path)?
             }
         };
-        let result = self.writer.store(&mut connection, &self.path, records);
+        let result = self.writer.store(&mut connection, home, &self.path, records);
         let spoilt = result.as_ref().is_err_and(Failure::spoils_connection);
         if !spoilt && connection.is_autocommit() {
-            self.connection = Some(connection);
+            self.connection = Some((connection, home));
         }
         result.map_err(|failure| failure.into_error("write to", &self.path))?;
         // Again: it may have been moved away while this batch was on its way.
-        self.file.check(&self.path)
+        self.file.check("write to", &self.path)
+    }
+
+    /// A reader with a connection of its own, which it opens when it is first asked. It goes on after the
+    /// store is closed.
+    fn reader(&mut self) -> Result<Option<Box<dyn ChangeReader>>, Error> {
+        Ok(Some(Box::new(Reader::new(self.path.clone(), self.file, self.options.clone()))))
     }
 
     /// Moves what is in the `-wal` file into the trail as far as readers allow, and closes it.
     fn close(&mut self) -> Result<(), Error> {
         self.closed = true;
-        let Some(connection) = self.connection.take() else { return Ok(()) };
+        let Some((connection, _)) = self.connection.take() else { return Ok(()) };
         // Best effort: what stays in the `-wal` file is no less stored. PASSIVE waits for nobody.
         let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         connection.close().map_err(|(_, error)| explain("close", &self.path, error))
     }
-}
-
-/// Settings for a [`SqliteStore`].
-///
-/// ```
-/// use std::time::Duration;
-/// use audited::SqliteStore;
-///
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("audit.db");
-/// let store = SqliteStore::builder().busy_timeout(Duration::from_secs(30)).open(&path)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct SqliteStoreBuilder {
-    busy_timeout: Duration,
-}
-
-impl Default for SqliteStoreBuilder {
-    fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5) }
-    }
-}
-
-impl SqliteStoreBuilder {
-    /// How long to wait for a lock that another connection holds, before a write or an opening
-    /// fails with a transient error: 5 seconds unless told, 24 days at most.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use audited::{Kind, Record, Sink};
-    /// # use audited::SqliteStore;
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("audit.db");
-    /// let mut store = SqliteStore::builder().busy_timeout(Duration::ZERO).open(&path)?;
-    ///
-    /// let someone = rusqlite::Connection::open(&path)?;
-    /// someone.execute_batch("BEGIN IMMEDIATE")?;
-    /// let record = Record::new(Kind::Event, "lock up", "2026-01-02T03:04:05Z".parse()?);
-    /// assert!(store.write(std::slice::from_ref(&record)).unwrap_err().is_transient());
-    ///
-    /// someone.execute_batch("ROLLBACK")?;
-    /// store.write(&[record])?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        // What SQLite can count, in milliseconds.
-        self.busy_timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
-        self
-    }
-
-    /// Opens the trail at `path`.
-    ///
-    /// # Errors
-    ///
-    /// As [`SqliteStore::open`].
-    pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, Error> {
-        migrate::check_library(rusqlite::version_number())?;
-        let path = file::resolve(path.as_ref())?;
-        file::ensure(&path)?;
-        let connection = self.connect(&path)?;
-        let file = FileId::of(&path).map_err(|error| explain_create(&path, error))?;
-        Ok(SqliteStore {
-            path,
-            file,
-            options: self,
-            connection: Some(connection),
-            closed: false,
-            writer: Writer::default(),
-        })
-    }
-
-    fn connect(&self, path: &Path) -> Result<Connection, Error> {
-        self.try_connect(path).map_err(|failure| failure.into_error("open", path))
-    }
-
-    fn try_connect(&self, path: &Path) -> Result<Connection, Failure> {
-        let has_log = sibling(path, "-wal").exists();
-        // Neither CREATE nor URI: the file is there, and the path is a path.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(self.busy_timeout)?;
-        // Should the file turn out to be another program's, a log that it has left stays its own.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
-        self.patiently(|| migrate::migrate(&mut connection, path))?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        self.patiently(|| use_log(&connection, path))?;
-        configure(&connection)?;
-        Ok(connection)
-    }
-
-    /// Repeats `step` while it fails for a lock, for as long as the busy timeout: SQLite itself
-    /// does not wait where two connections change the journal mode of one file.
-    fn patiently<T>(&self, mut step: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-        let began = Instant::now();
-        loop {
-            match step() {
-                Err(failure) if failure.is_busy() && began.elapsed() < self.busy_timeout => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                result => return result,
-            }
-        }
-    }
-}
-
-/// Turns on the write-ahead log: readers and the writer do not wait for each other.
-fn use_log(connection: &Connection, path: &Path) -> Result<(), Failure> {
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode == "wal" {
-        return Ok(());
-    }
-    Err(Failure::Refused(Error::permanent(format!(
-        "cannot open the audit trail `{}`: its file system does not support a write-ahead log \
-         (journal mode `{mode}`); move it to a local disk",
-        path.display()
-    ))))
-}
-
-/// The settings that SQLite keeps by the connection. What a commit survives is decided here.
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // A commit survives the end of the process, and the trail survives the loss of power, but
-    // the last commits before it may be missing.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // The `-wal` file shrinks to this again after a reader that stayed long made it grow.
-    connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))
-}
-
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -10,8 +10,8 @@ use tempfile::tempdir;
 const ALL: [&str; 4] = [
     "SELECT * FROM audit_log ORDER BY seq",
     "SELECT * FROM audit_changes",
-    "SELECT * FROM field_change",
-    "SELECT * FROM name ORDER BY id",
+    "SELECT * FROM audit_field_change",
+    "SELECT * FROM audit_name ORDER BY id",
 ];
 
 #[test]
@@ -25,15 +25,15 @@ fn every_way_to_change_a_row_is_refused() {
     let columns = "kind, outcome, started_at, duration_us, action, method";
     let change = "target_type, target_id, change, field";
     for sql in [
-        "UPDATE record SET duration_us = 0",
-        "UPDATE record SET seq = seq + 10",
-        "UPDATE OR IGNORE record SET action = 2 WHERE seq = 1",
-        "UPDATE field_change SET after = '3'",
-        "UPDATE name SET text = 'mallory' WHERE text = 'alice'",
-        "DELETE FROM record",
-        "DELETE FROM record WHERE seq = 2",
-        "DELETE FROM field_change",
-        "DELETE FROM name",
+        "UPDATE audit_record SET duration_us = 0",
+        "UPDATE audit_record SET seq = seq + 10",
+        "UPDATE OR IGNORE audit_record SET action = 2 WHERE seq = 1",
+        "UPDATE audit_field_change SET after = '3'",
+        "UPDATE audit_name SET text = 'mallory' WHERE text = 'alice'",
+        "DELETE FROM audit_record",
+        "DELETE FROM audit_record WHERE seq = 2",
+        "DELETE FROM audit_field_change",
+        "DELETE FROM audit_name",
         "UPDATE audit_log SET actor = 'mallory'",
         "DELETE FROM audit_log",
         "INSERT INTO audit_log (action) VALUES ('never happened')",
@@ -42,37 +42,43 @@ fn every_way_to_change_a_row_is_refused() {
         "INSERT INTO audit_changes (field) VALUES ('never changed')",
         // REPLACE deletes the row in its way without a DELETE trigger.
         &format!(
-            "REPLACE INTO record (seq, id, {columns}) SELECT seq, randomblob(16), {columns} FROM record"
+            "REPLACE INTO audit_record (seq, id, {columns}) SELECT seq, randomblob(16), {columns} FROM audit_record"
         ),
         &format!(
-            "REPLACE INTO record (seq, id, {columns}) SELECT 2, randomblob(16), {columns} FROM record WHERE seq = 2"
+            "REPLACE INTO audit_record (seq, id, {columns}) SELECT 2, randomblob(16), {columns} FROM audit_record WHERE seq = 2"
         ),
-        &format!("REPLACE INTO record (id, {columns}) SELECT id, {columns} FROM record"),
-        &format!("REPLACE INTO record (seq, id, {columns}) SELECT 3, id, {columns} FROM record"),
-        &format!("INSERT OR IGNORE INTO record (id, {columns}) SELECT id, {columns} FROM record"),
         &format!(
-            "INSERT INTO record (id, {columns}) SELECT id, {columns} FROM record WHERE true \
+            "REPLACE INTO audit_record (id, {columns}) SELECT id, {columns} FROM audit_record"
+        ),
+        &format!(
+            "REPLACE INTO audit_record (seq, id, {columns}) SELECT 3, id, {columns} FROM audit_record"
+        ),
+        &format!(
+            "INSERT OR IGNORE INTO audit_record (id, {columns}) SELECT id, {columns} FROM audit_record"
+        ),
+        &format!(
+            "INSERT INTO audit_record (id, {columns}) SELECT id, {columns} FROM audit_record WHERE true \
              ON CONFLICT DO UPDATE SET duration_us = 0"
         ),
         // A place of one's own choice, in front of the others or far behind.
         &format!(
-            "INSERT INTO record (seq, id, {columns}) SELECT -1, randomblob(16), {columns} FROM record LIMIT 1"
+            "INSERT INTO audit_record (seq, id, {columns}) SELECT -1, randomblob(16), {columns} FROM audit_record LIMIT 1"
         ),
         &format!(
-            "INSERT INTO record (seq, id, {columns}) SELECT 0, randomblob(16), {columns} FROM record LIMIT 1"
+            "INSERT INTO audit_record (seq, id, {columns}) SELECT 0, randomblob(16), {columns} FROM audit_record LIMIT 1"
         ),
         &format!(
-            "INSERT INTO record (seq, id, {columns}) SELECT 9, randomblob(16), {columns} FROM record LIMIT 1"
+            "INSERT INTO audit_record (seq, id, {columns}) SELECT 9, randomblob(16), {columns} FROM audit_record LIMIT 1"
         ),
         &format!(
-            "REPLACE INTO field_change (record_seq, position, {change}) SELECT record_seq, position, {change} FROM field_change"
+            "REPLACE INTO audit_field_change (record_seq, position, {change}) SELECT record_seq, position, {change} FROM audit_field_change"
         ),
         &format!(
-            "INSERT INTO field_change (record_seq, position, {change}) SELECT 1, 99, {change} FROM field_change"
+            "INSERT INTO audit_field_change (record_seq, position, {change}) SELECT 1, 99, {change} FROM audit_field_change"
         ),
-        "REPLACE INTO name (id, text) SELECT id, 'mallory' FROM name WHERE text = 'alice'",
-        "REPLACE INTO name (id, text) VALUES (9999, 'alice')",
-        "INSERT INTO name (text) VALUES ('alice') ON CONFLICT DO UPDATE SET text = 'mallory'",
+        "REPLACE INTO audit_name (id, text) SELECT id, 'mallory' FROM audit_name WHERE text = 'alice'",
+        "REPLACE INTO audit_name (id, text) VALUES (9999, 'alice')",
+        "INSERT INTO audit_name (text) VALUES ('alice') ON CONFLICT DO UPDATE SET text = 'mallory'",
     ] {
         let connection = read(&path);
         let error = connection.execute(sql, []).expect_err(sql).to_string();
@@ -93,7 +99,7 @@ fn changes_of_the_newest_record_can_not_be_replaced_either() {
     SqliteStore::open(&path).unwrap().write(&[full()]).unwrap();
     let before = ALL.map(|sql| rows(&path, sql));
     let error = read(&path)
-        .execute("REPLACE INTO field_change SELECT record_seq, position, 1, 'x', 0, 1, NULL, NULL FROM field_change", [])
+        .execute("REPLACE INTO audit_field_change SELECT record_seq, position, 1, 'x', 0, 1, NULL, NULL, 0 FROM audit_field_change", [])
         .unwrap_err();
     assert!(error.to_string().starts_with("audit records are append-only: "), "{error}");
     assert_eq!(ALL.map(|sql| rows(&path, sql)), before);

@@ -121,7 +121,7 @@ fn nothing_is_lost_and_nothing_is_stored_twice() {
     assert!(stored == expected);
 
     // Each string got one number, though all processes wanted to add it at the same time.
-    assert_eq!(value::<i64>(&path, "SELECT count(DISTINCT text) - count(*) FROM name"), 0);
+    assert_eq!(value::<i64>(&path, "SELECT count(DISTINCT text) - count(*) FROM audit_name"), 0);
     let wrong: i64 = value(
         &path,
         &format!(

@@ -2,110 +2,125 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use audit_core::Sink as _;
+use audit_core::history::StoredChange;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
-use common::{actions, event, rows, value};
+use common::{actions, event, query, rows, value};
 use rusqlite::types::Value;
+use tempfile::TempDir;
 
-const COLUMNS: &str = "seq, id, kind, started_at, duration_us, action, method, outcome, actor, ip, \
-    target_type, target_id, correlation_id, parent_id, input, log";
-
-fn row(seq: i64, texts: [Option<&str>; 3], duration: i64, rest: [Option<&str>; 11]) -> Vec<Value> {
-    let value = |text: &Option<&str>| text.map_or(Value::Null, |t| Value::Text(t.to_owned()));
-    let mut row = vec![Value::Integer(seq)];
-    row.extend(texts.iter().map(value));
-    row.push(Value::Integer(duration));
-    row.extend(rest.iter().map(value));
-    row
+/// A copy of the trail that was kept of `version`.
+fn kept(directory: &TempDir, version: i32) -> PathBuf {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}.db"));
+    let path = directory.path().join(format!("v{version}.db"));
+    std::fs::copy(golden, &path).unwrap();
+    path
 }
 
-#[test]
-fn version_1_is_read_and_continued() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1.db");
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("audit.db");
-    std::fs::copy(golden, &path).unwrap();
+/// Each row as text, its columns apart by `|`.
+fn lines(path: &Path, sql: &str) -> Vec<String> {
+    let (_, rows) = rows(path, sql);
+    let plain = |value: &Value| match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    rows.iter().map(|row| row.iter().map(plain).collect::<Vec<_>>().join("|")).collect()
+}
 
-    let mut store = SqliteStore::open(&path).unwrap();
+const RECORDS: [&str; 2] = [
+    concat!(
+        "1|019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|call|2026-01-02T03:04:05.678901Z|1234|transfer funds|",
+        "bank::transfer|failure|alice|NULL|2001:db8::1|NULL|NULL|account|17|NULL|order 17|NULL|",
+        r#"{"amount":"101.67"}|NULL|[{"time":"2026-01-02T03:04:05.678901Z","level":"WARN","#,
+        r#""target":"bank","message":"low funds","fields":{"left":3}}]|NULL|NULL|NULL|NULL|NULL|NULL"#
+    ),
+    concat!(
+        "2|019b7ca1-7c1f-7000-8000-000000000001|event|1969-12-31T23:59:59.500000Z|0|check||success|",
+        "alice|NULL|NULL|NULL|NULL|NULL|NULL|NULL|019b7ca1-7c1f-7000-8000-000000000001|",
+        "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL"
+    ),
+];
+
+/// Opens the trail at `path`, continues it, and checks that all of it is there; returns the changes of the
+/// account.
+fn read_and_continued(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
+    let mut store = SqliteStore::open(path).unwrap();
+    let mut reader = store.reader().unwrap().unwrap();
+    let stored = reader.changes(&query("account", "17")).unwrap();
     let mut record = event("transfer funds");
     record.actor = Some("alice".into());
     store.write(&[record, event("something new")]).unwrap();
     store.close().unwrap();
+    drop(reader);
 
-    let expected = [
-        row(
-            1,
-            [
-                Some("019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f"),
-                Some("call"),
-                Some("2026-01-02T03:04:05.678901Z"),
-            ],
-            1234,
-            [
-                Some("transfer funds"),
-                Some("bank::transfer"),
-                Some("failure"),
-                Some("alice"),
-                Some("2001:db8::1"),
-                Some("account"),
-                Some("17"),
-                Some("order 17"),
-                None,
-                Some(r#"{"amount":"101.67"}"#),
-                Some(concat!(
-                    r#"[{"time":"2026-01-02T03:04:05.678901Z","level":"WARN","target":"bank","#,
-                    r#""message":"low funds","fields":{"left":3}}]"#
-                )),
-            ],
-        ),
-        row(
-            2,
-            [
-                Some("019b7ca1-7c1f-7000-8000-000000000001"),
-                Some("event"),
-                Some("1969-12-31T23:59:59.500000Z"),
-            ],
-            0,
-            [
-                Some("check"),
-                Some(""),
-                Some("success"),
-                Some("alice"),
-                None,
-                None,
-                None,
-                Some("019b7ca1-7c1f-7000-8000-000000000001"),
-                Some("019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f"),
-                None,
-                None,
-            ],
-        ),
-    ];
-    let (_, old) =
-        rows(&path, &format!("SELECT {COLUMNS} FROM audit_log WHERE seq <= 2 ORDER BY seq"));
-    assert_eq!(old, expected);
-    let change =
-        "SELECT record_id || ' ' || field || ' ' || before || ' ' || after FROM audit_changes";
-    assert_eq!(value::<String>(&path, change), "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f balance 5 3");
-
-    let all = ["transfer funds", "check", "transfer funds", "something new"];
-    assert_eq!(actions(&path), all);
-    let alices: i64 = value(&path, "SELECT count(*) FROM audit_log WHERE actor = 'alice'");
+    assert_eq!(lines(path, "SELECT * FROM audit_log WHERE seq <= 2 ORDER BY seq"), RECORDS);
+    assert_eq!(lines(path, "SELECT * FROM audit_changes ORDER BY changed_at"), changes);
+    assert_eq!(actions(path), ["transfer funds", "check", "transfer funds", "something new"]);
+    let alices: i64 = value(path, "SELECT count(*) FROM audit_log WHERE actor = 'alice'");
     assert_eq!(alices, 3);
-    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), SCHEMA_VERSION);
-    assert_eq!(value::<String>(&path, "PRAGMA integrity_check"), "ok");
+    assert_eq!(value::<i32>(path, "PRAGMA user_version"), SCHEMA_VERSION);
+    assert_eq!(value::<String>(path, "PRAGMA integrity_check"), "ok");
+    stored
+}
+
+const OF_FIRST: &str = "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|2026-01-02T03:04:05.678901Z|\
+    transfer funds|alice|account|17|";
+
+const OF_CALL: &str = "|call|failure|1|NULL";
+
+#[test]
+fn version_1_is_read_and_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = kept(&directory, 1);
+    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 1);
+    let change = OF_FIRST.to_owned() + "changed|balance|5|3|2026-01-02T03:04:05.678901Z" + OF_CALL;
+    let stored = read_and_continued(&path, &[&change]);
+    assert_eq!(stored.len(), 1);
+    // The time of a change was not recorded by itself then.
+    assert_eq!(stored[0].change.changed_at, stored[0].record.started_at);
+    assert_eq!(stored[0].change.after.as_ref().unwrap().as_str(), "3");
+}
+
+#[test]
+fn version_2_is_read_and_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = kept(&directory, 2);
+    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 2);
+    let changes = [
+        "created|owner|NULL|\"bob\"|2026-01-02T03:04:05.700001Z",
+        "changed|balance|5|3|2026-01-02T03:04:05.700002Z",
+        "deleted|limit|1.10|NULL|2026-01-02T03:04:05.700003Z",
+    ]
+    .map(|change| OF_FIRST.to_owned() + change + OF_CALL);
+    let stored = read_and_continued(&path, &changes.each_ref().map(String::as_str));
+    let fields: Vec<_> = stored.iter().map(|stored| &*stored.change.field).collect();
+    assert_eq!(fields, ["owner", "balance", "limit"]);
+}
+
+/// A view of the owner's own that stands on ours, and one that works no more, are no reason to refuse.
+#[test]
+fn views_of_the_owner_survive_a_new_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = kept(&directory, 1);
+    common::read(&path)
+        .execute_batch(
+            "CREATE VIEW alices AS SELECT action FROM audit_log WHERE actor = 'alice';
+             CREATE TABLE gone (a); CREATE VIEW broken AS SELECT a FROM gone; DROP TABLE gone;",
+        )
+        .unwrap();
+    SqliteStore::open(&path).unwrap().close().unwrap();
+    assert_eq!(lines(&path, "SELECT * FROM alices ORDER BY 1"), ["check", "transfer funds"]);
 }
 
 /// A step that has been released must stay as it is: files in the field were made by it.
 #[test]
 fn a_new_trail_has_the_schema_of_the_kept_one() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1.db");
     let directory = tempfile::tempdir().unwrap();
-    let (old, new) = (directory.path().join("old.db"), directory.path().join("new.db"));
-    std::fs::copy(golden, &old).unwrap();
-    SqliteStore::open(&old).unwrap().close().unwrap();
+    let (old, new) = (kept(&directory, SCHEMA_VERSION), directory.path().join("new.db"));
     SqliteStore::open(&new).unwrap().close().unwrap();
     // Which tables of figures ANALYZE makes depends on how SQLite was built.
     let schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema
@@ -113,4 +128,26 @@ fn a_new_trail_has_the_schema_of_the_kept_one() {
     assert_eq!(rows(&old, schema), rows(&new, schema));
     let figures = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx";
     assert_eq!(rows(&old, figures), rows(&new, figures));
+}
+
+/// The same, but for quotes, comments and white space that SQLite left where it renamed.
+#[test]
+fn a_migrated_trail_has_the_schema_of_a_new_one() {
+    let plain = "replace(replace(substr(sql, 1, instr(sql || '--', '--') - 1), '\"', ''), ' ', '')";
+    let schema = format!(
+        "SELECT type, name, tbl_name, CASE WHEN type = 'table' THEN {plain} ELSE sql END
+         FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name"
+    );
+    let columns = "SELECT t.name, c.name, c.type, c.\"notnull\", c.pk FROM pragma_table_list AS t
+        JOIN pragma_table_xinfo(t.name) AS c ON true WHERE t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid";
+    let figures = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx";
+    let directory = tempfile::tempdir().unwrap();
+    let new = kept(&directory, SCHEMA_VERSION);
+    for version in 1..SCHEMA_VERSION {
+        let old = kept(&directory, version);
+        SqliteStore::open(&old).unwrap().close().unwrap();
+        for sql in [&*schema, columns, figures] {
+            assert_eq!(rows(&old, sql), rows(&new, sql), "{sql}");
+        }
+    }
 }

@@ -126,7 +126,8 @@ fn a_database_of_another_program_is_refused_and_kept() {
         Connection::open(&path).unwrap().execute_batch(setup).unwrap();
         let what = format!(
             "it is the database of another program (application_id {id}); nothing in it was \
-             changed; choose another path"
+             changed; choose another path, or open it by `SqliteStore::builder().shared(true)` to \
+             keep the trail in that database"
         );
         refused_unchanged(&directory, &path, &what);
     }
@@ -241,7 +242,7 @@ fn stores_of_one_file_share_it() {
     first.write(&events("fourth", 1)).unwrap();
     let expected = ["first 0", "first 1", "second 0", "second 1", "third 0", "fourth 0"];
     assert_eq!(actions(&path), expected);
-    assert_eq!(value::<i64>(&path, "SELECT count(DISTINCT text) - count(*) FROM name"), 0);
+    assert_eq!(value::<i64>(&path, "SELECT count(DISTINCT text) - count(*) FROM audit_name"), 0);
 }
 
 #[cfg(unix)]

@@ -23,10 +23,14 @@ fn filters_of_the_views_use_the_indexes() {
     let path = directory.path().join("audit.db");
     SqliteStore::open(&path).unwrap().write(&[full()]).unwrap();
     for (view, filter, index) in [
-        ("audit_log", "actor = 'alice'", "record_by_actor"),
-        ("audit_log", "action = 'transfer funds'", "record_by_action"),
-        ("audit_log", "target_type = 'account' AND target_id = '17'", "record_by_target"),
-        ("audit_changes", "target_type = 'account' AND target_id = '17'", "field_change_by_target"),
+        ("audit_log", "actor = 'alice'", "audit_record_by_actor"),
+        ("audit_log", "action = 'transfer funds'", "audit_record_by_action"),
+        ("audit_log", "target_type = 'account' AND target_id = '17'", "audit_record_by_target"),
+        (
+            "audit_changes",
+            "target_type = 'account' AND target_id = '17'",
+            "audit_field_change_by_target",
+        ),
     ] {
         let plan = plan(&path, &format!("SELECT * FROM {view} WHERE {filter}"));
         assert!(plan.contains(&format!("USING INDEX {index} (ANY(<expr>) AND ")), "{plan}");
@@ -54,10 +58,25 @@ fn a_page_is_read_run_by_run() {
     let plan = plan(
         &path,
         "WITH RECURSIVE run (n) AS (
-             SELECT max(seq) >> 13 FROM record UNION ALL SELECT n - 1 FROM run WHERE n > 0
+             SELECT max(seq) >> 13 FROM audit_record UNION ALL SELECT n - 1 FROM run WHERE n > 0
          )
-         SELECT r.seq FROM run CROSS JOIN record AS r
+         SELECT r.seq FROM run CROSS JOIN audit_record AS r
          WHERE r.seq >> 13 = run.n AND r.actor = 1 LIMIT 50",
     );
-    assert!(plan.contains("record_by_actor (<expr>=? AND actor=?)"), "{plan}");
+    assert!(plan.contains("audit_record_by_actor (<expr>=? AND actor=?)"), "{plan}");
+}
+
+/// The way in which a page of what was deleted of a type is asked for.
+#[test]
+fn deletions_have_an_index_of_their_own() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    SqliteStore::open(&path).unwrap();
+    let plan = plan(
+        &path,
+        "SELECT record_seq, position FROM audit_field_change
+         WHERE record_seq >> 13 = 0 AND target_type = 1 AND change = 2",
+    );
+    let index = "COVERING INDEX audit_field_change_deleted (<expr>=? AND target_type=?)";
+    assert!(plan.contains(index), "{plan}");
 }

@@ -2,17 +2,17 @@
 
 mod common;
 
-use audit_core::{ChangeKind, CorrelationId, FieldChange, Json, Kind, Outcome, Record, Sink as _};
+use audit_core::{ChangeKind, CorrelationId, FieldChange, Kind, Outcome, Record, Sink as _};
 use audit_sqlite::SqliteStore;
-use common::{event, full, json, read, rows, time, value};
+use common::{at, event, full, json, read, rows, time, value};
 use rusqlite::types::Value;
 use tempfile::tempdir;
 
 const LOG_COLUMNS: &str = "seq id kind started_at duration_us action method outcome actor \
     on_behalf_of ip site service target_type target_id target_label correlation_id parent_id \
     input output log error traceback reason notes context truncated";
-const CHANGE_COLUMNS: &str =
-    "record_id started_at action actor target_type target_id change field before after";
+const CHANGE_COLUMNS: &str = "record_id started_at action actor target_type target_id change field before after \
+     changed_at record_kind record_outcome record_seq parent_seq";
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
@@ -84,6 +84,11 @@ fn every_field_comes_out_as_it_went_in() {
             text(field),
             before,
             after,
+            text("2026-01-02T03:04:05.700000Z"),
+            text("call"),
+            text("failure"),
+            Value::Integer(1),
+            Value::Null,
         ]
     };
     assert_eq!(
@@ -131,7 +136,7 @@ fn every_name_has_a_number_of_its_own() {
             record.kind = kind;
             record.outcome = outcome;
             record.changes = [ChangeKind::Changed, ChangeKind::Created, ChangeKind::Deleted]
-                .map(|change| FieldChange::new("t", "1", change, change.as_str(), None, None))
+                .map(|change| FieldChange::new("t", "1", change, change.as_str(), None, None, at()))
                 .into();
             records.push(record);
         }
@@ -207,7 +212,7 @@ fn a_duration_beyond_what_sqlite_counts_is_the_longest_it_counts() {
 fn filled_with(hostile: &str) -> Record {
     use audit_core::{ErrorInfo, LogEntry, Note, Truncation};
     let owned = || hostile.to_owned();
-    let as_json = || Some(Json::from(serde_json::json!({ hostile: [hostile] })));
+    let as_json = || json(&serde_json::json!({ hostile: [hostile] }).to_string());
     let mut record = event(hostile);
     record.method = owned().into();
     record.actor = Some(hostile.into());
@@ -234,6 +239,7 @@ fn filled_with(hostile: &str) -> Record {
         owned(),
         as_json(),
         as_json(),
+        at(),
     )];
     record
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use audit_core::history::ChangeQuery;
 use audit_core::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Record,
     Truncation,
@@ -27,6 +28,11 @@ pub(crate) fn event(action: &str) -> Record {
 /// `count` records whose actions are `prefix 0`, `prefix 1` …
 pub(crate) fn events(prefix: &str, count: usize) -> Vec<Record> {
     (0..count).map(|n| event(&format!("{prefix} {n}"))).collect()
+}
+
+/// When a change took effect that a test says nothing about.
+pub(crate) fn at() -> DateTime<Utc> {
+    time("2026-01-02T03:04:05.700000999Z")
 }
 
 /// A record in which every field says something.
@@ -74,9 +80,25 @@ pub(crate) fn full() -> Record {
         Truncation::new("log", "entries", 2, None),
     ];
     record.changes = vec![
-        FieldChange::new("account", "17", ChangeKind::Changed, "balance", json("1"), json("2")),
-        FieldChange::new("account", "18", ChangeKind::Created, "owner", None, json("\"bob\"")),
-        FieldChange::new("note", "n1", ChangeKind::Deleted, "text", json("null"), None),
+        FieldChange::new(
+            "account",
+            "17",
+            ChangeKind::Changed,
+            "balance",
+            json("1"),
+            json("2"),
+            at(),
+        ),
+        FieldChange::new(
+            "account",
+            "18",
+            ChangeKind::Created,
+            "owner",
+            None,
+            json("\"bob\""),
+            at(),
+        ),
+        FieldChange::new("note", "n1", ChangeKind::Deleted, "text", json("null"), None, at()),
     ];
     record
 }
@@ -115,4 +137,13 @@ pub(crate) fn actions(path: &Path) -> Vec<String> {
             other => panic!("the action is {other:?}"),
         })
         .collect()
+}
+
+/// Asks for all changes of one object, the oldest first.
+pub(crate) fn query(target_type: &str, target_id: &str) -> ChangeQuery {
+    let mut query = ChangeQuery::default();
+    query.target_types = vec![target_type.to_owned()];
+    query.target_id = Some(target_id.to_owned());
+    query.limit = usize::MAX;
+    query
 }
