@@ -1,16 +1,18 @@
 //! The attributes of the `audited` crate. Use them from there; this crate is its implementation detail.
 //!
-//! The way through: `args` reads the words of the attribute, `model` reads the function,
+//! The way of `#[audit_method]`: `args` reads the words of the attribute, `model` reads the function,
 //! `validate` holds every rejection, `expand` writes the tokens, and `fallback` is what is
 //! emitted when something was rejected. The expansion holds no logic: it names a static call site
-//! and calls into `::audited::__private`.
+//! and calls into `::audited::__private`. `#[audited_fields]` goes the same way, in `fields/`.
 
 use proc_macro::TokenStream;
 
 mod args;
 mod expand;
 mod fallback;
+mod fields;
 mod model;
+mod register;
 mod returns;
 mod validate;
 mod words;
@@ -24,6 +26,20 @@ pub fn audit_method(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(tokens) => tokens.into(),
         Err(error) => fallback::item_with_error(item, &error).into(),
     }
+}
+
+// Documented where it is used, at `audited::audited_fields`.
+#[allow(missing_docs)]
+#[proc_macro_attribute]
+pub fn audited_fields(args: TokenStream, item: TokenStream) -> TokenStream {
+    fields::attribute(args.into(), item.into()).into()
+}
+
+/// What `#[audited_fields(…)]` expands to; not for use by hand.
+#[doc(hidden)]
+#[proc_macro_derive(AuditedFields, attributes(__audited))]
+pub fn derive_audited_fields(item: TokenStream) -> TokenStream {
+    fields::derive(item.into()).into()
 }
 
 fn audit_method_tokens(

@@ -148,7 +148,13 @@ fn wrong_item(item: &TokenStream) -> Option<syn::Error> {
             "trait" => {
                 "a trait: put it on its default methods, and on the methods of its implementations"
             }
-            "struct" | "enum" => "a type: put it on its methods",
+            "struct" => {
+                "a type: put it on its methods, and `#[audited_fields]` on a struct whose changes belong on \
+                 the record"
+            }
+            "enum" => {
+                "a type: put it on its methods, and `#[audited_fields]` on a struct that has a field of it"
+            }
             "union" if matches!(tokens.peek(), Some(TokenTree::Ident(_))) => {
                 "a union: put it on its methods"
             }

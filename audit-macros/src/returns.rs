@@ -1,6 +1,7 @@
 //! What the expansion must know of the return type. Whether it is a `Result` or a boxed future is not
 //! decided here: that is recognised by type, in `audit-core`.
 
+use proc_macro2::TokenTree;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     GenericArgument, PathArguments, ReturnType, Type, TypeImplTrait, TypeParamBound, parse_quote,
@@ -66,8 +67,8 @@ impl Returns {
 pub(crate) fn may_hold_parameter(ty: &Type) -> bool {
     fn among(tokens: proc_macro2::TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Group(group) => among(group.stream()),
-            proc_macro2::TokenTree::Ident(word) => {
+            TokenTree::Group(group) => among(group.stream()),
+            TokenTree::Ident(word) => {
                 let word = word.to_string();
                 let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
                 word == "Self"
@@ -79,6 +80,86 @@ pub(crate) fn may_hold_parameter(ty: &Type) -> bool {
     }
     among(quote::ToTokens::to_token_stream(ty))
 }
+
+/// Whether a lifetime is left out in a return type: what is returned then borrows from the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Elision {
+    No,
+    /// A type may have one that is not spelled: `Guard`.
+    Possible,
+    /// `&T`, `Guard<'_>`
+    Certain,
+}
+
+/// Whether a lifetime is left out in `ty`.
+pub(crate) fn elision(ty: &Type) -> Elision {
+    fn among(tokens: proc_macro2::TokenStream) -> Elision {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let is = |at: usize, c: char| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == c);
+        let mut found = Elision::No;
+        for (at, token) in tokens.iter().enumerate() {
+            let one = match token {
+                TokenTree::Group(group) => among(group.stream()),
+                TokenTree::Punct(punct) if punct.as_char() == '&' && !is(at + 1, '\'') => {
+                    Elision::Certain
+                }
+                TokenTree::Punct(punct) if punct.as_char() == '\'' => match tokens.get(at + 1) {
+                    Some(TokenTree::Ident(name)) if name == "_" => Elision::Certain,
+                    _ => Elision::No,
+                },
+                TokenTree::Ident(name) => {
+                    let name = name.to_string();
+                    let is_known = OWN_NO_LIFETIME.contains(&name.as_str())
+                        || name.starts_with(|c: char| c.is_lowercase() || c == '_')
+                        || (name.len() <= 2 && name.starts_with(|c: char| c.is_uppercase()));
+                    // `Self::Item`, the lifetime `'a`, a path that goes on, `Guard<'a>`.
+                    let is_of_self = at >= 3
+                        && is(at - 1, ':')
+                        && matches!(&tokens[at - 3], TokenTree::Ident(first) if first == "Self");
+                    let is_lifetime = at >= 1 && is(at - 1, '\'');
+                    let goes_on = is(at + 1, ':');
+                    let spells_one = is(at + 1, '<') && is(at + 2, '\'');
+                    match is_known || is_of_self || is_lifetime || goes_on || spells_one {
+                        true => Elision::No,
+                        false => Elision::Possible,
+                    }
+                }
+                _ => Elision::No,
+            };
+            found = match (found, one) {
+                (Elision::Certain, _) | (_, Elision::Certain) => return Elision::Certain,
+                (Elision::Possible, _) | (_, Elision::Possible) => Elision::Possible,
+                _ => Elision::No,
+            };
+        }
+        found
+    }
+    among(quote::ToTokens::to_token_stream(ty))
+}
+
+/// Types that have no lifetime of their own.
+const OWN_NO_LIFETIME: &[&str] = &[
+    "Arc",
+    "BTreeMap",
+    "BTreeSet",
+    "Box",
+    "Duration",
+    "HashMap",
+    "HashSet",
+    "Instant",
+    "Option",
+    "Ordering",
+    "PathBuf",
+    "Pin",
+    "Rc",
+    "Result",
+    "Self",
+    "String",
+    "SystemTime",
+    "Uuid",
+    "Vec",
+    "VecDeque",
+];
 
 /// Whether the error of `Result<T, Error<..>>` is a generic type whose arguments may be parameters or borrow, or
 /// a projection that may stand for such a type.

@@ -4,7 +4,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Signature;
 
-use super::Parts;
+use super::{Parts, local};
 use crate::returns::Returns;
 
 /// Input:  `async fn f(a: A, (x, _): B) -> R { body }`
@@ -23,7 +23,8 @@ use crate::returns::Returns;
 /// ```
 ///
 /// Nothing is awaited after the body: what it returns need not be `Send`. The edge that is never taken
-/// tells the compiler the return type, so that coercions work as in the bare function.
+/// tells the compiler the return type, so that coercions work as in the bare function. Objects are watched
+/// as in a function that is not async, see [`sync`](super::sync::expand).
 pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
     let Parts { private, call, out, returns, .. } = parts;
     let edge =
@@ -39,12 +40,24 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
         body
     };
     let block = {
-        let head = quote!(async move);
+        let head = if parts.watches.receiver() { quote!(async) } else { quote!(async move) };
         quote!(#head { #edge #capture #body })
     };
     let run = match returns {
         Returns::Opaque | Returns::Recordable { .. } | Returns::Never | Returns::Future { .. } => {
             quote!(#private::run_async_opaque(#call, #block).await)
+        }
+        _ if parts.watches.any() => {
+            let ran = local("__audited_ran");
+            let (watched, finish) =
+                (parts.finish_watches(), parts.finish(&quote!(#call), &quote!(#out)));
+            quote! {
+                let #ran = #private::try_run_async(&mut #call, #block).await;
+                #watched
+                let #out = #call.ran(#ran);
+                #finish
+                #out
+            }
         }
         _ => {
             let finish = parts.finish(&quote!(#call), &quote!(#out));
@@ -55,7 +68,8 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
             }
         }
     };
-    (parts.signature(), quote!(#enter #run))
+    let begin = parts.begin_watches();
+    (parts.signature(), quote!(#enter #begin #run))
 }
 
 /// Whether a type is, or holds, one that is called `Future`, `BoxFuture` or the like.

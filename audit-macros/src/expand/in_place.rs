@@ -70,10 +70,12 @@ fn signature_and_capture(parts: &Parts<'_>) -> (Signature, TokenStream) {
     let has_underscore = bindings.iter().any(|binding| binding.name.starts_with('_'));
     let is_plain = matches!(parts.returns, Returns::Plain(_)) && parts.are_all_plain();
     if parts.hides && has_underscore && is_plain {
-        return (parts.signature(), parts.rebind_and_capture());
+        let (tell, capture) = (parts.tell_unwatched(true), parts.rebind_and_capture());
+        return (parts.signature(), quote!(#tell #capture));
     }
     let (arguments, done) = (parts.arguments(false), parts.about_and_done());
-    (parts.function.sig.clone(), quote!(#arguments #done))
+    let tell = parts.tell_unwatched(false);
+    (parts.function.sig.clone(), quote!(#tell #arguments #done))
 }
 
 /// Whether the return type is called `Result`, or something like `IoResult`.

@@ -2,18 +2,23 @@
 //!
 //! All names of ours have mixed-site hygiene: user code can neither see nor shadow them.
 
-use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
-use syn::{Attribute, Expr, FnArg, Pat, ReceiverKind, Signature, Token, Type};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::quote;
+use syn::{FnArg, Pat, Signature};
 
+use self::arguments::{NEWER_KEYWORDS, is_plain};
+use self::watch::Watches;
 use crate::model::{Function, parameter_ident};
-use crate::returns::{Returns, has_generic_error, may_hold_parameter};
-use crate::validate::{How, Plan, tuple_parts};
+use crate::returns::{Returns, has_generic_error};
+use crate::validate::Plan;
 
+mod arguments;
 mod async_fn;
 mod in_place;
+mod receiver;
+mod spelling;
 mod sync;
+mod watch;
 
 /// Expands one function.
 pub(crate) fn function(plan: &Plan<'_>, function: &Function) -> TokenStream {
@@ -48,15 +53,19 @@ struct Parts<'a> {
     out: Ident,
     /// Whether plain parameters are taken under hidden names; see [`Function::can_hide_parameters`].
     hides: bool,
+    /// The objects that the function may change.
+    watches: Watches,
 }
 
 impl<'a> Parts<'a> {
     fn new(plan: &'a Plan<'a>, function: &'a Function) -> Self {
         let krate = &plan.krate;
+        let returns = Returns::of(&function.sig.output, function.is_async());
         Self {
             plan,
             function,
-            returns: Returns::of(&function.sig.output, function.is_async()),
+            watches: Watches::of(plan, function, &returns),
+            returns,
             private: quote!(#krate::__private),
             call: local("__audited_call"),
             input: local("__audited_input"),
@@ -90,7 +99,14 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Output: `{ static CALLSITE: Site = Site::new(module_path!(), "name"); &CALLSITE }`
+    /// Output:
+    /// ```text
+    /// {
+    ///     static CALLSITE: Site = Site::new(module_path!(), "name");
+    ///     enter it into the catalogue;
+    ///     &CALLSITE
+    /// }
+    /// ```
     fn site(&self) -> TokenStream {
         let Self { private, plan, function, .. } = self;
         let name = syn::ext::IdentExt::unraw(&function.sig.ident).to_string();
@@ -107,10 +123,17 @@ impl<'a> Parts<'a> {
             let level = Ident::new(&log.value().to_uppercase(), Span::mixed_site());
             options.extend(quote!(.log(#private::LevelFilter::#level)));
         }
+        let left_out = left_out(args);
+        if !left_out.is_empty() {
+            options.extend(quote!(.leaves_out(#left_out)));
+        }
+        let entry = quote!(#private::Entry::site(&__AUDITED_CALLSITE));
+        let register = crate::register::register(private, &entry);
         quote! {
             {
                 static __AUDITED_CALLSITE: #private::Site =
                     #private::Site::new(#private::module_path!(), #name) #options;
+                #register
                 &__AUDITED_CALLSITE
             }
         }
@@ -142,156 +165,6 @@ impl<'a> Parts<'a> {
             }
         }
         sig
-    }
-
-    /// Output: `let a = a; let __argument_1 = __argument_1; let (x, _) = __argument_1;`
-    ///
-    /// Binds the parameters again inside the closure or the async block, in their order, so that all of
-    /// them move in and are dropped in the reverse order, as those of the bare function are.
-    ///
-    /// A `#[cfg]` on a parameter stays there and comes with each statement about it: which one holds, the
-    /// compiler asks only after the expansion.
-    fn rebind(&self) -> TokenStream {
-        let mut tokens = TokenStream::new();
-        for (index, input) in self.function.sig.inputs.iter().enumerate() {
-            let FnArg::Typed(typed) = input else { continue };
-            let ident = self.hidden(&parameter_ident(typed, index));
-            let pat = &typed.pat;
-            let cfgs = || typed.attrs.iter().filter(|attr| is_cfg(attr));
-            let attrs = typed.attrs.iter().filter(|attr| is_for_binding(attr));
-            let attrs = quote!(#(#attrs)*);
-            if !is_plain(pat) {
-                let cfgs = cfgs();
-                let mutability = borrows_mutably(pat.to_token_stream()).then(|| quote!(mut));
-                tokens.extend(quote!(#(#cfgs)* let #mutability #ident = #ident;));
-            }
-            if matches!(&**pat, Pat::Wild(_)) {
-                continue;
-            }
-            let (bind, is, end) = (quote!(let), quote!(=), quote!(;));
-            // To clippy a `let _x = x` is without effect, unless it takes something apart.
-            let (pat, value) = if ident.to_string().starts_with('_') && is_plain(pat) {
-                (quote!((#pat,)), quote!((#ident,)))
-            } else {
-                (quote!(#pat), quote!(#ident))
-            };
-            // To clippy it is the user who shadows here, for the name is the user's.
-            let quiet = (!self.hides && is_plain(&typed.pat)).then(|| {
-                let underscore = underscore_is_fine(&ident);
-                quote!(#[allow(clippy::shadow_same)] #underscore)
-            });
-            tokens.extend(quote!(#attrs #quiet #bind #pat #is #value #end));
-        }
-        tokens
-    }
-
-    /// Output: `capture the arguments; rebind; say what it is about; input.done();`
-    ///
-    /// Captured before they are bound again, arguments that the body does not use stay unused to the
-    /// compiler, which says so as in the bare function. Names in patterns can only be captured after.
-    fn rebind_and_capture(&self) -> TokenStream {
-        let (rebind, done) = (self.rebind(), self.about_and_done());
-        let whole = self.whole_receiver();
-        if self.are_all_plain() {
-            let arguments = self.arguments(true);
-            quote!(#whole #arguments #rebind #done)
-        } else {
-            let arguments = self.arguments(false);
-            quote!(#whole #rebind #arguments #done)
-        }
-    }
-
-    /// Output: `if false { self = conjure(); } let _ = &self;` where `self` is a value.
-    ///
-    /// A closure moves in only the fields that its body names, since edition 2021. The rest would be
-    /// dropped later, by the function, and not in the order of the bare function.
-    ///
-    /// A field that is assigned and then only dropped with `self` is fine in a function. In a closure the
-    /// compiler sees the drop only where one is written for `self`: an edge that is never taken has one.
-    fn whole_receiver(&self) -> Option<TokenStream> {
-        let Some(FnArg::Receiver(receiver)) = self.function.sig.inputs.first() else { return None };
-        let is_borrowed = match &receiver.kind {
-            ReceiverKind::Value => false,
-            ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(_)),
-            _ => true,
-        };
-        if is_borrowed {
-            return None;
-        }
-        let this = Ident::new("self", receiver.self_token.span);
-        let private = &self.private;
-        // Not for every `mut self`: one that is never assigned must be told to be `unused_mut`.
-        let edge = (receiver.mutability.is_some()
-            && assigns_to_self(self.function.body.to_token_stream()))
-        .then(|| quote!(if false { #this = #private::conjure(); }));
-        Some(quote!(#edge let _ = &#this;))
-    }
-
-    /// Output: `if input.wanted() { argument(&a).record(&mut input, "a"); … }`
-    ///
-    /// `hidden` tells that this is before the names of the body are bound.
-    fn arguments(&self, hidden: bool) -> TokenStream {
-        let Self { private, input, plan, .. } = self;
-        let mut each = TokenStream::new();
-        for binding in self.function.bindings() {
-            let name = &binding.name;
-            let is_hidden = hidden && self.hides && name != "self";
-            let ident = if is_hidden { self.hidden(&binding.ident) } else { binding.ident.clone() };
-            let cfgs = binding.attrs.iter().filter(|attr| is_cfg(attr));
-            let record = match plan.how(name) {
-                Some(How::Value) => {
-                    quote!(#private::argument(&#ident).record(&mut #input, #name);)
-                }
-                Some(How::Debug) => {
-                    quote!(#private::debug_argument(&#ident).record(&mut #input, #name);)
-                }
-                Some(How::Redacted) => quote!(#input.redacted(#name);),
-                None => continue,
-            };
-            // One that is hidden is none of clippy's business.
-            let quiet = (!is_hidden).then(|| underscore_is_fine(&ident));
-            each.extend(quote!(#(#cfgs)* #quiet #record));
-        }
-        if each.is_empty() { each } else { quote!(if #input.is_wanted() { #each }) }
-    }
-
-    /// Output: `if input.is_recorded() { input.target(..); … } input.done();`
-    fn about_and_done(&self) -> TokenStream {
-        let (input, about) = (&self.input, self.about());
-        if about.is_empty() {
-            quote!(#input.done();)
-        } else {
-            quote!(if #input.is_recorded() { #about } #input.done();)
-        }
-    }
-
-    /// Output: what `target`, `reason` and `fields` say.
-    fn about(&self) -> TokenStream {
-        let Self { private, input, plan, .. } = self;
-        let mut tokens = TokenStream::new();
-        if let Some(target) = &plan.args.target {
-            // What is wrong with the value is told where it stands.
-            let value = match tuple_parts(target) {
-                Some(parts) => {
-                    let parts = parts.into_iter().map(borrowed);
-                    quote_spanned!(target.span()=> (#(#parts,)*))
-                }
-                None => {
-                    let target = borrowed(target);
-                    quote!(#target)
-                }
-            };
-            tokens.extend(quote!(#input.target(#value);));
-        }
-        if let Some(reason) = &plan.args.reason {
-            let reason = borrowed(reason);
-            tokens.extend(quote!(#input.reason(#reason);));
-        }
-        for field in plan.fields() {
-            let (name, value) = (&field.name, borrowed(&field.value));
-            tokens.extend(quote!(#private::argument(#value).record_field(&mut #input, #name);));
-        }
-        tokens
     }
 
     /// Output: `match () { () => { body } }`
@@ -329,168 +202,6 @@ impl<'a> Parts<'a> {
             }
         }
     }
-
-    /// Whether the return type might be a boxed future, as far as spelling tells.
-    fn may_be_boxed_future(&self) -> bool {
-        let Returns::Plain(ty) = &self.returns else { return false };
-        let mut ty: &Type = ty;
-        while let Type::Group(syn::TypeGroup { elem, .. })
-        | Type::Paren(syn::TypeParen { elem, .. }) = ty
-        {
-            ty = elem;
-        }
-        match ty {
-            // A projection, such as `Self::Future`, may stand for a future whose output outlives less than
-            // its box; wrapping it would not compile.
-            Type::Path(path) if path.qself.is_some() || path.path.segments[0].ident == "Self" => {
-                false
-            }
-            Type::Path(_) if !names_lifetime(ty) && may_hold_parameter(ty) => false,
-            Type::Path(path) => path.path.segments.last().is_some_and(|last| {
-                let name = last.ident.to_string();
-                !NEVER_A_FUTURE.contains(&name.as_str())
-            }),
-            Type::Macro(_) => true,
-            _ => false,
-        }
-    }
-}
-
-/// Whether `ty` names a lifetime other than `'static`.
-fn names_lifetime(ty: &Type) -> bool {
-    fn among(tokens: TokenStream) -> bool {
-        let mut tokens = tokens.into_iter().peekable();
-        while let Some(token) = tokens.next() {
-            match token {
-                TokenTree::Group(group) if among(group.stream()) => return true,
-                TokenTree::Punct(punct)
-                    if punct.as_char() == '\''
-                        && tokens.peek().is_some_and(|name| name.to_string() != "static") =>
-                {
-                    return true;
-                }
-                _ => {}
-            }
-        }
-        false
-    }
-    among(ty.to_token_stream())
-}
-
-/// Names under which nobody hides a boxed future; a shorter expansion for most functions.
-const NEVER_A_FUTURE: &[&str] = &[
-    "bool",
-    "char",
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "f32",
-    "f64",
-    "str",
-    "String",
-    "Vec",
-    "Option",
-    "Result",
-    "Self",
-    "Cow",
-    "Arc",
-    "Rc",
-    "HashMap",
-    "BTreeMap",
-    "Ordering",
-    "Duration",
-    "TokenStream",
-];
-
-/// `expr` → `&expr`, with parentheses where they are needed: what is recorded is borrowed, never moved.
-fn borrowed(expr: &Expr) -> Expr {
-    Expr::Reference(syn::ExprReference {
-        attrs: Vec::new(),
-        and_token: Token![&](expr.span()),
-        mutability: None,
-        expr: Box::new(expr.clone()),
-    })
-}
-
-/// `a` or `mut a`.
-fn is_plain(pat: &Pat) -> bool {
-    matches!(pat, Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none())
-}
-
-/// Whether a pattern holds `ref mut`.
-fn borrows_mutably(pat: TokenStream) -> bool {
-    let mut after_ref = false;
-    pat.into_iter().any(|token| match token {
-        TokenTree::Group(group) => borrows_mutably(group.stream()),
-        TokenTree::Ident(word) => {
-            let found = after_ref && word == "mut";
-            after_ref = word == "ref";
-            found
-        }
-        _ => false,
-    })
-}
-
-/// Whether tokens hold `self.a.b =`, or the like with `+=`.
-fn assigns_to_self(tokens: TokenStream) -> bool {
-    let mut in_place = false;
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        match &token {
-            TokenTree::Group(group) => {
-                if assigns_to_self(group.stream()) {
-                    return true;
-                }
-                in_place &= group.delimiter() == Delimiter::Bracket;
-            }
-            TokenTree::Ident(word) if word == "self" => in_place = true,
-            TokenTree::Punct(punct) if in_place && punct.as_char() != '.' => {
-                let equals = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '=');
-                let is_joint = tokens.peek().is_some_and(equals);
-                // `=` but not `==` nor `=>`; `+=` but not `<=`, `>=` nor `!=`.
-                match punct.as_char() {
-                    '=' if punct.spacing() == Spacing::Alone => return true,
-                    '+' | '-' | '*' | '/' | '%' | '^' | '&' | '|' if is_joint => return true,
-                    _ => in_place = false,
-                }
-            }
-            // The names of fields, and the dots between.
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Keywords that were plain words in an older edition.
-const NEWER_KEYWORDS: &[&str] = &["async", "await", "dyn", "gen", "try"];
-
-fn is_cfg(attr: &Attribute) -> bool {
-    attr.path().is_ident("cfg")
-}
-
-/// An argument called `_name` is used by the expansion only; clippy would blame the user for it.
-fn underscore_is_fine(ident: &Ident) -> TokenStream {
-    if ident.to_string().starts_with('_') {
-        quote!(#[allow(clippy::used_underscore_binding)])
-    } else {
-        TokenStream::new()
-    }
-}
-
-/// Whether an attribute of a parameter also concerns the `let` that binds it again.
-fn is_for_binding(attr: &Attribute) -> bool {
-    ["cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"]
-        .iter()
-        .any(|name| attr.path().is_ident(name))
 }
 
 /// `metadata` → `Metadata`
@@ -502,4 +213,19 @@ fn variant(word: &str) -> Ident {
 
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
+}
+
+/// What the words keep off the record, for the catalogue: `skip db; redact pin`.
+fn left_out(args: &crate::args::Args) -> String {
+    let list = |word: &str, names: &[Ident]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
+    };
+    let words = [
+        args.skip_all.map(|_| "skip_all".to_owned()),
+        list("skip", &args.skip),
+        list("redact", &args.redact),
+        args.skip_output.then(|| "skip_output".to_owned()),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

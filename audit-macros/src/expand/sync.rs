@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Signature;
 
-use super::Parts;
+use super::{Parts, local};
 use crate::returns::Returns;
 
 /// Input:  `fn f(a: A, (x, _): B) -> R { body }`
@@ -15,6 +15,27 @@ use crate::returns::Returns;
 ///     let mut call = enter(site);
 ///     let mut input = call.input();
 ///     let out = call.run(move || -> R { capture and rebind; match () { () => { body } } });
+///     finish; out
+/// }
+/// ```
+///
+/// With objects that are watched:
+/// ```text
+/// fn f(&mut self, a: &mut A) -> R {
+///     let mut call = enter(site);
+///     let mut input = call.input();
+///     let watch = watch::<_, fn(&()) -> R>(&*self).begin(&call, "self");
+///     capture self;
+///     let mut lent_1 = lend::<_, fn(&())>(a).begin(&call, "a");
+///     let loan_1 = &mut lent_1;
+///     let ran = call.try_run(|| -> R {
+///         whole(&mut *self); capture; let a = loan_1.lend(); match () { () => { body } }
+///     });
+///     if watch.is_watching() {
+///         let _here = reached(); watch.finish(&*self); watch.was_reached(_here);
+///     }
+///     lent_1.finish();
+///     let out = call.ran(ran);
 ///     finish; out
 /// }
 /// ```
@@ -29,8 +50,15 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
     };
     let (enter, capture, body) = (parts.enter(), parts.rebind_and_capture(), parts.body());
     let closure = {
-        let head = quote!(move ||);
+        let head = if parts.watches.receiver() { quote!(||) } else { quote!(move ||) };
         quote!(#head #annotation { #capture #body })
+    };
+    let begin = parts.begin_watches();
+    let run_closure = if parts.watches.any() {
+        let (ran, finish) = (local("__audited_ran"), parts.finish_watches());
+        quote!(let #ran = #call.try_run(#closure); #finish let #out = #call.ran(#ran);)
+    } else {
+        quote!(let #out = #call.run(#closure);)
     };
     let run = match returns {
         Returns::Recordable { by } => {
@@ -46,19 +74,19 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
             let finish = future_finish(parts, output.as_deref());
             quote!(#private::run_future(#call, #closure, #finish))
         }
-        Returns::Plain(_) if parts.may_be_boxed_future() => {
+        Returns::Plain(_) if returns.may_be_boxed_future() => {
             let finish = future_finish(parts, None);
             quote! {
-                let #out = #call.run(#closure);
+                #run_closure
                 #private::returned(#out).finish(#call, #finish)
             }
         }
         _ => {
             let finish = parts.finish(&quote!(#call), &quote!(#out));
-            quote!(let #out = #call.run(#closure); #finish #out)
+            quote!(#run_closure #finish #out)
         }
     };
-    (parts.signature(), quote!(#enter #run))
+    (parts.signature(), quote!(#enter #begin #run))
 }
 
 /// Output: `|call, out: &T| { finish }`; for a future's output, or for what `returned` finds to be
