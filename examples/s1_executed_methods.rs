@@ -386,17 +386,20 @@ fn append_never_edit(trail: &Trail, staff: &Context) -> Done {
             "audit records are append-only: audit_log cannot be deleted from",
         ),
         (
-            "UPDATE record SET actor = NULL",
-            "audit records are append-only: record cannot be updated",
+            "UPDATE audit_record SET actor = NULL",
+            "audit records are append-only: audit_record cannot be updated",
         ),
-        ("DELETE FROM record", "audit records are append-only: record cannot be deleted from"),
         (
-            "REPLACE INTO record SELECT * FROM record WHERE seq = 1",
+            "DELETE FROM audit_record",
+            "audit records are append-only: audit_record cannot be deleted from",
+        ),
+        (
+            "REPLACE INTO audit_record SELECT * FROM audit_record WHERE seq = 1",
             "audit records are append-only: a new record takes the next seq and an id of its own",
         ),
         (
-            "UPDATE name SET text = 'nobody' WHERE text = 'staff'",
-            "audit records are append-only: name cannot be updated",
+            "UPDATE audit_name SET text = 'nobody' WHERE text = 'staff'",
+            "audit records are append-only: audit_name cannot be updated",
         ),
     ] {
         let refused = trail.db.execute(sql, []).expect_err("the trail cannot be edited");

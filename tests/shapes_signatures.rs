@@ -20,3 +20,5 @@ mod returns;
 mod signatures;
 #[path = "shapes/told.rs"]
 mod told;
+#[path = "shapes/watched.rs"]
+mod watched;

@@ -2,6 +2,10 @@
 
 #[path = "../../shapes/drops.rs"]
 mod drops;
+#[path = "../../shapes/fields.rs"]
+mod fields;
+#[path = "../../shapes/fields_more.rs"]
+mod fields_more;
 #[path = "../../shapes/more.rs"]
 mod more;
 #[path = "../../shapes/parameters.rs"]
@@ -16,8 +20,10 @@ mod returns;
 mod signatures;
 #[path = "../../shapes/told.rs"]
 mod told;
+#[path = "../../shapes/watched.rs"]
+mod watched;
 
-use audited::audit_method;
+use audited::{AuditedFields, audit_method, audited_fields};
 
 // An `impl Trait` of this edition captures only what it names. One written by the macro would be captured by
 // the rules of the macro's edition.
@@ -69,4 +75,26 @@ fn n25_arguments_named_like_keywords_of_a_later_edition() {
     }
     let records = audited::testing::capture(|| assert_eq!(doubled(4), 8));
     assert_eq!(records[0].input.as_ref().unwrap().as_str(), r#"{"gen":4}"#);
+}
+
+// Words that are keywords of a later edition.
+#[test]
+fn n66_fields_named_as_later_keywords() {
+    #[audited_fields(gen, try_; key = gen, label = gen)]
+    #[allow(non_camel_case_types)]
+    struct gen {
+        gen: u8,
+        try_: u8,
+    }
+
+    #[audited_fields(all; key = gen, parent = gen(gen))]
+    struct Child {
+        gen: u8,
+    }
+
+    let object = gen { gen: 1, try_: 2 };
+    assert_eq!((gen::TYPE.name(), gen::TYPE.key()), ("gen", &["gen"][..]));
+    assert_eq!((object.target_id(), object.label()), ("1".to_owned(), Some("1".to_owned())));
+    assert_eq!(Child::type_path(), "gen/Child");
+    assert_eq!(Child { gen: 1 }.target_id(), "1/1");
 }

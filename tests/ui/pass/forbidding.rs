@@ -2,9 +2,10 @@
 
 #![forbid(unreachable_code, unused_mut, unused_variables, unused_assignments, unused_braces)]
 #![forbid(redundant_semicolons, clippy::all, clippy::pedantic, clippy::shadow_same)]
+#![forbid(unsafe_code, unused, deprecated, dead_code)]
 #![deny(warnings)]
 
-use audited::audit_method;
+use audited::{AuditedFields, Tracked, audit_method, audited_fields};
 
 #[audit_method]
 fn plain(n: u8, m: u8, _unused: &str) -> u8 {
@@ -76,7 +77,20 @@ impl Pair {
     }
 }
 
+#[audited_fields(name, rows(debug), pin(redact), size(with = Vec::len))]
+struct Plane<T> {
+    id: u64,
+    name: T,
+    rows: Vec<u8>,
+    pin: u16,
+    size: Vec<T>,
+}
+
 fn main() {
+    let mut plane =
+        Tracked::loaded(Plane { id: 1, name: "a", rows: vec![1], pin: 2, size: vec![] });
+    plane.name = "b";
+    assert_eq!(plane.target_id(), "1");
     let records = audited::testing::capture(|| {
         assert_eq!(plain(1, 2, ""), 3);
         drop((later(1, ""), a_future(1)));

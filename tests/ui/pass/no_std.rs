@@ -8,7 +8,7 @@ extern crate alloc;
 extern crate std;
 
 use alloc::string::String;
-use audited::audit_method;
+use audited::{AuditedFields, audit_method, audited_fields};
 
 /// Doubles.
 #[audit_method]
@@ -23,7 +23,17 @@ pub async fn later(n: Option<u8>) -> Option<u8> {
     Some(n? * 2)
 }
 
+/// A pilot.
+#[audited_fields(age, ssn(redact); key = name, label = name)]
+pub struct Pilot {
+    name: &'static str,
+    age: u8,
+    ssn: Option<String>,
+}
+
 fn main() {
+    let pilot = Pilot { name: "Kara", age: 25, ssn: None };
+    assert_eq!(pilot.target_id(), "Kara");
     let records = audited::testing::capture(|| {
         assert_eq!(double(2), Ok(4));
         drop(later(None));

@@ -1,0 +1,94 @@
+//! Under lints that look at what is written: 50 to 52. Clippy must find nothing here.
+#![deny(
+    warnings,
+    missing_docs,
+    unreachable_pub,
+    unused,
+    unused_qualifications,
+    unused_lifetimes,
+    unused_results,
+    elided_lifetimes_in_paths,
+    explicit_outlives_requirements,
+    let_underscore_drop,
+    missing_debug_implementations,
+    missing_copy_implementations,
+    non_local_definitions,
+    private_bounds,
+    private_interfaces,
+    single_use_lifetimes,
+    trivial_casts,
+    unnameable_types,
+    unsafe_code,
+    unused_import_braces,
+    variant_size_differences
+)]
+#![deny(clippy::all, clippy::pedantic, clippy::nursery)]
+#![deny(
+    clippy::absolute_paths,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::default_numeric_fallback,
+    clippy::exhaustive_structs,
+    clippy::field_scoped_visibility_modifiers,
+    clippy::min_ident_chars,
+    clippy::missing_docs_in_private_items,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::mutable_key_type,
+    clippy::partial_pub_fields,
+    clippy::pattern_type_mismatch,
+    clippy::pub_without_shorthand,
+    clippy::ref_patterns,
+    clippy::same_name_method,
+    clippy::semicolon_inside_block,
+    clippy::single_char_lifetime_names,
+    clippy::std_instead_of_core,
+    clippy::wildcard_enum_match_arm
+)]
+
+use audited::{AuditedFields as _, audited_fields};
+
+/// A plane.
+#[audited_fields(all, of(was = "for"), seats(was = "chairs"), _unused(debug), pin(redact); key = (tail, number), label = tail)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+struct Plane<'text, Of: Clone = u8> {
+    /// What it is for.
+    of: Of,
+    /// Those of passengers.
+    seats: Vec<u8>,
+    /// Its sign.
+    tail: &'text str,
+    /// Its number.
+    number: u64,
+    /// Not used.
+    _unused: Option<Of>,
+    /// A secret.
+    pin: (u8, u8),
+}
+
+/// A type that is no longer to be used.
+#[deprecated]
+#[derive(Debug)]
+#[audited_fields(age, name(rename = "title"); key = name, parent = Plane<'static>(tail, number))]
+struct Old {
+    /// Its age.
+    #[deprecated]
+    age: u8,
+    /// Its name.
+    name: &'static str,
+    /// Of its plane.
+    tail: &'static str,
+    /// Of its plane.
+    number: u64,
+}
+
+#[test]
+fn n50_quiet() {
+    let plane =
+        Plane { of: 1_u8, seats: vec![2], tail: "N", number: 1, _unused: None, pin: (1, 2) };
+    assert_eq!(plane.target_id(), "N/1");
+    #[expect(deprecated, reason = "it is the test")]
+    let old = Old { age: 3, name: "old", tail: "N", number: 1 };
+    assert_eq!(old.target_id(), "N/1/old");
+}

@@ -1,0 +1,626 @@
+//! What a call changes of the audited objects that it gets by `&mut` is part of its record.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context as Polling, Poll, Waker};
+
+use audited::{
+    AuditedFields, ChangeKind, FieldChange, Outcome, Record, Truncation, audit_method,
+    audited_fields, testing,
+};
+use serde::Serialize;
+
+/// `type id field before after` of each change, with `-` for nothing.
+fn lines(record: &Record) -> Vec<String> {
+    let text = |json: &Option<audited::Json>| json.as_ref().map_or("-".into(), ToString::to_string);
+    let line = |change: &FieldChange| {
+        let FieldChange { target_type, target_id, field, before, after, .. } = change;
+        assert_eq!(change.change, ChangeKind::Changed);
+        format!("{target_type} {target_id} {field} {} {}", text(before), text(after))
+    };
+    record.changes.iter().map(line).collect()
+}
+
+fn unseen(parameter: &str) -> Truncation {
+    Truncation::new(format!("changes.{parameter}"), "objects", 0, Some(1))
+}
+
+#[track_caller]
+fn one<R>(f: impl FnOnce() -> R) -> Record {
+    let [record] = <[Record; 1]>::try_from(testing::capture(f)).expect("exactly one record");
+    record
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        let polled = future.as_mut().poll(&mut Polling::from_waker(Waker::noop()));
+        if let Poll::Ready(output) = polled {
+            return output;
+        }
+    }
+}
+
+/// Is ready when it is polled again.
+async fn pause() {
+    let mut paused = false;
+    std::future::poll_fn(|_| match std::mem::replace(&mut paused, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
+}
+
+#[audited_fields(name, rank, tags, pin(redact); key = id, label = name)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Pilot {
+    id: u64,
+    name: String,
+    rank: u32,
+    tags: Vec<String>,
+    pin: u32,
+    /// Not audited.
+    seat: u8,
+}
+
+fn kara() -> Pilot {
+    Pilot { id: 340, name: "Kara".into(), rank: 1, tags: vec!["ace".into()], pin: 1, seat: 1 }
+}
+
+fn lee() -> Pilot {
+    Pilot { id: 341, name: "Lee".into(), rank: 5, tags: Vec::new(), pin: 1, seat: 1 }
+}
+
+impl Pilot {
+    #[audit_method(skip_all)]
+    fn promote(&mut self, to: u32) -> Result<u32, String> {
+        self.seat += 1;
+        if to == self.rank {
+            return Ok(to);
+        }
+        self.rank = to;
+        self.tags.push(format!("rank {to}"));
+        Self::checked(to)?;
+        self.pin += 1;
+        Ok(self.rank)
+    }
+
+    fn checked(rank: u32) -> Result<(), String> {
+        match rank {
+            0..=9 => Ok(()),
+            10 => Err("no such rank".into()),
+            _ => panic!("no such rank"),
+        }
+    }
+}
+
+// ---- every outcome ----------------------------------------------------------------------------------
+
+#[test]
+fn a_success_tells_what_has_changed() {
+    let record = one(|| assert_eq!(kara().promote(2), Ok(2)));
+    assert_eq!(
+        lines(&record),
+        [
+            "Pilot 340 rank 1 2",
+            r#"Pilot 340 tags[1] - "rank 2""#,
+            r#"Pilot 340 pin "[redacted]" "[redacted]""#,
+        ]
+    );
+    assert_eq!(record.outcome, Outcome::Success);
+    assert_eq!(record.target_type.as_deref(), Some("Pilot"));
+    assert_eq!(record.target_id.as_deref(), Some("340"));
+    assert_eq!(record.target_label.as_deref(), Some("Kara"));
+    assert!(record.truncated.is_empty());
+    assert!(record.changes.iter().all(|change| change.changed_at >= record.started_at));
+    assert!(record.changes.windows(2).all(|two| two[0].changed_at == two[1].changed_at));
+}
+
+#[test]
+fn a_call_that_changes_no_audited_field_tells_none() {
+    let record = one(|| assert_eq!(kara().promote(1), Ok(1)));
+    assert!(record.changes.is_empty() && record.truncated.is_empty());
+    assert_eq!(record.target_id.as_deref(), Some("340"));
+}
+
+#[test]
+fn a_failure_tells_what_it_has_changed_all_the_same() {
+    let record = one(|| assert_eq!(kara().promote(10), Err("no such rank".into())));
+    assert_eq!(lines(&record), ["Pilot 340 rank 1 10", r#"Pilot 340 tags[1] - "rank 10""#]);
+    assert_eq!(record.outcome, Outcome::Failure);
+}
+
+#[test]
+fn a_panic_tells_what_it_has_changed_and_goes_on() {
+    let mut pilot = kara();
+    let record = one(|| {
+        let panic = catch_unwind(AssertUnwindSafe(|| pilot.promote(11))).unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"no such rank"));
+    });
+    assert_eq!(lines(&record), ["Pilot 340 rank 1 11", r#"Pilot 340 tags[1] - "rank 11""#]);
+    assert_eq!(record.outcome, Outcome::Panic);
+    assert_eq!(record.error.unwrap().message, "no such rank");
+}
+
+#[audit_method(skip_all)]
+async fn promote_later(pilot: &mut Pilot, to: u32) -> Result<u32, String> {
+    pilot.rank = to;
+    pause().await;
+    pilot.name.push('!');
+    Pilot::checked(to)?;
+    Ok(to)
+}
+
+impl Pilot {
+    #[audit_method(skip_all)]
+    async fn promote_soon(&mut self, to: u32) -> Result<u32, String> {
+        self.rank = to;
+        pause().await;
+        self.name.push('!');
+        Self::checked(to)?;
+        Ok(to)
+    }
+}
+
+#[test]
+fn an_async_call_tells_what_has_changed_on_every_outcome() {
+    let expected =
+        |to| [r#"Pilot 340 name "Kara" "Kara!""#.to_owned(), format!("Pilot 340 rank 1 {to}")];
+    for (to, outcome) in [(2, Outcome::Success), (10, Outcome::Failure), (11, Outcome::Panic)] {
+        let record = one(|| {
+            catch_unwind(|| block_on(promote_later(&mut kara(), to)).is_ok()).unwrap_or_default()
+        });
+        assert_eq!((lines(&record), record.outcome), (expected(to).to_vec(), outcome));
+        let record =
+            one(|| catch_unwind(|| block_on(kara().promote_soon(to)).is_ok()).unwrap_or_default());
+        assert_eq!((lines(&record), record.outcome), (expected(to).to_vec(), outcome));
+        assert!(record.truncated.is_empty());
+    }
+}
+
+/// Polls `future` once and drops it.
+fn begin<F: Future>(future: F) {
+    let polled = pin!(future).poll(&mut Polling::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+}
+
+#[test]
+fn a_future_that_is_dropped_tells_what_it_has_changed_or_that_it_can_not() {
+    let record = one(|| begin(promote_later(&mut kara(), 2)));
+    assert_eq!(record.outcome, Outcome::Cancelled);
+    assert_eq!(lines(&record), ["Pilot 340 rank 1 2"]);
+    // It takes `self` with it.
+    let record = one(|| begin(kara().promote_soon(2)));
+    assert_eq!(record.outcome, Outcome::Cancelled);
+    assert!(record.changes.is_empty());
+    assert_eq!(record.truncated, [unseen("self")]);
+    assert!(testing::capture(|| drop(promote_later(&mut kara(), 2))).is_empty());
+}
+
+// ---- several objects, and what the call is about -----------------------------------------------------
+
+#[audited_fields(count; key = number, parent = Pilot(pilot), name = "Flight")]
+struct Flown {
+    pilot: u64,
+    number: u32,
+    count: u32,
+}
+
+impl Pilot {
+    #[audit_method(skip_all)]
+    fn swap(&mut self, other: &mut Pilot, flown: &mut Flown, free: &mut u32) {
+        std::mem::swap(&mut self.rank, &mut other.rank);
+        flown.count += 1;
+        *free += 1;
+    }
+}
+
+#[test]
+fn each_of_several_objects_gets_its_own_changes() {
+    let record = one(|| {
+        let mut flown = Flown { pilot: 340, number: 3, count: 0 };
+        kara().swap(&mut lee(), &mut flown, &mut 0);
+    });
+    assert_eq!(
+        lines(&record),
+        ["Pilot 340 rank 1 5", "Pilot 341 rank 5 1", "Pilot/Flight 340/3 count 0 1"]
+    );
+    assert_eq!(record.target_id.as_deref(), Some("340"));
+    assert!(record.changes.windows(2).all(|two| two[0].changed_at < two[1].changed_at));
+}
+
+#[test]
+fn another_target_stays() {
+    #[audit_method(skip_all, target = ("squadron", 9))]
+    fn by_word(pilot: &mut Pilot) {
+        pilot.rank += 1;
+    }
+    #[audit_method(skip_all)]
+    fn by_call(pilot: &mut Pilot) {
+        audited::target("squadron", 10);
+        pilot.rank += 1;
+    }
+    #[audit_method(skip_all)]
+    fn by_object(_first: u8, second: &mut Pilot, third: &mut Pilot) {
+        second.rank += 1;
+        third.rank += 1;
+    }
+    let records = testing::capture(|| {
+        by_word(&mut kara());
+        by_call(&mut kara());
+        by_object(1, &mut lee(), &mut kara());
+    });
+    let targets: Vec<_> = records.iter().map(|record| record.target_id.as_deref()).collect();
+    assert_eq!(targets, [Some("9"), Some("10"), Some("341")]);
+    assert_eq!(lines(&records[0]), ["Pilot 340 rank 1 2"]);
+    assert_eq!(lines(&records[2]), ["Pilot 341 rank 5 6", "Pilot 340 rank 1 2"]);
+}
+
+#[test]
+fn the_id_is_the_one_that_the_call_found() {
+    #[audit_method(skip_all)]
+    fn renumber(pilot: &mut Pilot) {
+        pilot.id = 1;
+        pilot.rank = 9;
+    }
+    assert_eq!(lines(&one(|| renumber(&mut kara()))), ["Pilot 340 rank 1 9"]);
+}
+
+#[test]
+fn changes_are_recorded_however_little_else_is() {
+    #[audit_method(capture = "metadata")]
+    fn raise(pilot: &mut Pilot) {
+        pilot.rank += 1;
+    }
+    #[audit_method(capture = "none")]
+    fn unrecorded(pilot: &mut Pilot) {
+        pilot.rank += 1;
+    }
+    let record = one(|| raise(&mut kara()));
+    assert_eq!((lines(&record), record.input), (vec!["Pilot 340 rank 1 2".to_owned()], None));
+    assert!(testing::capture(|| unrecorded(&mut kara())).is_empty());
+}
+
+#[test]
+fn the_object_is_still_an_argument() {
+    #[audit_method]
+    fn raise(pilot: &mut Pilot, _by: u32) {
+        pilot.rank += 1;
+    }
+    let record = one(|| raise(&mut lee(), 1));
+    assert_eq!(
+        record.input.unwrap().as_str(),
+        r#"{"pilot":{"id":341,"name":"Lee","rank":5,"tags":[],"pin":1,"seat":1},"_by":1}"#
+    );
+}
+
+// ---- told once ---------------------------------------------------------------------------------------
+
+/// All changes of all records, in the order of their time: `rank 1 2`.
+fn by_time(records: &[Record]) -> Vec<String> {
+    let mut all: Vec<&FieldChange> = records.iter().flat_map(|record| &record.changes).collect();
+    all.sort_by_key(|change| change.changed_at);
+    let text = |json: &Option<audited::Json>| json.as_ref().map_or("-".into(), ToString::to_string);
+    let line = |change: &&FieldChange| {
+        format!("{} {} {}", change.field, text(&change.before), text(&change.after))
+    };
+    all.iter().map(line).collect()
+}
+
+impl Pilot {
+    #[audit_method(skip_all)]
+    fn raise(&mut self) {
+        self.rank += 1;
+    }
+
+    #[audit_method(skip_all)]
+    fn career(&mut self) {
+        self.rank += 10;
+        self.raise();
+        raise_twice(self);
+        self.rank += 100;
+        self.tags.clear();
+        self.raise();
+        self.rank += 1_000;
+    }
+
+    #[audit_method(skip_all)]
+    fn unwatched(&mut self) {
+        let this = self;
+        this.rank += 1;
+    }
+
+    #[audit_method(skip_all)]
+    fn around_unwatched(&mut self) {
+        self.rank += 10;
+        self.unwatched();
+        self.rank += 100;
+    }
+
+    #[audit_method(skip_all)]
+    fn down_from(&mut self, depth: u32) {
+        self.rank += depth;
+        if depth > 1 {
+            self.down_from(depth - 1);
+        }
+        self.rank += 10 * depth;
+    }
+}
+
+#[audit_method(skip_all)]
+fn raise_twice(pilot: &mut Pilot) {
+    pilot.raise();
+    pilot.raise();
+}
+
+#[test]
+fn an_inner_call_tells_its_changes_and_the_outer_one_only_its_own() {
+    let records = testing::capture(|| kara().career());
+    let of = |n: usize| lines(&records[n]);
+    // In the order in which the calls end.
+    assert_eq!(of(0), ["Pilot 340 rank 11 12"]);
+    assert_eq!(
+        (of(1), of(2)),
+        (vec!["Pilot 340 rank 12 13".into()], vec!["Pilot 340 rank 13 14".into()])
+    );
+    assert!(of(3).is_empty() && records[3].action.ends_with("raise_twice"));
+    assert_eq!(of(4), ["Pilot 340 rank 114 115"]);
+    assert_eq!(
+        of(5),
+        [
+            "Pilot 340 rank 1 11",
+            "Pilot 340 rank 14 114",
+            r#"Pilot 340 tags[0] "ace" -"#,
+            "Pilot 340 rank 115 1115",
+        ]
+    );
+    assert_eq!(
+        by_time(&records),
+        [
+            "rank 1 11",
+            "rank 11 12",
+            "rank 12 13",
+            "rank 13 14",
+            "rank 14 114",
+            r#"tags[0] "ace" -"#,
+            "rank 114 115",
+            "rank 115 1115"
+        ]
+    );
+}
+
+#[test]
+fn a_recursive_call_tells_each_level_once() {
+    let records = testing::capture(|| kara().down_from(3));
+    assert_eq!(
+        by_time(&records),
+        ["rank 1 4", "rank 4 6", "rank 6 17", "rank 17 37", "rank 37 67"]
+    );
+}
+
+#[test]
+fn what_an_inner_call_can_not_tell_the_outer_one_tells() {
+    let records = testing::capture(|| kara().around_unwatched());
+    assert_eq!((lines(&records[0]).len(), &records[0].truncated), (0, &vec![unseen("self")]));
+    assert_eq!(lines(&records[1]), ["Pilot 340 rank 1 112"]);
+}
+
+#[test]
+fn an_inner_call_that_panics_or_is_cancelled_leaves_the_times_in_order() {
+    #[audit_method(skip_all)]
+    fn outer(pilot: &mut Pilot) {
+        pilot.rank = 2;
+        let _ = catch_unwind(AssertUnwindSafe(|| pilot.promote(11)));
+        pilot.rank = 3;
+        begin(promote_later(pilot, 4));
+        pilot.rank = 5;
+        begin(pilot.promote_soon(6));
+        pilot.rank = 7;
+    }
+    let records = testing::capture(|| outer(&mut kara()));
+    let ranks: Vec<_> =
+        by_time(&records).into_iter().filter(|line| line.starts_with("rank")).collect();
+    // Of the last one, which took the object with it, the outer call tells.
+    assert_eq!(ranks, ["rank 1 2", "rank 2 11", "rank 11 3", "rank 3 4", "rank 4 5", "rank 5 7"]);
+}
+
+#[test]
+fn other_objects_of_the_same_type_are_told_apart() {
+    #[audit_method(skip_all)]
+    fn both(one: &mut Pilot, other: &mut Pilot) {
+        one.raise();
+        other.rank += 10;
+        other.raise();
+        one.rank += 100;
+    }
+    let records = testing::capture(|| both(&mut kara(), &mut lee()));
+    assert_eq!(lines(&records[0]), ["Pilot 340 rank 1 2"]);
+    assert_eq!(lines(&records[1]), ["Pilot 341 rank 15 16"]);
+    assert_eq!(lines(&records[2]), ["Pilot 340 rank 2 102", "Pilot 341 rank 5 15"]);
+}
+
+#[test]
+fn a_call_between_that_has_not_the_object_changes_nothing() {
+    #[audit_method(skip_all)]
+    fn with_any(run: impl FnOnce()) {
+        run();
+    }
+    #[audit_method(skip_all)]
+    fn outer(pilot: &mut Pilot) {
+        pilot.rank = 2;
+        with_any(|| pilot.raise());
+        pilot.rank = 4;
+    }
+    let records = testing::capture(|| outer(&mut kara()));
+    assert_eq!(by_time(&records), ["rank 1 2", "rank 2 3", "rank 3 4"]);
+    assert_eq!(lines(&records[2]), ["Pilot 340 rank 1 2", "Pilot 340 rank 3 4"]);
+}
+
+#[test]
+fn redacted_fields_are_told_in_parts_too() {
+    #[audit_method(skip_all)]
+    fn inner(pilot: &mut Pilot) {
+        pilot.rank += 1;
+    }
+    #[audit_method(skip_all)]
+    fn outer(pilot: &mut Pilot) {
+        pilot.pin += 1;
+        inner(pilot);
+    }
+    let records = testing::capture(|| outer(&mut kara()));
+    assert_eq!(lines(&records[1]), [r#"Pilot 340 pin "[redacted]" "[redacted]""#]);
+}
+
+#[test]
+fn parts_without_end_are_counted() {
+    #[audit_method(skip_all)]
+    fn outer(pilot: &mut Pilot) {
+        for _ in 0..5_000 {
+            pilot.rank += 1;
+            pilot.raise();
+        }
+    }
+    let records = testing::capture(|| outer(&mut kara()));
+    let record = &records[5_000];
+    let kept = record.changes.len() as u64;
+    assert_eq!(kept, 4_097);
+    assert_eq!(record.truncated, [Truncation::new("changes", "entries", kept, Some(5_000))]);
+}
+
+// ---- what the types say ------------------------------------------------------------------------------
+
+#[test]
+fn a_generic_function_watches_what_it_knows_to_be_audited() {
+    trait Raise {
+        fn raise_it(&mut self);
+        #[audit_method(skip_all)]
+        fn by_default(&mut self)
+        where
+            Self: AuditedFields,
+        {
+            self.raise_it();
+        }
+        #[audit_method(skip_all)]
+        fn unaware(&mut self) {
+            self.raise_it();
+        }
+    }
+    impl Raise for Pilot {
+        #[audit_method(skip_all)]
+        fn raise_it(&mut self) {
+            self.rank += 1;
+        }
+    }
+    #[audit_method(skip_all)]
+    fn knows<T: AuditedFields + Raise>(object: &mut T) {
+        object.raise_it();
+    }
+    #[audited_fields(value; key = id)]
+    struct Holder<T> {
+        id: u8,
+        value: T,
+    }
+    impl<T: Clone + PartialEq + Serialize> Holder<T> {
+        #[audit_method(skip_all)]
+        fn set(&mut self, value: T) -> Option<T> {
+            Some(std::mem::replace(&mut self.value, value))
+        }
+    }
+    let records = testing::capture(|| {
+        kara().by_default();
+        kara().unaware();
+        knows(&mut kara());
+        assert_eq!(Holder { id: 1, value: "a" }.set("b"), Some("a"));
+    });
+    let told: Vec<_> = records.iter().map(lines).collect();
+    let (one, none) = (vec!["Pilot 340 rank 1 2".to_owned()], Vec::new());
+    assert_eq!(told[..6], [one.clone(), none.clone(), one.clone(), none.clone(), one, none]);
+    assert_eq!(told[6], [r#"Holder 1 value "a" "b""#]);
+}
+
+// ---- code of the object itself -----------------------------------------------------------------------
+
+thread_local! {
+    static CLONES: Cell<u32> = const { Cell::new(0) };
+    static PANICS: Cell<&'static str> = const { Cell::new("") };
+}
+
+#[derive(Debug, Serialize)]
+struct Wild(u32);
+
+impl Clone for Wild {
+    fn clone(&self) -> Self {
+        CLONES.set(CLONES.get() + 1);
+        assert_ne!(PANICS.get(), "clone");
+        Self(self.0)
+    }
+}
+
+impl PartialEq for Wild {
+    fn eq(&self, other: &Self) -> bool {
+        assert_ne!(PANICS.get(), "eq");
+        self.0 == other.0
+    }
+}
+
+#[audited_fields(wild; key = id)]
+struct Jungle {
+    id: u8,
+    wild: Wild,
+}
+
+impl Jungle {
+    #[audit_method(skip_all)]
+    fn grow(&mut self) -> u32 {
+        self.wild.0 += 1;
+        self.wild.0
+    }
+}
+
+#[test]
+fn an_object_that_panics_when_it_is_looked_at_changes_no_result() {
+    PANICS.set("clone");
+    let record = one(|| assert_eq!(Jungle { id: 1, wild: Wild(1) }.grow(), 2));
+    assert_eq!((record.outcome, record.truncated), (Outcome::Success, vec![unseen("self")]));
+    assert_eq!(record.target_id.as_deref(), Some("1"));
+    PANICS.set("eq");
+    let record = one(|| assert_eq!(Jungle { id: 1, wild: Wild(1) }.grow(), 2));
+    assert_eq!(record.outcome, Outcome::Success);
+    assert_eq!(record.truncated, [Truncation::new("changes", "fields", 0, None)]);
+    PANICS.set("");
+}
+
+#[test]
+fn nothing_is_remembered_where_nothing_is_recorded() {
+    CLONES.set(0);
+    let mut jungle = Jungle { id: 1, wild: Wild(1) };
+    jungle.grow();
+    assert_eq!(CLONES.get(), 0);
+    let record = one(|| jungle.grow());
+    assert_eq!((CLONES.get(), lines(&record)), (1, vec!["Jungle 1 wild 2 3".to_owned()]));
+}
+
+// ---- the catalogue -----------------------------------------------------------------------------------
+
+#[test]
+fn audited_functions_are_in_the_catalogue() {
+    struct Generic<T, const N: usize>([T; N]);
+    impl<T, const N: usize> Generic<T, N> {
+        #[audit_method(action = "catalogue: never called", log = "info")]
+        fn never_called(&self) -> usize {
+            self.0.len()
+        }
+    }
+    let _: fn(&Generic<u8, 1>) -> usize = Generic::never_called;
+    let catalogue = audited::catalogue().to_string();
+    assert!(
+        catalogue.contains("\naction catalogue: never called (watched::never_called, log info)\n"),
+        "{catalogue}"
+    );
+    assert!(
+        catalogue.contains("\naction watched::raise_twice (watched::raise_twice; skip_all)\n"),
+        "{catalogue}"
+    );
+}
