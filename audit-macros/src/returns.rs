@@ -91,7 +91,7 @@ pub(crate) enum Elision {
     Certain,
 }
 
-/// Whether a lifetime is left out in `ty`.
+/// Whether a lifetime is left out in `ty`, as far as spelling tells: an alias may have one under any name.
 pub(crate) fn elision(ty: &Type) -> Elision {
     fn among(tokens: proc_macro2::TokenStream) -> Elision {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
@@ -133,6 +133,23 @@ pub(crate) fn elision(ty: &Type) -> Elision {
             };
         }
         found
+    }
+    among(quote::ToTokens::to_token_stream(ty))
+}
+
+/// Whether `ty` is certain to borrow from nothing, under whatever names its parts are imported.
+pub(crate) fn is_own(ty: &Type) -> bool {
+    fn among(tokens: proc_macro2::TokenStream) -> bool {
+        tokens.into_iter().all(|token| match token {
+            TokenTree::Group(group) => among(group.stream()),
+            TokenTree::Ident(name) => {
+                let name = name.to_string();
+                name.starts_with(|c: char| c.is_lowercase())
+                    || ["Box", "Option", "Self", "String", "Vec"].contains(&name.as_str())
+            }
+            TokenTree::Punct(punct) => !matches!(punct.as_char(), '&' | '\''),
+            TokenTree::Literal(_) => true,
+        })
     }
     among(quote::ToTokens::to_token_stream(ty))
 }

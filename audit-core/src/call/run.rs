@@ -13,8 +13,13 @@ impl Call {
     /// Runs `body` as this call. A panic is recorded, and goes on with its payload.
     #[inline]
     pub fn run<R, F: FnOnce() -> R>(&mut self, body: F) -> R {
-        let ran = self.try_run(body);
-        self.ran(ran)
+        match &mut self.0 {
+            None => body(),
+            Some(active) => match run_recorded(active, body) {
+                Ok(value) => value,
+                Err(payload) => self.panicked(payload),
+            },
+        }
     }
 
     /// Runs `body` as this call, up to its end or to its panic: what is watched can be looked at then, before

@@ -15,7 +15,7 @@ use super::receiver::{Uses, uses};
 use super::spelling::is_never_audited;
 use super::{Parts, local};
 use crate::model::{Function, parameter_ident};
-use crate::returns::{Elision, Returns, elision};
+use crate::returns::{Elision, Returns, elision, is_own};
 use crate::validate::Plan;
 
 /// What becomes of one parameter.
@@ -168,7 +168,10 @@ impl Parts<'_> {
         let Self { private, call, returns, .. } = self;
         let mut tokens = self.tell_unwatched(true);
         let Returns::Plain(returned) = returns else { return tokens };
-        let of_returned = quote!(fn(&()) -> #returned);
+        // What is returned can borrow only from a receiver that is a reference.
+        let of_other = quote!(#private::Own);
+        let of_returned =
+            if is_own(returned) { of_other.clone() } else { quote!(fn(&()) -> #returned) };
         let receiver = self.receiver();
         if let Some(this) = receiver.as_ref().filter(|_| self.watches.receiver()) {
             let watch = local("__audited_watch");
@@ -178,8 +181,6 @@ impl Parts<'_> {
                 #argument
             });
         }
-        // What is returned can borrow only from a receiver that is a reference.
-        let of_other = quote!(fn(&()));
         let is_free = match self.function.sig.inputs.first() {
             Some(FnArg::Receiver(receiver)) => match &receiver.kind {
                 ReceiverKind::Reference(..) => true,

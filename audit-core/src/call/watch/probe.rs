@@ -3,6 +3,7 @@
 //!
 //! `F` is `fn(&()) -> R`, with the return type as it is spelled. Only if `R` does not hang on the lifetime that
 //! is left out there, nothing that is returned can borrow from the object, and it can be looked at afterwards.
+//! Where the spelling alone tells that, `F` is [`Own`]: the compiler is quicker then.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -22,8 +23,11 @@ pub struct MaybeAudited<'v, T: ?Sized, F>(NotAudited<'v, T, F>);
 /// An object of an audited type.
 pub struct MaybeWatched<'v, T: ?Sized, F>(MaybeAudited<'v, T, F>);
 
-/// Looks up whether an object is watched from outside while the body has it. With an `F` that is no `fn`, it
-/// is not; that is told of an audited type.
+/// What is returned borrows from nothing.
+pub enum Own {}
+
+/// Looks up whether an object is watched from outside while the body has it. With `()` for `F` it is not, and
+/// that is told of an audited type.
 #[inline]
 pub fn watch<T: ?Sized, F>(object: &T) -> MaybeWatched<'_, T, F> {
     MaybeWatched(MaybeAudited(NotAudited(object, PhantomData)))
@@ -48,6 +52,13 @@ impl<'v, T: ?Sized, F> Deref for MaybeAudited<'v, T, F> {
 }
 
 impl<T: AuditedFields, R> MaybeWatched<'_, T, fn(&()) -> R> {
+    /// Remembers the object as it is.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
+        Watching(Watch::begin(call, self.0.0.0, parameter))
+    }
+}
+
+impl<T: AuditedFields> MaybeWatched<'_, T, Own> {
     /// Remembers the object as it is.
     pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
         Watching(Watch::begin(call, self.0.0.0, parameter))
@@ -229,8 +240,14 @@ const ONCE: &str = "taken once, by the expansion that put it there";
 impl<'a, T: AuditedFields, R> MaybeLoan<'a, T, fn(&()) -> R> {
     /// Remembers the object as it is.
     pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
-        let object = self.0.0.0.take().expect(ONCE);
-        Lent { watch: Watch::begin(call, object, parameter), object }
+        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+    }
+}
+
+impl<'a, T: AuditedFields> MaybeLoan<'a, T, Own> {
+    /// Remembers the object as it is.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
+        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
     }
 }
 
@@ -258,6 +275,10 @@ pub struct Lent<'a, T: AuditedFields> {
 }
 
 impl<'a, T: AuditedFields> Lent<'a, T> {
+    fn begin(object: &'a mut T, call: &Call, parameter: &'static str) -> Self {
+        Self { watch: Watch::begin(call, object, parameter), object }
+    }
+
     /// The object as an argument.
     #[must_use]
     pub fn argument(&self) -> &&'a mut T {
