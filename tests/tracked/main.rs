@@ -1,0 +1,250 @@
+//! What a save and a delete put on the record, and when.
+
+mod many;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use audited::{
+    Bulk, ChangeKind, Context, FieldChange, Kind, Outcome, Record, Redacted, Tracked,
+    audited_fields, change, change_of, execute, testing,
+};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use serde_json::json;
+
+type Stored = Result<(), String>;
+
+fn stored<T>(_: &mut T) -> Stored {
+    Ok(())
+}
+
+/// `change target_type target_id field before after`, with `-` for nothing.
+fn line(change: &FieldChange) -> String {
+    let text = |json: &Option<audited::Json>| json.as_ref().map_or("-".into(), ToString::to_string);
+    format!(
+        "{} {} {} {} {} {}",
+        change.change,
+        change.target_type,
+        change.target_id,
+        change.field,
+        text(&change.before),
+        text(&change.after)
+    )
+}
+
+fn lines(record: &Record) -> Vec<String> {
+    record.changes.iter().map(line).collect()
+}
+
+#[audited_fields(name, age, note; key = id, label = name)]
+#[derive(Clone, Debug)]
+struct Pilot {
+    id: u64,
+    name: String,
+    age: u8,
+    note: Option<String>,
+    seat: u8,
+}
+
+fn kara() -> Pilot {
+    Pilot { id: 340, name: "Kara".into(), age: 25, note: None, seat: 1 }
+}
+
+#[test]
+fn the_first_save_tells_every_audited_field() {
+    let records = testing::capture(|| {
+        Context::new().actor("alice").scope(|| Tracked::new(kara()).save(stored).unwrap());
+    });
+    let [record] = &records[..] else { panic!("one record: {records:?}") };
+    assert_eq!(
+        lines(record),
+        [
+            r#"created Pilot 340 name - "Kara""#,
+            "created Pilot 340 age - 25",
+            "created Pilot 340 note - null",
+        ]
+    );
+    assert_eq!((record.kind, record.outcome), (Kind::Change, Outcome::Success));
+    assert_eq!(record.action, "create Pilot");
+    assert_eq!(record.method, "tracked::Pilot::save");
+    assert_eq!(record.actor.as_deref(), Some("alice"));
+    assert_eq!(record.target_type.as_deref(), Some("Pilot"));
+    assert_eq!(record.target_id.as_deref(), Some("340"));
+    assert_eq!(record.target_label.as_deref(), Some("Kara"));
+    assert!(record.changes.iter().all(|change| change.changed_at >= record.started_at));
+}
+
+#[test]
+fn a_later_save_tells_what_changed_and_an_unchanged_one_nothing() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::loaded(kara());
+        pilot.save(stored).unwrap();
+        pilot.seat = 2; // not audited
+        pilot.save(stored).unwrap();
+        pilot.age = 26;
+        pilot.note = Some("promoted".into());
+        pilot.save(stored).unwrap();
+        pilot.save(stored).unwrap();
+        pilot.note = None;
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!(records.len(), 2);
+    assert_eq!(
+        lines(&records[0]),
+        ["changed Pilot 340 age 25 26", r#"changed Pilot 340 note null "promoted""#,]
+    );
+    assert_eq!(lines(&records[1]), [r#"changed Pilot 340 note "promoted" null"#]);
+    assert_eq!(records[1].action, "change Pilot");
+    assert!(records[0].changes[0].changed_at < records[1].changes[0].changed_at);
+    assert_eq!(records[0].changes[0].changed_at, records[0].changes[1].changed_at);
+}
+
+#[test]
+fn a_delete_tells_the_last_stored_values_and_then_it_is_new_again() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::loaded(kara());
+        pilot.age = 99; // never stored
+        pilot.delete(stored).unwrap();
+        assert!(!pilot.is_stored());
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!(
+        lines(&records[0]),
+        [
+            r#"deleted Pilot 340 name "Kara" -"#,
+            "deleted Pilot 340 age 25 -",
+            "deleted Pilot 340 note null -",
+        ]
+    );
+    assert_eq!(records[0].action, "delete Pilot");
+    assert_eq!(lines(&records[1])[1], "created Pilot 340 age - 99");
+}
+
+#[test]
+fn a_failed_save_is_told_as_an_attempt_and_the_next_carries_the_change() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::loaded(kara());
+        pilot.age = 26;
+        pilot.info().operator("bob").notes("first try");
+        let refused: Stored = pilot.save(|_| Err("disk full".to_owned()));
+        assert_eq!(refused.unwrap_err(), "disk full");
+        pilot.save(stored).unwrap();
+        pilot.age = 27;
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!(records.len(), 3);
+    let attempt = &records[0];
+    assert_eq!((attempt.kind, attempt.outcome), (Kind::Change, Outcome::Failure));
+    assert_eq!(attempt.changes, []);
+    assert_eq!(
+        *attempt.input.as_ref().unwrap(),
+        json!({"attempted": "changed", "changes": [{"field": "age", "before": 25, "after": 26}]})
+    );
+    let error = attempt.error.as_ref().unwrap();
+    assert_eq!((&*error.type_name, &*error.message), ("alloc::string::String", "disk full"));
+    assert_eq!(lines(&records[1]), ["changed Pilot 340 age 25 26"]);
+    // What is said counts for one attempt: the next may be somebody else's.
+    let actors: Vec<_> = records.iter().map(|record| record.actor.as_deref()).collect();
+    assert_eq!(actors, [Some("bob"), None, None]);
+    assert_eq!((records[0].notes.len(), records[1].notes.len()), (1, 0));
+}
+
+#[test]
+fn a_save_that_panics_is_told_and_the_panic_goes_on() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::loaded(kara());
+        pilot.age = 26;
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            pilot.save(|_| -> Stored { panic!("the pool is closed") })
+        }));
+        assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "the pool is closed");
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!(records[0].outcome, Outcome::Panic);
+    assert_eq!(records[0].error.as_ref().unwrap().message, "the pool is closed");
+    assert_eq!(lines(&records[1]), ["changed Pilot 340 age 25 26"]);
+}
+
+#[test]
+fn a_cancelled_save_is_told_as_an_attempt() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::loaded(kara());
+        pilot.age = 26;
+        {
+            let mut save = Box::pin(pilot.save_async(async |_| {
+                std::future::pending::<()>().await;
+                Ok::<(), String>(())
+            }));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(save.as_mut().poll(&mut cx).is_pending());
+        }
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!((records[0].outcome, records[0].changes.len()), (Outcome::Cancelled, 0));
+    assert_eq!(lines(&records[1]), ["changed Pilot 340 age 25 26"]);
+}
+
+#[test]
+fn an_id_given_by_the_store_is_the_one_recorded() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::new(Pilot { id: 0, ..kara() });
+        let gives_id = |pilot: &mut Pilot| {
+            pilot.id = 17;
+            stored(pilot)
+        };
+        pilot.save(gives_id).unwrap();
+        pilot.age = 26;
+        pilot.save(stored).unwrap();
+        pilot.id = 18; // the object moves: what happened is told of the one that was stored
+        pilot.age = 27;
+        pilot.save(stored).unwrap();
+        pilot.age = 28;
+        pilot.save(stored).unwrap();
+    });
+    let ids: Vec<_> = records.iter().map(|record| record.target_id.as_deref().unwrap()).collect();
+    assert_eq!(ids, ["17", "17", "17", "18"]);
+}
+
+#[test]
+fn a_save_inside_a_call_is_its_child() {
+    let records = testing::capture(|| {
+        execute("promote", "fleet::promote", (), || {
+            let mut pilot = Tracked::loaded(kara());
+            pilot.age = 26;
+            pilot.save(stored).unwrap();
+        });
+    });
+    assert_eq!((records[0].kind, records[1].kind), (Kind::Change, Kind::Call));
+    assert_eq!(records[0].parent_id, Some(records[1].id));
+    assert_eq!(records[0].correlation_id, records[1].correlation_id);
+}
+
+#[test]
+fn without_a_recorder_nothing_breaks_and_the_state_stays_right() {
+    let mut pilot = Tracked::new(kara());
+    pilot.save(stored).unwrap();
+    pilot.age = 26;
+    pilot.save(stored).unwrap();
+    let records = testing::capture(|| {
+        pilot.age = 27;
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!(lines(&records[0]), ["changed Pilot 340 age 26 27"]);
+}
+
+#[test]
+fn further_keys_are_masked_by_their_name() {
+    let records = testing::capture(|| {
+        let mut pilot = Tracked::new(kara());
+        pilot.info().field("age", "no clash").field("api_key", "s3cret").reason("asked for");
+        pilot.save(stored).unwrap();
+    });
+    assert_eq!(
+        *records[0].context.as_ref().unwrap(),
+        json!({"extra": {"age": "no clash", "api_key": "[redacted]"}})
+    );
+    assert_eq!(records[0].reason.as_deref(), Some("asked for"));
+}
