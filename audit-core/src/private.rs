@@ -16,7 +16,7 @@ pub use crate::call::error::{error, generic_error};
 pub use crate::call::probe::{
     argument, by_debug, by_serialize, debug_argument, opaque, outcome, returned, skipped, value,
 };
-pub use crate::call::watch::{Moved, Own, lend, reached, watch, whole};
+pub use crate::call::watch::{InFuture, Moved, Own, lend, reached, watch, whole};
 pub use crate::call::{
     Call, Input, enter, run_async, run_async_opaque, run_future, run_opaque, try_run_async,
 };

@@ -465,3 +465,32 @@ fn what_is_returned_is_known_by_its_type_not_by_its_name() {
     assert_eq!(pilot.rank, 3);
     assert!(records.iter().all(|record| record.truncated == [unseen("self")]));
 }
+
+/// A future is `Send` where it is without the attribute: also where it is not known that what is remembered of the
+/// object is.
+#[test]
+fn a_future_of_a_type_parameter_is_send_and_says_what_it_does_not_see() {
+    #[audit_method]
+    async fn touch<T: AuditedFields + Send>(_object: &mut T) -> u32 {
+        std::future::ready(1).await
+    }
+    fn as_send<T: Send>(value: T) -> T {
+        value
+    }
+    async fn any<T: AuditedFields + Send>(mut object: T) -> u32 {
+        as_send(touch(&mut object)).await
+    }
+    let records = testing::capture(|| {
+        let mut future = Box::pin(any(Plain { id: 7, number: 1 }));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(future.as_mut().poll(&mut cx).is_ready());
+    });
+    assert_eq!(records[0].target_id.as_deref(), Some("7"));
+    assert_eq!(records[0].truncated[0].path, "changes._object");
+}
+
+#[audited_fields(number; key = id)]
+struct Plain {
+    id: u8,
+    number: u8,
+}

@@ -172,6 +172,8 @@ impl Parts<'_> {
         let of_other = quote!(#private::Own);
         let of_returned =
             if is_own(returned) { of_other.clone() } else { quote!(fn(&()) -> #returned) };
+        let [of_other, of_returned] = [of_other, of_returned]
+            .map(|of| if self.function.is_async() { quote!(#private::InFuture<#of>) } else { of });
         let receiver = self.receiver();
         if let Some(this) = receiver.as_ref().filter(|_| self.watches.receiver()) {
             let watch = local("__audited_watch");

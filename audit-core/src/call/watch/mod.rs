@@ -9,7 +9,7 @@ mod within;
 use std::any::type_name;
 use std::sync::Arc;
 
-pub use probe::{Moved, Own, lend, reached, watch, whole};
+pub use probe::{InFuture, Moved, Own, lend, reached, watch, whole};
 pub(crate) use within::Register;
 use within::{Object, Told, Watched};
 

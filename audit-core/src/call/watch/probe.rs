@@ -26,6 +26,10 @@ pub struct MaybeWatched<'v, T: ?Sized, F>(MaybeAudited<'v, T, F>);
 /// What is returned borrows from nothing.
 pub enum Own {}
 
+/// The same as `F`, in a future: what is remembered of the object stands in it, and must be `Send` as the object is.
+/// Where that is not known, as of a type parameter, the object is not watched, and that is told.
+pub struct InFuture<F>(PhantomData<F>);
+
 /// Looks up whether an object is watched from outside while the body has it. With `()` for `F` it is not, and
 /// that is told of an audited type.
 #[inline]
@@ -59,6 +63,20 @@ impl<T: AuditedFields, R> MaybeWatched<'_, T, fn(&()) -> R> {
 }
 
 impl<T: AuditedFields> MaybeWatched<'_, T, Own> {
+    /// Remembers the object as it is.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
+        Watching(Watch::begin(call, self.0.0.0, parameter))
+    }
+}
+
+impl<T: AuditedFields<Snapshot: Send>, R> MaybeWatched<'_, T, InFuture<fn(&()) -> R>> {
+    /// Remembers the object as it is.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
+        Watching(Watch::begin(call, self.0.0.0, parameter))
+    }
+}
+
+impl<T: AuditedFields<Snapshot: Send>> MaybeWatched<'_, T, InFuture<Own>> {
     /// Remembers the object as it is.
     pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
         Watching(Watch::begin(call, self.0.0.0, parameter))
@@ -245,6 +263,20 @@ impl<'a, T: AuditedFields, R> MaybeLoan<'a, T, fn(&()) -> R> {
 }
 
 impl<'a, T: AuditedFields> MaybeLoan<'a, T, Own> {
+    /// Remembers the object as it is.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
+        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+    }
+}
+
+impl<'a, T: AuditedFields<Snapshot: Send>, R> MaybeLoan<'a, T, InFuture<fn(&()) -> R>> {
+    /// Remembers the object as it is.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
+        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+    }
+}
+
+impl<'a, T: AuditedFields<Snapshot: Send>> MaybeLoan<'a, T, InFuture<Own>> {
     /// Remembers the object as it is.
     pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
         Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
