@@ -216,6 +216,33 @@ impl History {
 
     /// At most `limit` changes, the oldest first, behind where the page before ended.
     ///
+    /// ```
+    /// use audited::{Context, Tracked, audited_fields, testing};
+    ///
+    /// #[audited_fields(age; key = id)]
+    /// struct Pilot { id: u64, age: u8 }
+    ///
+    /// let records = testing::capture(|| {
+    ///     let mut pilot = Tracked::new(Pilot { id: 340, age: 20 });
+    ///     for age in 21..26 {
+    ///         let save = || pilot.save(|_| Ok::<(), String>(()));
+    ///         Context::new().actor(if age % 2 == 0 { "alice" } else { "bob" }).scope(save).unwrap();
+    ///         pilot.age = age;
+    ///     }
+    /// });
+    /// let history = testing::history::<Pilot>(&records, 340);
+    /// let first = history.page(None, 2)?;
+    /// let rest = history.page(first.next, 10)?;
+    /// assert_eq!((first.changes.len(), rest.changes.len(), rest.next), (2, 3, None));
+    ///
+    /// // Filters come before: who, and when.
+    /// let since = first.changes[1].changed_at;
+    /// assert_eq!(history.clone().by("alice").between(since..).changes().count(), 2);
+    /// let difference = &history.diff(since, rest.changes[2].changed_at)?[0];
+    /// assert_eq!(difference.before.as_ref().unwrap().as_str(), "21");
+    /// # Ok::<(), audited::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the store can't be read.

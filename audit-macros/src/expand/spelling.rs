@@ -25,7 +25,7 @@ impl Returns {
             Type::Path(_) if !names_lifetime(ty) && may_hold_parameter(ty) => false,
             Type::Path(path) => path.path.segments.last().is_some_and(|last| {
                 let name = last.ident.to_string();
-                !NEVER_A_FUTURE.contains(&name.as_str())
+                !is_one_of(&name, NEVER_A_FUTURE)
             }),
             Type::Macro(_) => true,
             _ => false,
@@ -54,25 +54,19 @@ fn names_lifetime(ty: &Type) -> bool {
     among(ty.to_token_stream())
 }
 
-/// Names under which nobody hides a boxed future; a shorter expansion for most functions.
+/// Whether `name` is that of a primitive type, or among `others`.
+fn is_one_of(name: &str, others: &[&str]) -> bool {
+    PRIMITIVES.contains(&name) || others.contains(&name)
+}
+
+/// Numbers and the like.
+const PRIMITIVES: &[&str] = &[
+    "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
+    "isize", "f32", "f64", "str",
+];
+
+/// Names, beside those of [`PRIMITIVES`], under which nobody hides a boxed future; a shorter expansion for most functions.
 const NEVER_A_FUTURE: &[&str] = &[
-    "bool",
-    "char",
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "f32",
-    "f64",
-    "str",
     "String",
     "Vec",
     "Option",
@@ -96,31 +90,15 @@ pub(super) fn is_never_audited(ty: &Type) -> bool {
         Type::Paren(ty) => is_never_audited(&ty.elem),
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {
             let name = last.ident.to_string();
-            NEVER_AUDITED.contains(&name.as_str())
+            is_one_of(&name, NEVER_AUDITED)
         }),
         Type::Macro(_) => false,
         _ => true,
     }
 }
 
+/// Names, beside those of [`PRIMITIVES`], under which nobody audits a type.
 const NEVER_AUDITED: &[&str] = &[
-    "bool",
-    "char",
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "f32",
-    "f64",
-    "str",
     "String",
     "Vec",
     "VecDeque",
