@@ -1,12 +1,13 @@
 #![doc = include_str!("crate.md")]
 
 pub use audit_core::{
-    Audit, AuditBuilder, AuditedFields, Bulk, CaptureLevel, Catalogue, ChangeKind, ChangeOf,
-    Collector, Context, CorrelationId, Counters, Error, ErrorInfo, FieldChange, FieldInfo, History,
-    InContext, IntoTarget, Json, Kind, LevelFilter, Limits, LogEntry, Mask, Note, ObjectKey,
-    Outcome, Overflow, Record, Recorded, Redacted, Returned, SaveInfo, Sink, Tracked, Truncation,
-    TypeInfo, append, catalogue, change, change_of, execute, execute_async, field, history, layer,
-    note, reason, target, testing,
+    Audit, AuditBuilder, AuditedFields, Batch, Bulk, CaptureLevel, Catalogue, ChangeKind, ChangeOf,
+    Collector, Context, CorrelationId, Counters, Durability, Error, ErrorInfo, FieldChange,
+    FieldInfo, Health, History, InContext, IntoTarget, Json, Kind, LevelFilter, Limits, LogEntry,
+    Mask, Note, ObjectKey, Outcome, Overflow, Record, Recorded, Redacted, Refused, Returned,
+    SaveInfo, Session, Sink, Status, Tally, Tracked, Truncation, TypeInfo, append, catalogue,
+    change, change_of, execute, execute_async, field, history, layer, note, reason, target,
+    testing,
 };
 #[doc = include_str!("audit_method.md")]
 pub use audit_macros::audit_method;
@@ -18,6 +19,8 @@ pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder, record_in
 mod macros;
 #[doc = include_str!("unseen_changes.md")]
 pub mod unseen_changes {}
+#[doc = include_str!("what_survives.md")]
+pub mod what_survives {}
 #[cfg(feature = "sqlite")]
 mod start;
 

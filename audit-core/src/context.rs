@@ -10,10 +10,13 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 
 use crate::call::CallShared;
-use crate::capture::{self, REDACTED, Rules};
+use crate::capture::{self, Rules};
 use crate::recorder::{self, Audit, Recorder, RecorderRef};
-use crate::scope::{self, Scope};
+use crate::scope::{self, Log, Scope};
 use crate::{CorrelationId, Json, Record, Truncation};
+
+mod size;
+mod url;
 
 /// What is said of every call made in a scope: who, for whom, from where, as part of what.
 ///
@@ -42,6 +45,9 @@ use crate::{CorrelationId, Json, Record, Truncation};
 #[must_use = "a context applies only inside `scope` or `wrap`"]
 pub struct Context {
     data: Arc<ContextData>,
+    /// The call in which [`Context::current`] was taken. Not in `data`, which calls keep: where each call is made under
+    /// the context of the one before, none of them would ever be freed.
+    parent: Option<Arc<CallShared>>,
 }
 
 /// The parts of a context.
@@ -60,8 +66,6 @@ pub(crate) struct ContextData {
     url: Option<String>,
     extra: Vec<(String, Json)>,
     pub(crate) recorder: Option<RecorderRef>,
-    /// The call in which [`Context::current`] was taken.
-    pub(crate) parent: Option<Arc<CallShared>>,
     /// What was cut when it was given.
     cuts: Vec<Truncation>,
     /// The parts without a column of their own as JSON, made when the first record needs them, by the rules
@@ -77,6 +81,8 @@ struct Described {
     /// The whole object, for a call that adds nothing.
     whole: Option<Json>,
     cuts: Vec<Truncation>,
+    /// What all of the context takes.
+    bytes: usize,
 }
 
 impl Clone for ContextData {
@@ -95,7 +101,6 @@ impl Clone for ContextData {
             url: self.url.clone(),
             extra: self.extra.clone(),
             recorder: self.recorder.clone(),
-            parent: self.parent.clone(),
             cuts: self.cuts.clone(),
             // The copy is about to be changed.
             described: OnceLock::new(),
@@ -140,12 +145,8 @@ impl Context {
     /// assert_eq!(records[0].parent_id, Some(records[1].id));
     /// ```
     pub fn current() -> Self {
-        let Scope { context, call } = scope::current();
-        let data = context.unwrap_or_default();
-        match call {
-            None => Self { data },
-            Some(call) => Self { data }.with(|data| data.parent = Some(call)),
-        }
+        let (data, parent) = scope::with(|scope| (scope.context().cloned(), scope.call.clone()));
+        Self { data: data.unwrap_or_default(), parent }
     }
 
     setters! {
@@ -249,18 +250,20 @@ impl Context {
             let mut data = self.data.clone();
             if data.recorder.is_none()
                 && let Some(recorder) =
-                    current.context.as_ref().and_then(|context| context.recorder.clone())
+                    current.context().and_then(|context| context.recorder.clone())
             {
                 Arc::make_mut(&mut data).recorder = Some(recorder);
             }
             // Of two calls of one tree, the one in place is the inner one.
-            let call = match (&data.parent, &current.call) {
+            let call = match (&self.parent, &current.call) {
                 (Some(parent), Some(call)) if parent.lineage().root != call.lineage().root => {
                     Some(parent.clone())
                 }
                 (parent, call) => call.clone().or_else(|| parent.clone()),
             };
-            Scope { context: Some(data), call }
+            // A context carries calls, never their logs: events go where they went before.
+            let log = current.log().map_or(Log::Nowhere, |call| Log::Of(call.clone()));
+            Scope { own_context: Some(data), call, log }
         })
     }
 }
@@ -321,8 +324,7 @@ impl ContextData {
         if self.service.is_some() {
             record.service.clone_from(&self.service);
         }
-        let (generation, described) =
-            self.described.get_or_init(|| (recorder.generation(), self.render(&recorder.rules)));
+        let (generation, described) = self.described(recorder);
         let other;
         let described = if *generation == recorder.generation() {
             described
@@ -344,6 +346,17 @@ impl ContextData {
         };
     }
 
+    /// What this takes, if all that `recorder` hides of it is hidden, and [`describe`](Self::describe) only copies.
+    pub(crate) fn described_bytes(&self, recorder: &Recorder) -> Option<usize> {
+        let (generation, described) = self.described(recorder);
+        (*generation == recorder.generation()).then_some(described.bytes)
+    }
+
+    /// The parts without a column, and the recorder by whose rules they were made: the first that asked.
+    fn described(&self, recorder: &Recorder) -> &(u64, Described) {
+        self.described.get_or_init(|| (recorder.generation(), self.render(&recorder.rules)))
+    }
+
     fn render(&self, rules: &Rules) -> Described {
         let (mut members, mut cuts) = (String::new(), Vec::new());
         let mut texts = |name: &str, text: Option<&str>| {
@@ -354,7 +367,7 @@ impl ContextData {
         texts("request_id", self.request_id.as_deref());
         texts("session", self.session.as_deref());
         texts("user_agent", self.user_agent.as_deref());
-        texts("url", self.url.as_deref().map(|url| mask_url(url, rules)).as_deref());
+        texts("url", self.url.as_deref().map(|url| url::masked(url, rules)).as_deref());
         if let Some(details) = &self.actor_details {
             member(&mut members, &mut cuts, rules, "actor_details", &details.exactly());
         }
@@ -373,7 +386,9 @@ impl ContextData {
             })
             .collect();
         let whole = (!members.is_empty() || !extra.is_empty()).then(|| object(&members, &extra));
-        Described { members, extra, whole, cuts }
+        let mut described = Described { members, extra, whole, cuts, bytes: 0 };
+        described.bytes = self.bytes(&described);
+        described
     }
 }
 
@@ -417,60 +432,6 @@ fn object(members: &str, extra: &[(String, String)]) -> Json {
     }
     json.push('}');
     Json::trusted(json)
-}
-
-/// Masks the password in `//user:password@host`, and the values of parameters by their names, be they in the
-/// path, the query or the fragment.
-fn mask_url(url: &str, rules: &Rules) -> String {
-    let mut masked = String::with_capacity(url.len());
-    let mut rest = url;
-    if let Some((scheme, after)) = url.split_once("://") {
-        let end = after.find(['/', '?', '#']).unwrap_or(after.len());
-        masked.push_str(scheme);
-        masked.push_str("://");
-        match after[..end].rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
-            Some((Some((user, _)), host)) => {
-                masked.push_str(&format!("{user}:{REDACTED}@{host}"));
-            }
-            _ => masked.push_str(&after[..end]),
-        }
-        rest = &after[end..];
-    }
-    for part in rest.split_inclusive(['/', '?', '#', '&', ';']) {
-        let (pair, end) = match part.char_indices().next_back() {
-            Some((at, c)) if "/?#&;".contains(c) => part.split_at(at),
-            _ => (part, ""),
-        };
-        match pair.split_once('=') {
-            Some((name, _)) if rules.mask.matches(&percent_decoded(name)) => {
-                masked.push_str(&format!("{name}={REDACTED}"));
-            }
-            _ => masked.push_str(pair),
-        }
-        masked.push_str(end);
-    }
-    masked
-}
-
-/// `pass%77ord` → `password`
-fn percent_decoded(name: &str) -> String {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let decoded = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
-        match decoded.filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `value` as it is captured by the rules of the recorder in place here, or by the default ones: what they

@@ -8,32 +8,32 @@ use std::cell::Cell;
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use chrono::DateTime;
 use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
-use tracing::subscriber::Interest;
-use tracing::{Event, Metadata, Span, Subscriber, dispatcher};
+use tracing::{Event, Span, dispatcher};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::call::{CallShared, unix_micros};
-use crate::capture::{self, Bounded, Rules};
-use crate::{Json, LogEntry, Truncation, scope};
+use crate::call::{CallShared, LogLine};
+use crate::capture::{self, Rules};
+use crate::subscriber::Subscriber;
+use crate::{Truncation, clock, scope, scratch};
+
+mod wanted;
+
+use wanted::{Wanted, is_of_call};
+pub(crate) use wanted::{want, wanted};
 
 /// Target and name of the span of a call. Filters see them.
-const TARGET: &str = "audited";
-const SPAN: &str = "call";
+pub(crate) const TARGET: &str = "audited";
+pub(crate) const SPAN: &str = "call";
 
-/// The most verbose level that any action wants; 0 is off, 5 is trace.
-static WANTED: AtomicUsize = AtomicUsize::new(0);
 /// How many layers were ever made: without one, calls need no span.
-static LAYERS: AtomicUsize = AtomicUsize::new(0);
+static LAYERS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The call whose span is being made.
@@ -90,6 +90,9 @@ fn stay_behind() {
 /// meant for, `.with(fmt::layer().with_filter(filter))`, or let the target `audited` and the events you want
 /// recorded pass it. A silenced layer is reported once on standard error.
 ///
+/// A span that the program makes within a call leads to that call wherever it is carried, if its level is one that is
+/// recorded. For that the layer asks for such spans; a registry with no other layer makes them outside of calls as well.
+///
 /// Where this layer is, each recorded call has a span (`call`, target `audited`, with action and record id), which the
 /// program's other layers see too: a formatting layer writes it before the events of the call. A per-layer filter on the
 /// target `audited` hides it there.
@@ -110,62 +113,46 @@ fn stay_behind() {
 /// ```
 pub fn layer<S>() -> impl Layer<S> + Send + Sync
 where
-    S: Subscriber + for<'a> LookupSpan<'a> + 'static,
+    S: tracing::Subscriber + for<'a> LookupSpan<'a> + 'static,
 {
-    LAYERS.fetch_add(1, Ordering::Relaxed);
-    AuditLayer(()).with_filter(Wanted::<S>(PhantomData))
+    let number = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
+    AuditLayer { number }.with_filter(Wanted::<S>(PhantomData))
 }
 
-/// Sets a subscriber that holds nothing but the layer, and takes in records of the `log` crate, if the
-/// program has set none.
+/// Sets a subscriber for calls alone, and takes in records of the `log` crate, if the program has set none.
 pub fn subscribe_if_none() {
     // Not `has_been_set`, which is also true once a scope had a subscriber of its own.
-    let subscriber = tracing_subscriber::registry().with(layer());
-    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+    if tracing::subscriber::set_global_default(Subscriber::new()).is_ok() {
         // Somebody else's logger stays: then `log` records go there.
         let _ = tracing_log::LogTracer::init();
     }
 }
 
-/// A dispatcher for one scope, or none if the current one holds the layer.
+/// A dispatcher for one scope, or none if the current one takes the events of calls.
 pub(crate) fn dispatch_if_missing() -> Option<tracing::Dispatch> {
-    (!is_in_current_subscriber())
-        .then(|| tracing::Dispatch::new(tracing_subscriber::registry().with(layer())))
+    (takes_events() == Takes::None).then(|| tracing::Dispatch::new(Subscriber::new()))
 }
 
-fn is_in_current_subscriber() -> bool {
-    LAYERS.load(Ordering::Relaxed) > 0
-        && dispatcher::get_default(|dispatch| dispatch.downcast_ref::<AuditLayer>().is_some())
+/// What takes the events of calls here.
+#[derive(PartialEq)]
+enum Takes {
+    None,
+    /// The layer, in the program's subscriber.
+    Layer,
+    /// Our own subscriber.
+    Own,
 }
 
-/// Makes the layer want events of `level`.
-pub(crate) fn want(level: LevelFilter) {
-    let level = rank(level);
-    if WANTED.fetch_max(level, Ordering::Relaxed) < level {
-        tracing::callsite::rebuild_interest_cache();
-    }
-}
-
-fn rank(level: LevelFilter) -> usize {
-    match level {
-        LevelFilter::OFF => 0,
-        LevelFilter::ERROR => 1,
-        LevelFilter::WARN => 2,
-        LevelFilter::INFO => 3,
-        LevelFilter::DEBUG => 4,
-        _ => 5,
-    }
-}
-
-fn wanted() -> LevelFilter {
-    match WANTED.load(Ordering::Relaxed) {
-        0 => LevelFilter::OFF,
-        1 => LevelFilter::ERROR,
-        2 => LevelFilter::WARN,
-        3 => LevelFilter::INFO,
-        4 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    }
+fn takes_events() -> Takes {
+    dispatcher::get_default(|dispatch| {
+        if dispatch.is::<Subscriber>() {
+            Takes::Own
+        } else if LAYERS.load(Ordering::Relaxed) > 0 && dispatch.is::<AuditLayer>() {
+            Takes::Layer
+        } else {
+            Takes::None
+        }
+    })
 }
 
 /// The span of `call`. Without the layer there is none, and the program's other layers see nothing new.
@@ -173,8 +160,16 @@ fn wanted() -> LevelFilter {
 /// A call that has no parent yet becomes a child of the call whose span is around it.
 pub(crate) fn span(call: &Arc<CallShared>) -> Span {
     // What a `Serialize` logs while a value is captured is no part of the call.
-    if capture::in_progress() || !is_in_current_subscriber() || is_ending() {
+    if capture::in_progress() {
         return Span::none();
+    }
+    match takes_events() {
+        Takes::Own => {
+            log_by_scope(call);
+            return Span::none();
+        }
+        Takes::Layer if !is_ending() => {}
+        _ => return Span::none(),
     }
     if PENDING.try_with(|pending| pending.set(Some(call.clone()))).is_err() {
         return Span::none();
@@ -193,11 +188,27 @@ pub(crate) fn span(call: &Arc<CallShared>) -> Span {
     span
 }
 
+/// As a span would do it in its layer: events belong to the innermost call, and a call without a parent is a child of
+/// the one whose span was carried here.
+fn log_by_scope(call: &CallShared) {
+    call.log_by_scope();
+    if call.has_parent() {
+        return;
+    }
+    scope::with(|scope| {
+        if let Some(around) = scope.log()
+            && around.recorder.generation() == call.recorder.generation()
+        {
+            call.descends_from(around);
+        }
+    });
+}
+
 /// Tells, once, that a subscriber is set, and no record will have a log for want of the layer in it.
 pub(crate) fn warn_if_missing() {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if dispatcher::has_been_set()
-        && !is_in_current_subscriber()
+        && takes_events() == Takes::None
         && !WARNED.swap(true, Ordering::Relaxed)
     {
         eprintln!(
@@ -222,31 +233,42 @@ fn warn_silenced(call: &CallShared) {
 }
 
 /// The layer. The filter beside it lets only the spans of calls and the wanted events through.
-struct AuditLayer(());
+struct AuditLayer {
+    /// Tells the spans of its subscriber from those of others, which have the same ids.
+    number: u64,
+}
 
 /// In the extensions of a call's span.
 struct InSpan(Arc<CallShared>);
 
 impl<S> Layer<S> for AuditLayer
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+    fn on_new_span(&self, span: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if !is_of_call(span.metadata()) {
+            return;
+        }
         let Some(call) = PENDING.take() else { return };
         let Some(span) = ctx.span(id) else { return };
-        if let Some(around) = span.parent()
+        if !call.has_parent()
+            && let Some(around) = span.parent()
             && let Some(InSpan(parent)) = around.extensions().get::<InSpan>()
             // A call in another trail is no parent here.
             && parent.recorder.generation() == call.recorder.generation()
         {
             call.descends_from(parent);
         }
+        call.has_span(self.number, id);
         span.extensions_mut().insert(InSpan(call));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if capture::in_progress() {
             return;
+        }
+        if let Some(call) = self.innermost(event, &ctx) {
+            return write(&call, event);
         }
         let Some(scope) = ctx.event_scope(event) else { return };
         for span in scope {
@@ -258,55 +280,62 @@ where
     }
 }
 
-fn write(call: &CallShared, event: &Event<'_>) {
-    let normalized = event.normalized_metadata();
+impl AuditLayer {
+    /// The short way to the call of an event: this thread is in a call, and in no span but that of this call.
+    #[inline]
+    fn innermost<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<Arc<CallShared>> {
+        if !event.is_contextual() {
+            return None;
+        }
+        let current = ctx.current_span();
+        let id = current.id()?;
+        scope::with(|scope| {
+            scope.call.as_ref().filter(|call| call.is_in_span(self.number, id)).cloned()
+        })
+    }
+}
+
+pub(crate) fn write(call: &CallShared, event: &Event<'_>) {
+    // Only events that `tracing-log` has made of records of the crate `log` need it.
+    let normalized =
+        if event.metadata().target() == "log" { event.normalized_metadata() } else { None };
     let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
     if *metadata.level() > call.log_level {
         return;
     }
-    let is_log = normalized.is_some();
-    let mut fields = Fields::new(call.rules(), is_log);
+    let mut fields = Fields::new(call.rules(), normalized.is_some());
     event.record(&mut fields);
     let Some(_busy) = scope::busy() else { return };
-    let Fields { message, json, cuts, .. } = fields;
-    let target = if is_log {
-        Cow::Owned(metadata.target().to_owned())
-    } else {
-        Cow::Borrowed(event.metadata().target())
+    let target = match &normalized {
+        Some(metadata) => Cow::Owned(metadata.target().to_owned()),
+        None => Cow::Borrowed(event.metadata().target()),
     };
-    let time = DateTime::from_timestamp_micros(unix_micros(SystemTime::now())).unwrap_or_default();
-    let level = metadata.level().as_str();
-    let fields = (!json.is_empty()).then(|| Json::trusted(json + "}"));
-    push(call, LogEntry::new(time, level, target, message, fields), cuts);
-}
-
-/// What an entry takes beside its texts.
-const ENTRY: usize = 64;
-
-fn push(call: &CallShared, entry: LogEntry, cuts: Vec<Truncation>) {
-    let bytes = ENTRY
-        + entry.message.len()
-        + entry.target.len()
-        + entry.fields.as_ref().map_or(0, |fields| fields.as_str().len());
+    let Fields { message, mut json, cuts, .. } = fields;
+    if !json.is_empty() {
+        json.push('}');
+    }
+    let line = LogLine {
+        at: clock::micros(),
+        level: *metadata.level(),
+        target,
+        message: &message,
+        fields: (!json.is_empty()).then_some(&json),
+    };
     let mut state = call.state();
-    if state.ended {
-        // The call is recorded, its child is still at work: there is nowhere to put this.
-        return;
-    }
-    // Once something was left out, the rest is too: what is kept has no holes in it.
-    if state.log_left_out > 0 || state.log_bytes + bytes > call.recorder.log_bytes {
-        state.log_left_out += 1;
-        return;
-    }
-    state.log_bytes += bytes;
-    if !cuts.is_empty() {
-        let at = state.log.len();
+    if state.log(line, call.recorder.log_bytes) && !cuts.is_empty() {
+        let at = state.logged() - 1;
         for mut cut in cuts {
             cut.path = format!("log[{at}].{}", cut.path);
             state.cut(cut);
         }
     }
-    state.log.push(entry);
+    drop(state);
+    scratch::give_back(message);
+    scratch::give_back(json);
 }
 
 /// Reads the fields of an event: the message, and the rest as JSON.
@@ -321,7 +350,11 @@ struct Fields<'r> {
 
 impl<'r> Fields<'r> {
     fn new(rules: &'r Rules, is_log: bool) -> Self {
-        Self { rules, is_log, message: String::new(), json: String::new(), cuts: Vec::new() }
+        let (message, json) = {
+            let _busy = scope::busy();
+            (scratch::take(), scratch::take())
+        };
+        Self { rules, is_log, message, json, cuts: Vec::new() }
     }
 
     fn field(
@@ -344,8 +377,9 @@ impl<'r> Fields<'r> {
     }
 
     fn message(&mut self, value: fmt::Arguments<'_>) {
-        let Bounded { text, cut } = capture::bounded(self.rules.limits.bytes, value);
-        self.message = text;
+        // The last one counts, if there were two.
+        self.message.clear();
+        let cut = capture::write_bounded(&mut self.message, self.rules.limits.bytes, value);
         if let Some((kept, was)) = cut {
             self.cuts.push(Truncation::new("message", "bytes", kept, was));
         }
@@ -407,33 +441,5 @@ impl Fields<'_> {
         self.field(field, |out, cuts, rules| {
             capture::write_serialize(out, cuts, field.name(), rules, value);
         });
-    }
-}
-
-/// The layer's filter: the spans of calls, and events no more verbose than any action wants.
-struct Wanted<S>(PhantomData<fn(S)>);
-
-impl<S> Wanted<S> {
-    fn is_wanted(metadata: &Metadata<'_>) -> bool {
-        if metadata.is_span() {
-            metadata.target() == TARGET && metadata.name() == SPAN
-        } else {
-            *metadata.level() <= wanted()
-        }
-    }
-}
-
-impl<S> Filter<S> for Wanted<S> {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        Self::is_wanted(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if Self::is_wanted(metadata) { Interest::always() } else { Interest::never() }
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        // Spans of calls are at level ERROR, so that few filters stop them.
-        Some(wanted().max(LevelFilter::ERROR))
     }
 }

@@ -5,12 +5,15 @@
 
 pub mod capture;
 pub mod history;
+pub mod session;
 pub mod testing;
 
 mod call;
 mod change;
+mod clock;
 mod context;
 mod de;
+mod durability;
 mod error;
 mod id;
 mod json;
@@ -18,9 +21,12 @@ mod layer;
 mod read;
 mod record;
 mod recorder;
+mod refused;
 mod scope;
+mod scratch;
 mod sink;
 mod site;
+mod subscriber;
 mod value;
 
 #[doc(hidden)]
@@ -36,6 +42,7 @@ pub use change::{
     catalogue, change, change_of,
 };
 pub use context::{Context, InContext};
+pub use durability::Durability;
 pub use error::Error;
 pub use history::History;
 pub use json::Json;
@@ -44,7 +51,8 @@ pub use record::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
     Truncation, UnknownName,
 };
-pub use recorder::{Audit, AuditBuilder, Collector, Counters, Overflow, append};
-pub use sink::Sink;
+pub use recorder::{Audit, AuditBuilder, Collector, Counters, Health, Overflow, Status, append};
+pub use refused::Refused;
+pub use sink::{Batch, Session, Sink, Tally};
 pub use site::CaptureLevel;
 pub use tracing::level_filters::LevelFilter;

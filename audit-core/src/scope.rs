@@ -10,12 +10,43 @@ use crate::context::ContextData;
 /// The context and the call that apply to what runs now.
 #[derive(Clone, Default)]
 pub(crate) struct Scope {
-    pub(crate) context: Option<Arc<ContextData>>,
+    /// The context, where it is another than that of the call.
+    pub(crate) own_context: Option<Arc<ContextData>>,
     pub(crate) call: Option<Arc<CallShared>>,
+    /// Where events go, if the subscriber is our own; else spans tell.
+    pub(crate) log: Log,
+}
+
+/// The call whose log takes the events of this thread.
+#[derive(Clone, Default)]
+pub(crate) enum Log {
+    /// None.
+    #[default]
+    Nowhere,
+    /// The innermost call.
+    OfCall,
+    /// Another call, whose span was carried here.
+    Of(Arc<CallShared>),
+}
+
+impl Scope {
+    /// The call that events belong to, if the subscriber is our own.
+    pub(crate) fn log(&self) -> Option<&Arc<CallShared>> {
+        match &self.log {
+            Log::Nowhere => None,
+            Log::OfCall => self.call.as_ref(),
+            Log::Of(call) => Some(call),
+        }
+    }
+
+    /// The context that applies.
+    pub(crate) fn context(&self) -> Option<&Arc<ContextData>> {
+        self.own_context.as_ref().or_else(|| self.call.as_ref()?.context.as_ref())
+    }
 }
 
 thread_local! {
-    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { context: None, call: None }) };
+    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { own_context: None, call: None, log: Log::Nowhere }) };
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -38,6 +69,11 @@ impl Drop for Entered {
 fn replace(scope: Scope) -> Scope {
     // A thread that is ending may have given up its locals; then there is no scope any more.
     SCOPE.try_with(|current| current.replace(scope)).unwrap_or_default()
+}
+
+/// Lets events go elsewhere; gives where they went before.
+pub(crate) fn replace_log(log: Log) -> Log {
+    SCOPE.try_with(|current| mem::replace(&mut current.borrow_mut().log, log)).unwrap_or_default()
 }
 
 /// Reads the current scope.

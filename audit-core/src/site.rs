@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracing::level_filters::LevelFilter;
 
+use crate::Durability;
+
 /// How much of a call is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -41,6 +43,9 @@ pub struct Site {
     action: Option<&'static str>,
     capture: Option<CaptureLevel>,
     log: Option<LevelFilter>,
+    durability: Option<Durability>,
+    /// Whether a call that can't be put on the record first is not made.
+    refuses: bool,
     /// The words that keep something off the record.
     leaves_out: &'static str,
     /// `module::name`, made when first needed.
@@ -74,6 +79,8 @@ impl Site {
             action: None,
             capture: None,
             log: None,
+            durability: None,
+            refuses: false,
             leaves_out: "",
             default_action: OnceLock::new(),
             method: OnceLock::new(),
@@ -107,6 +114,22 @@ impl Site {
         site
     }
 
+    /// The word `durability`.
+    #[must_use]
+    pub const fn durability(self, level: Durability) -> Self {
+        let mut site = self;
+        site.durability = Some(level);
+        site
+    }
+
+    /// The words `on_audit_failure = "refuse"`.
+    #[must_use]
+    pub const fn refuses(self) -> Self {
+        let mut site = self;
+        site.refuses = true;
+        site
+    }
+
     /// The words that keep something off the record: `skip db; redact pin`.
     #[must_use]
     pub const fn leaves_out(self, words: &'static str) -> Self {
@@ -119,8 +142,17 @@ impl Site {
         self.action.unwrap_or_else(|| self.path())
     }
 
+    #[inline]
     pub(crate) fn capture_level(&self) -> Option<CaptureLevel> {
         self.capture
+    }
+
+    pub(crate) fn durability_level(&self) -> Option<Durability> {
+        self.durability
+    }
+
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.refuses
     }
 
     /// The word `log`; the first time, the layer is told that such events are wanted.
@@ -167,6 +199,12 @@ impl Site {
         }
         if let Some(level) = self.log {
             write!(f, ", log {level}")?;
+        }
+        if let Some(level) = self.durability {
+            write!(f, ", durability {level}")?;
+        }
+        if self.refuses {
+            f.write_str(", on_audit_failure refuse")?;
         }
         if !self.leaves_out.is_empty() {
             write!(f, "; {}", self.leaves_out)?;

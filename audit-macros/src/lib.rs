@@ -12,6 +12,7 @@ mod expand;
 mod fallback;
 mod fields;
 mod model;
+mod refusal;
 mod register;
 mod returns;
 mod validate;

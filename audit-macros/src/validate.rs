@@ -6,6 +6,7 @@ use syn::{Expr, Path, parse_quote};
 
 use crate::args::{Args, Field};
 use crate::model::Function;
+use crate::refusal;
 use crate::words;
 
 /// How one argument is captured.
@@ -44,6 +45,16 @@ impl Plan<'_> {
         }
     }
 
+    /// Whether a call is made only if it can be put on the record first.
+    pub(crate) fn refuses(&self) -> bool {
+        self.args.on_audit_failure.as_ref().is_some_and(|policy| policy.value() == "refuse")
+    }
+
+    /// Whether it is certain that no caller waits for the record.
+    pub(crate) fn never_waits(&self) -> bool {
+        self.args.durability.as_ref().is_some_and(|level| level.value() == "queued")
+    }
+
     pub(crate) fn fields(&self) -> &[Field] {
         &self.args.fields
     }
@@ -57,7 +68,7 @@ impl Plan<'_> {
 pub(crate) fn plan<'a>(args: &'a Args, function: &Function) -> syn::Result<Plan<'a>> {
     let mut errors = Errors(args.mistakes.clone());
     function_kind(function, &mut errors);
-    not_built_yet(args, &mut errors);
+    promises(args, function, &mut errors);
     let names = argument_names(args, function, &mut errors);
     errors.finish()?;
     let [skipped, debug, redacted] = names;
@@ -100,22 +111,20 @@ fn function_kind(function: &Function, errors: &mut Errors) {
     }
 }
 
-/// Words whose meaning comes with the next release: refused, so that nobody relies on less than they say.
-fn not_built_yet(args: &Args, errors: &mut Errors) {
-    if let Some(level) = args.durability.as_ref().filter(|level| level.value() != "queued") {
-        errors.push(
-            level.span(),
-            "this release records with `durability = \"queued\"` only: leave the word out, and call \
-             `flush` where a record must be stored before you go on",
-        );
-    }
-    if let Some(policy) =
-        args.on_audit_failure.as_ref().filter(|policy| policy.value() != "continue")
+/// What the words promise must be possible.
+fn promises(args: &Args, function: &Function, errors: &mut Errors) {
+    let is_off = args.capture.as_ref().is_some_and(|level| level.value() == "none");
+    if let Some(level) = args.durability.as_ref().filter(|level| level.value() != "queued")
+        && is_off
     {
         errors.push(
-            policy.span(),
-            "this release knows `on_audit_failure = \"continue\"` only: leave the word out",
+            level.span(),
+            "`capture = \"none\"` keeps every call off the record, so there is nothing to wait for: leave out one of \
+             them",
         );
+    }
+    if let Some((span, message)) = refusal::obstacle(args, function) {
+        errors.push(span, message);
     }
 }
 

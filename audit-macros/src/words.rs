@@ -13,8 +13,8 @@ pub(crate) const WORDS: &[(&str, &str)] = &[
     ("reason", "reason = expression"),
     ("capture", "capture = \"none|metadata|input|full\""),
     ("log", "log = \"off|error|warn|info|debug|trace\""),
-    ("durability", "durability = \"queued\""),
-    ("on_audit_failure", "on_audit_failure = \"continue\""),
+    ("durability", "durability = \"queued|process|power\""),
+    ("on_audit_failure", "on_audit_failure = \"continue|refuse\""),
     ("crate", "crate = path"),
 ];
 

@@ -54,7 +54,8 @@ pub fn execute<R: Returned<Way>, Way>(
 /// Polls `future` as a call on record: the async form of [`execute`].
 ///
 /// The call begins when it is first polled. Dropped after that and before it is done, it is recorded as
-/// cancelled; never polled, it leaves no record.
+/// cancelled; never polled, it leaves no record. Where the recorder's durability asks that the call waits for its record,
+/// that blocks the thread; an `async fn` with the attribute awaits it.
 ///
 /// ```
 /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
@@ -84,6 +85,8 @@ pub async fn execute_async<R: Returned<Way>, Way>(
     if call.is_recorded() {
         value.record(&mut call);
     }
+    // Not awaited: the value need not be `Send`.
+    call.wait();
     value
 }
 
@@ -95,7 +98,7 @@ pub fn begin(
 ) -> Call {
     let call = begin_direct(action.into(), method.into());
     let mut input = call.input();
-    if input.is_wanted() {
+    if let Some(input) = input.wanted() {
         input.whole(|out, cuts, path, rules| {
             capture::write_serialize(out, cuts, path, rules, &parameters);
         });

@@ -172,7 +172,7 @@ impl Said {
 
 /// `say` runs the user's code, which may panic; the call fails with what is known all the same.
 fn failed<E: ?Sized>(call: &mut Call, say: impl FnOnce(usize) -> Said) {
-    let Some(active) = &call.0 else { return };
+    let Some(active) = call.running() else { return };
     let limit = active.shared.rules().limits.bytes;
     let said = capture::guarded(|| say(limit))
         .unwrap_or_else(|| Said::only("[not recorded: formatting it panicked]".to_owned()));

@@ -11,14 +11,16 @@ use std::time::Instant;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
+use super::wait::Room;
 use super::{Active, Call, probe};
 use crate::scope::{self, Entered};
 
-/// Polls `body` as `call`. The caller records the outcome; a panic is recorded here.
+/// Polls `body` as `call`. The caller records the outcome, and waits for the record; a panic is recorded here.
 #[inline]
 pub fn run_async<F: Future>(call: &mut Call, body: F) -> Recorded<'_, F> {
-    if let Some(active) = &mut call.0 {
+    if let Some(active) = call.running_mut() {
         active.named(type_name::<F>());
+        active.waits_later = true;
     }
     Recorded { body, dropping: Dropping(None), call }
 }
@@ -29,6 +31,8 @@ pub async fn run_async_opaque<F: Future>(mut call: Call, body: F) -> F::Output {
     if call.is_recorded() {
         probe::opaque(&output).record_output(&mut call);
     }
+    // Not awaited: the output need not be `Send`.
+    call.wait();
     output
 }
 
@@ -71,8 +75,9 @@ impl<F: Future> Future for Recorded<'_, F> {
 /// [`Call::ran`].
 #[inline]
 pub fn try_run_async<F: Future>(call: &mut Call, body: F) -> Tried<'_, F> {
-    if let Some(active) = &mut call.0 {
+    if let Some(active) = call.running_mut() {
         active.named(type_name::<F>());
+        active.waits_later = true;
     }
     Tried { body, dropping: Dropping(None), call }
 }
@@ -106,7 +111,7 @@ impl<F: Future> Future for Tried<'_, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match &mut this.call.0 {
+        match this.call.running_mut() {
             None => this.body.poll(cx).map(Ok),
             Some(active) => match poll_recorded(active, this.body, cx) {
                 Ok(poll) => poll.map(Ok),
@@ -120,16 +125,18 @@ pin_project! {
     /// A future that an audited function returned: the call ends when it is done.
     ///
     /// It leaves no record if it is dropped before it was polled.
-    pub struct RecordedFuture<F, O> {
+    pub struct RecordedFuture<F, O, H> {
         #[pin]
         body: F,
         // Dropped after the body, and before the call, which then ends.
         dropping: Dropping,
         call: Call,
         finish: Option<O>,
+        // Holds the output while its record is waited for.
+        room: H,
     }
 
-    impl<F, O> PinnedDrop for RecordedFuture<F, O> {
+    impl<F, O, H> PinnedDrop for RecordedFuture<F, O, H> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             this.dropping.begin(this.call);
@@ -137,27 +144,45 @@ pin_project! {
     }
 }
 
-impl<F, O> RecordedFuture<F, O> {
-    pub(crate) fn new(mut call: Call, body: F, finish: O) -> Self {
-        if let Some(active) = &mut call.0 {
+impl<F, O, H> RecordedFuture<F, O, H> {
+    pub(crate) fn new(mut call: Call, body: F, finish: O, room: H) -> Self {
+        if let Some(active) = call.running_mut() {
             active.begun = false;
             active.ended = None;
+            active.waits_later = true;
         }
-        Self { body, dropping: Dropping(None), call, finish: Some(finish) }
+        Self { body, dropping: Dropping(None), call, finish: Some(finish), room }
     }
 }
 
-impl<F: Future, O: FnOnce(&mut Call, &F::Output)> Future for RecordedFuture<F, O> {
+impl<F, O, H> Future for RecordedFuture<F, O, H>
+where
+    F: Future,
+    O: FnOnce(&mut Call, &F::Output),
+    H: Room<F::Output>,
+{
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if let Some(active) = &mut this.call.0 {
+        if let Some(active) = this.call.running_mut() {
             active.begun = true;
         }
-        let output = std::task::ready!(poll_inside(this.call, this.body, cx));
-        if let Some(finish) = this.finish.take() {
-            finish(this.call, &output);
+        let output = match this.room.take() {
+            Some(output) => output,
+            None => {
+                let output = std::task::ready!(poll_inside(this.call, this.body, cx));
+                if let Some(finish) = this.finish.take() {
+                    finish(this.call, &output);
+                }
+                output
+            }
+        };
+        if !H::IS_THERE {
+            this.call.wait();
+        } else if this.call.poll_stored(cx).is_pending() {
+            this.room.put(output);
+            return Poll::Pending;
         }
         Poll::Ready(output)
     }
@@ -169,11 +194,11 @@ fn poll_inside<F: Future>(
     body: Pin<&mut F>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    match &mut call.0 {
+    match call.running_mut() {
         None => body.poll(cx),
         Some(active) => match poll_recorded(active, body, cx) {
             Ok(poll) => poll,
-            Err(payload) => call.panicked(payload),
+            Err(payload) => call.take().panicked(payload),
         },
     }
 }
@@ -206,7 +231,7 @@ impl RefUnwindSafe for Dropping {}
 
 impl Dropping {
     fn begin(&mut self, call: &Call) {
-        if let Some(active) = &call.0
+        if let Some(active) = call.running()
             && active.begun
             && active.ended.is_none()
         {

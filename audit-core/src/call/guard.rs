@@ -17,18 +17,19 @@ pub struct Guard<'c> {
     returns_result: bool,
     panicking_before: bool,
     // In this order they are left: the span, then the scope.
-    _span: Option<EnteredSpan>,
-    _scope: Option<Entered>,
+    span: Option<EnteredSpan>,
+    scope: Option<Entered>,
 }
 
 impl Call {
     /// Holds this call open for a body that returns `R`. The type of `_place`, a closure that stands in
     /// the body, tells the function's path.
     pub fn guard<R, P>(&mut self, _place: P) -> Guard<'_> {
-        if let Some(active) = &mut self.0 {
+        if let Some(active) = self.running_mut() {
             active.named(type_name::<P>());
+            active.waits_later = true;
         }
-        let (scope, span) = match &self.0 {
+        let (scope, span) = match self.running() {
             None => (None, None),
             Some(active) => {
                 (Some(scope::enter(active.scope())), Some(active.span.clone().entered()))
@@ -38,15 +39,25 @@ impl Call {
             call: self,
             returns_result: type_name::<R>().starts_with("core::result::Result<"),
             panicking_before: thread::panicking(),
-            _span: span,
-            _scope: scope,
+            span,
+            scope,
         }
     }
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        let Some(active) = &mut self.call.0 else { return };
+        self.end_unless_ended();
+        // Nothing is waited for within the call.
+        self.span = None;
+        self.scope = None;
+        self.call.wait();
+    }
+}
+
+impl Guard<'_> {
+    fn end_unless_ended(&mut self) {
+        let Some(active) = self.call.running_mut() else { return };
         active.ended = Some(Instant::now());
         if thread::panicking() && !self.panicking_before {
             let (error, traceback) = panic::describe_latest(active.shared.started);

@@ -1,25 +1,32 @@
 //! [`Input`]: where the attribute puts what it captures before the body runs.
 
+use std::cell::Cell;
 use std::fmt::Display;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::target::IntoTarget;
-use super::{Active, CallShared};
+use super::{CallShared, Stage};
 use crate::capture::{self, Rules};
-use crate::site::CaptureLevel;
-use crate::{Json, Truncation, scope};
+use crate::site::{CaptureLevel, Site};
+use crate::{Truncation, scope};
 
 /// Gathers the arguments of one call; empty where nothing is recorded.
-pub struct Input(Option<Box<Gathering>>);
+///
+/// Boxed, and dropped by hand, as the call itself.
+pub struct Input(pub(super) ManuallyDrop<Option<Box<Gathering>>>);
 
 /// As for the call itself.
 impl UnwindSafe for Input {}
 impl RefUnwindSafe for Input {}
 
-struct Gathering {
-    call: Arc<CallShared>,
+/// What is gathered of a call that is recorded.
+#[derive(Default)]
+pub struct Gathering {
+    /// Always there while this is in use.
+    call: Option<Arc<CallShared>>,
+    site: Option<&'static Site>,
     json: String,
     cuts: Vec<Truncation>,
     wanted: bool,
@@ -27,23 +34,12 @@ struct Gathering {
     is_whole: bool,
 }
 
-impl Input {
-    #[inline]
-    pub(super) fn of(active: Option<&Active>) -> Self {
-        Self(active.map(|active| {
-            let _busy = scope::busy();
-            let wanted = active.shared.capture >= CaptureLevel::Input;
-            let json = if wanted { String::with_capacity(128) } else { String::new() };
-            Box::new(Gathering {
-                call: active.shared.clone(),
-                json,
-                cuts: Vec::new(),
-                wanted,
-                is_whole: false,
-            })
-        }))
-    }
+thread_local! {
+    /// For the next call: its memory is there already, with room for text.
+    static SPARE: Cell<Option<Box<Gathering>>> = const { Cell::new(None) };
+}
 
+impl Input {
     /// Whether the call is recorded at all.
     #[inline]
     #[must_use]
@@ -51,39 +47,91 @@ impl Input {
         self.0.is_some()
     }
 
-    /// Whether arguments are captured.
+    /// Where arguments go, if they are captured.
     #[inline]
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        self.0.as_ref().is_some_and(|gathering| gathering.wanted)
-    }
-
-    /// Records only that the argument `name` is there.
-    pub fn redacted(&mut self, name: &'static str) {
-        self.argument(name, |out, _, _, _| capture::write_redacted(out));
+    pub fn wanted(&mut self) -> Option<&mut Gathering> {
+        self.0.as_deref_mut().filter(|gathering| gathering.wanted)
     }
 
     /// Sets the object that the call is about.
     pub fn target(&mut self, target: impl IntoTarget) {
-        if let Some(gathering) = &self.0 {
-            gathering.call.state().target = Some(target.into_target().0);
+        if let Some(call) = self.call() {
+            call.state().rest().target = Some(target.into_target().0);
         }
     }
 
     /// Sets why it is done.
     pub fn reason(&mut self, reason: &(impl Display + ?Sized)) {
-        if let Some(gathering) = &self.0 {
-            let reason = super::now::limited(&gathering.call, "reason", reason);
-            gathering.call.state().reason = Some(reason);
+        if let Some(call) = self.call() {
+            let reason = super::now::limited(call, "reason", reason);
+            call.state().rest().reason = Some(reason);
         }
     }
 
     /// Hands over what was gathered. Done before the body begins.
     #[inline]
-    pub fn done(self) {
-        if self.0.is_some() {
-            self.hand_over();
+    pub fn done(mut self) {
+        if let Some(gathering) = self.0.take() {
+            gathering.hand_over();
         }
+    }
+
+    /// Writes the field `name` of the record's `extra`.
+    pub(crate) fn field(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
+    ) {
+        if let Some(call) = self.call() {
+            super::now::set_field(call, name, write);
+        }
+    }
+
+    fn call(&self) -> Option<&Arc<CallShared>> {
+        self.0.as_ref()?.call.as_ref()
+    }
+
+    /// The call and its site, once what was gathered is handed over.
+    pub(super) fn hand_over(&mut self) -> Option<(Arc<CallShared>, Option<&'static Site>)> {
+        let gathering = self.0.take()?;
+        let of = (gathering.call.clone()?, gathering.site);
+        gathering.hand_over();
+        Some(of)
+    }
+}
+
+/// Room for most inputs, in bytes; room beyond `KEPT` is freed, not kept.
+const ROOM: usize = 256;
+const KEPT: usize = 16 * 1024;
+
+impl Drop for Input {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(gathering) = self.0.take() {
+            gathering.abandoned();
+        }
+    }
+}
+
+impl Gathering {
+    #[inline(never)]
+    pub(super) fn of(stage: &Stage) -> Option<Box<Self>> {
+        let Stage::Running(active) = stage else { return None };
+        let _busy = scope::busy();
+        let wanted = active.shared.capture >= CaptureLevel::Input;
+        let mut this: Box<Self> = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        (this.call, this.site) = (Some(active.shared.clone()), active.site);
+        this.wanted = wanted;
+        if wanted && this.json.capacity() == 0 {
+            this.json.reserve(ROOM);
+        }
+        Some(this)
+    }
+
+    /// Records only that the argument `name` is there.
+    pub fn redacted(&mut self, name: &'static str) {
+        self.argument(name, |out, _, _, _| capture::write_redacted(out));
     }
 
     /// Writes the argument `name`. A name that is to be masked is, whatever its value.
@@ -92,8 +140,7 @@ impl Input {
         name: &'static str,
         write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
     ) {
-        let Some(gathering) = &mut self.0 else { return };
-        let Gathering { call, json, cuts, .. } = &mut **gathering;
+        let Self { call: Some(call), json, cuts, .. } = self else { return };
         json.push(if json.is_empty() { '{' } else { ',' });
         capture::write_key(json, name);
         let rules = call.rules();
@@ -114,43 +161,51 @@ impl Input {
         &mut self,
         write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
     ) {
-        if let Some(gathering) = &mut self.0 {
-            let Gathering { call, json, cuts, .. } = &mut **gathering;
-            write(json, cuts, "input", call.rules());
-            gathering.is_whole = true;
-        }
+        let Self { call: Some(call), json, cuts, .. } = self else { return };
+        write(json, cuts, "input", call.rules());
+        self.is_whole = true;
     }
 
-    /// Writes the field `name` of the record's `extra`.
-    pub(crate) fn field(
-        &mut self,
-        name: &str,
-        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
-    ) {
-        if let Some(gathering) = &self.0 {
-            super::now::set_field(&gathering.call, name, write);
-        }
-    }
-}
-
-impl Input {
+    /// The call ends before its body has begun: an argument's own code panicked.
+    #[cold]
     #[inline(never)]
-    fn hand_over(mut self) {
+    fn abandoned(self: Box<Self>) {
+        let _busy = scope::busy();
+        self.spare();
+    }
+
+    #[inline(never)]
+    fn hand_over(mut self: Box<Self>) {
         // First, so that all of it is freed before this ends: an audited allocator must not come back here.
         let _busy = scope::busy();
-        let Some(gathering) = self.0.take() else { return };
-        let Gathering { call, mut json, cuts, wanted, is_whole } = *gathering;
-        if !wanted {
-            return;
+        self.tell();
+        self.spare();
+    }
+
+    fn spare(mut self: Box<Self>) {
+        // Nothing of this call stays but room.
+        (self.call, self.site) = (None, None);
+        self.cuts.clear();
+        self.is_whole = false;
+        if self.json.capacity() > KEPT {
+            self.json = String::new();
         }
-        if !is_whole {
+        self.json.clear();
+        let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+    }
+
+    fn tell(&mut self) {
+        let Self { call: Some(call), json, cuts, wanted: true, is_whole, .. } = self else {
+            return;
+        };
+        if !*is_whole {
             json.push_str(if json.is_empty() { "{}" } else { "}" });
         }
         let mut state = call.state();
-        state.input = Some(Json::trusted(json));
+        state.set_input(json);
         if !cuts.is_empty() {
             // Before what is told of the objects that are watched.
-            let told = mem::replace(&mut state.truncated, cuts);
+            let told = mem::replace(&mut state.rest().truncated, mem::take(cuts));
             told.into_iter().for_each(|cut| state.cut(cut));
         }
     }

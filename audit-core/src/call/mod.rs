@@ -2,15 +2,16 @@
 //! the outcome.
 
 use std::borrow::Cow;
-use std::mem;
+use std::cell::Cell;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::DateTime;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
+mod admit;
 pub(crate) mod direct;
 pub(crate) mod error;
 pub(crate) mod future;
@@ -19,32 +20,86 @@ mod input;
 pub(crate) mod now;
 mod panic;
 pub(crate) mod probe;
+mod record;
 pub(crate) mod returned;
 mod run;
 mod shared;
 mod target;
+pub(crate) mod wait;
 pub(crate) mod watch;
 
 pub(crate) use future::RecordedFuture;
 pub use future::{run_async, run_async_opaque, try_run_async};
+pub(crate) use input::Gathering;
 pub use input::Input;
 pub(crate) use panic::{
     describe as describe_panic, describe_latest as describe_latest_panic, install_hook,
 };
 pub use run::{run_future, run_opaque};
-pub(crate) use shared::{Began, CallShared, Target, unix_micros};
+pub(crate) use shared::{Began, CallShared, LogLine, Target};
+use shared::{End, Failure};
 pub use target::IntoTarget;
 
 use crate::capture;
 use crate::recorder::{self, RecorderRef};
-use crate::scope::{self, Scope};
+use crate::scope::{self, Log, Scope};
 use crate::site::{CaptureLevel, Site};
-use crate::{ErrorInfo, Json, Kind, Outcome, Record, Truncation, layer};
+use crate::{Durability, ErrorInfo, Kind, Outcome, Truncation, layer, scratch};
 
 /// A call of an audited function; empty where nothing is recorded.
 ///
 /// Dropped before its outcome is known, it records that the call was cancelled.
-pub struct Call(Option<Box<Active>>);
+// One pointer: where nothing is recorded, a call costs no more than looking at it. For that, no path without a record
+// takes the address of a call; and it drops what it holds by hand, for the compiler's own code to drop it would be
+// called, not inlined.
+pub struct Call(ManuallyDrop<Option<Box<Stage>>>);
+
+/// How far a call is.
+enum Stage {
+    Running(Active),
+    /// It has ended, and its record is waited for.
+    Ended(wait::Queued),
+    /// It is over.
+    Over,
+}
+
+thread_local! {
+    /// For the next call: its memory is there already.
+    static SPARE: Cell<Option<Box<Stage>>> = const { Cell::new(None) };
+}
+
+impl Stage {
+    fn boxed(self) -> Box<Self> {
+        match SPARE.try_with(Cell::take) {
+            Ok(Some(mut spare)) => {
+                *spare = self;
+                spare
+            }
+            _ => Box::new(self),
+        }
+    }
+
+    /// Keeps the memory of a stage that is [`Over`](Self::Over).
+    fn spare(self: Box<Self>) {
+        let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+    }
+
+    #[inline]
+    fn running(&self) -> Option<&Active> {
+        match self {
+            Self::Running(active) => Some(active),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn running_mut(&mut self) -> Option<&mut Active> {
+        match self {
+            Self::Running(active) => Some(active),
+            _ => None,
+        }
+    }
+}
 
 /// A call that is being recorded.
 pub(crate) struct Active {
@@ -55,29 +110,32 @@ pub(crate) struct Active {
     span: Span,
     /// When the body was done; recording its value is not part of the call's duration.
     ended: Option<Instant>,
-    /// What the recorded value says, until the record is made.
-    output: Option<Json>,
+    /// What was returned, JSON text or nothing.
+    output: String,
+    /// What was cut of it.
     cuts: Vec<Truncation>,
     /// A future that was never polled leaves no record.
     begun: bool,
+    /// Whoever ends this call waits for its record later: where the thread must not be blocked, or a guard is held.
+    waits_later: bool,
 }
 
 /// Begins a call of the function at `site`, if it is to be recorded.
 #[inline]
 pub fn enter(site: &'static Site) -> Call {
-    if !recorder::is_any_active() {
-        return Call(None);
+    if !recorder::is_any_active() || site.capture_level() == Some(CaptureLevel::None) {
+        return Call::NONE;
     }
     begin(site)
 }
 
 #[inline(never)]
 fn begin(site: &'static Site) -> Call {
-    let Some(_busy) = scope::busy() else { return Call(None) };
-    let Some(recorder) = recorder::current() else { return Call(None) };
+    let Some(_busy) = scope::busy() else { return Call::NONE };
+    let Some(recorder) = recorder::current() else { return Call::NONE };
     let capture = recorder.decide(site);
     if capture == CaptureLevel::None {
-        return Call(None);
+        return Call::NONE;
     }
     let log_level = site.log_level().unwrap_or(recorder.log_level);
     let action = Cow::Borrowed(site.action_name());
@@ -89,13 +147,13 @@ fn begin(site: &'static Site) -> Call {
 /// Begins a call that has no site. `method` is the function's path, as the caller gives it.
 fn begin_direct(action: Cow<'static, str>, method: Cow<'static, str>) -> Call {
     if !recorder::is_any_active() {
-        return Call(None);
+        return Call::NONE;
     }
-    let Some(_busy) = scope::busy() else { return Call(None) };
-    let Some(recorder) = recorder::current() else { return Call(None) };
+    let Some(_busy) = scope::busy() else { return Call::NONE };
+    let Some(recorder) = recorder::current() else { return Call::NONE };
     let capture = recorder.decide_action(&action);
     if capture == CaptureLevel::None {
-        return Call(None);
+        return Call::NONE;
     }
     let log_level = recorder.log_level;
     let shared = start(recorder, action, capture, log_level, Began::now());
@@ -132,15 +190,31 @@ fn start(
     // arguments captured, it might never end.
     let capture =
         if capture::in_progress() { capture.min(CaptureLevel::Metadata) } else { capture };
-    let Scope { context, call } = scope::current();
-    let parent = call
-        .or_else(|| context.as_ref().and_then(|context| context.parent.clone()))
-        // A call in another trail is no parent here.
-        .filter(|parent| parent.recorder.generation() == recorder.generation());
-    Arc::new(CallShared::new(recorder, action, capture, log_level, began, context, parent.as_ref()))
+    scope::with(|scope| {
+        let parent = scope
+            .call
+            .as_ref()
+            // A call in another trail is no parent here.
+            .filter(|parent| parent.recorder.generation() == recorder.generation());
+        let context = scope.context().cloned();
+        CallShared::begin(recorder, action, capture, log_level, began, context, parent)
+    })
 }
 
 impl Call {
+    /// Nothing is recorded.
+    const NONE: Self = Self(ManuallyDrop::new(None));
+
+    fn at(stage: Box<Stage>) -> Self {
+        Self(ManuallyDrop::new(Some(stage)))
+    }
+
+    /// This call, to be moved on; what stays is empty.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        Self(ManuallyDrop::new(self.0.take()))
+    }
+
     fn active(
         shared: Arc<CallShared>,
         kind: Kind,
@@ -148,20 +222,32 @@ impl Call {
         method: Cow<'static, str>,
         span: Span,
     ) -> Self {
-        Self(Some(Box::new(Active {
+        let active = Active {
             shared,
             kind,
             site,
             method,
             span,
             ended: None,
-            output: None,
+            output: String::new(),
             cuts: Vec::new(),
             begun: true,
-        })))
+            waits_later: false,
+        };
+        Self::at(Stage::Running(active).boxed())
     }
 
-    /// Whether this call is being recorded, and has not been yet.
+    #[inline]
+    fn running(&self) -> Option<&Active> {
+        self.0.as_deref().and_then(Stage::running)
+    }
+
+    #[inline]
+    fn running_mut(&mut self) -> Option<&mut Active> {
+        self.0.as_deref_mut().and_then(Stage::running_mut)
+    }
+
+    /// Whether this call is on record; once it has ended, its outcome is known, and another is not taken.
     #[inline]
     #[must_use]
     pub fn is_recorded(&self) -> bool {
@@ -172,24 +258,25 @@ impl Call {
     #[inline]
     #[must_use]
     pub fn input(&self) -> Input {
-        Input::of(self.0.as_deref())
+        Input(ManuallyDrop::new(self.0.as_deref().and_then(Gathering::of)))
     }
 
     /// The call whose value `T` is to be captured, if it is.
     pub(crate) fn wants_output(&self) -> Option<&Active> {
-        self.0.as_deref().filter(|active| active.shared.capture == CaptureLevel::Full)
+        self.running().filter(|active| active.shared.capture == CaptureLevel::Full)
     }
 
-    pub(crate) fn set_output(&mut self, output: Json, cuts: Vec<Truncation>) {
-        if let Some(active) = &mut self.0 {
-            active.output = Some(output);
+    /// Takes what was returned, JSON text.
+    pub(crate) fn set_output(&mut self, output: String, cuts: Vec<Truncation>) {
+        if let Some(active) = self.running_mut() {
+            active.output = output;
             active.cuts = cuts;
         }
     }
 
     /// The running call, if it is recorded.
     pub(crate) fn shared(&self) -> Option<&Arc<CallShared>> {
-        self.0.as_deref().map(|active| &active.shared)
+        self.running().map(|active| &active.shared)
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -200,33 +287,49 @@ impl Call {
         self.end(Outcome::Failure, Some(error), traceback);
     }
 
-    /// Dropped before it came to an end: cancelled, unless it had not begun.
-    #[cold]
-    fn abandoned(&mut self) {
-        if self.0.as_ref().is_some_and(|active| active.begun) {
-            self.end(Outcome::Cancelled, None, None);
-        }
-    }
-
-    /// Makes the record and hands it to the recorder. Only the first end of a call counts.
+    /// Hands the call to the recorder, where the record is made, and waits for what its durability asks, unless that
+    /// is done [later](Call::wait). Only the first end of a call counts.
     pub(crate) fn end(
         &mut self,
         outcome: Outcome,
         error: Option<ErrorInfo>,
         traceback: Option<String>,
     ) {
-        let span = {
+        let (span, queued) = {
             // First, so that all of the call is freed before this ends: an audited allocator must not come
             // back here.
             let _busy = scope::busy();
-            let Some(mut active) = self.0.take() else { return };
+            let Some(mut stage) = self.0.take() else { return };
+            let mut active = match mem::replace(&mut *stage, Stage::Over) {
+                Stage::Running(active) => active,
+                over => {
+                    *stage = over;
+                    *self.0 = Some(stage);
+                    return;
+                }
+            };
+            stage.spare();
             let span = mem::replace(&mut active.span, Span::none());
-            let recorder = active.shared.recorder.clone();
-            recorder.offer(active.into_record(outcome, error, traceback));
-            span
+            let (durability, waits_later) = (active.durability(), active.waits_later);
+            let (call, bytes) = active.end(outcome, error, traceback);
+            let recorder = call.recorder.clone();
+            let receipt = recorder.offer_call(call, bytes, durability);
+            let queued = receipt.map(|receipt| wait::Queued { receipt, recorder });
+            match (waits_later, outcome) {
+                // Whoever drops what is not done yet is not to be held up.
+                (_, Outcome::Cancelled) => (span, None),
+                (true, _) => {
+                    *self.0 = queued.map(|queued| Stage::Ended(queued).boxed());
+                    (span, None)
+                }
+                (false, _) => (span, queued),
+            }
         };
         // Closing a span is an event for the layers of the host: after the record is safe.
         drop(span);
+        if let Some(queued) = queued {
+            queued.wait();
+        }
     }
 }
 
@@ -238,9 +341,18 @@ impl RefUnwindSafe for Call {}
 impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
-        if self.0.is_some() {
-            self.abandoned();
+        if let Some(stage) = self.0.take() {
+            abandoned(stage);
         }
+    }
+}
+
+/// Dropped before it came to an end: cancelled, unless it had not begun.
+#[cold]
+#[inline(never)]
+fn abandoned(stage: Box<Stage>) {
+    if matches!(&*stage, Stage::Running(active) if active.begun) {
+        Call::at(stage).end(Outcome::Cancelled, None, None);
     }
 }
 
@@ -253,79 +365,51 @@ impl Active {
         }
     }
 
-    fn scope(&self) -> Scope {
-        Scope { context: self.shared.context.clone(), call: Some(self.shared.clone()) }
+    /// What its record is to survive. A refused call has changed nothing: nobody waits for its record.
+    fn durability(&self) -> Durability {
+        let word = match self.site {
+            Some(site) if site.is_refusing() && self.shared.state().refused => {
+                Some(Durability::Queued)
+            }
+            Some(site) => site.durability_level(),
+            None => None,
+        };
+        word.unwrap_or_else(|| self.shared.recorder.durability())
     }
 
-    fn into_record(
+    fn scope(&self) -> Scope {
+        let log = if self.shared.logs_by_scope() { Log::OfCall } else { Log::Nowhere };
+        Scope { own_context: None, call: Some(self.shared.clone()), log }
+    }
+
+    /// Ends the call; gives it with the bytes that it takes while it waits for the writer.
+    fn end(
         self,
         outcome: Outcome,
         error: Option<ErrorInfo>,
         traceback: Option<String>,
-    ) -> Box<Record> {
-        let shared = &*self.shared;
-        let ended = self.ended.unwrap_or_else(Instant::now);
-        let started_at = DateTime::from_timestamp_micros(shared.started_at).unwrap_or_default();
-        let mut record =
-            Box::new(Record::with_id(shared.id, self.kind, shared.action.clone(), started_at));
-        record.duration_us =
-            u64::try_from(ended.duration_since(shared.started).as_micros()).unwrap_or(u64::MAX);
-        record.method = match self.site {
-            Some(site) if self.method.is_empty() => Cow::Borrowed(site.method_or_name()),
-            _ => self.method,
+    ) -> (Arc<CallShared>, usize) {
+        let Self { shared, kind, site, method, ended, output, cuts, .. } = self;
+        let method = match site {
+            Some(site) if method.is_empty() => Cow::Borrowed(site.method_or_name()),
+            _ => method,
         };
-        record.outcome = outcome;
-        record.output = self.output;
-        record.error = error;
-        record.traceback = traceback;
-        let lineage = shared.lineage();
-        record.parent_id = lineage.parent;
-        record.correlation_id = lineage.correlation.clone();
-        record.truncated = self.cuts;
-        gather(shared, &mut record);
-        record
-    }
-}
-
-/// Moves what the call has gathered into `record`, and adds what its context says.
-fn gather(shared: &CallShared, record: &mut Record) {
-    let mut state = shared.state();
-    state.ended = true;
-    let state = mem::replace(&mut *state, shared::CallState { ended: true, ..Default::default() });
-    record.input = state.input;
-    record.log = state.log;
-    record.notes = state.notes;
-    record.reason = state.reason;
-    record.changes = state.changes;
-    if let Some(Target { type_name, id, label }) = state.target {
-        record.target_type = Some(type_name);
-        record.target_id = Some(id);
-        record.target_label = label;
-    }
-    // Cut arguments come before the cut output.
-    if !state.truncated.is_empty() {
-        let output = mem::replace(&mut record.truncated, state.truncated);
-        record.truncated.extend(output);
-    }
-    for (path, kept, left_out) in [
-        ("log", record.log.len(), state.log_left_out),
-        ("notes", record.notes.len(), state.notes_left_out),
-        ("changes", record.changes.len(), state.changes_left_out),
-        ("context.extra", state.fields.len(), state.fields_left_out),
-    ] {
-        if left_out > 0 {
-            let was = kept as u64 + left_out;
-            record.truncated.push(Truncation::new(path, "entries", kept as u64, Some(was)));
+        let duration = ended.unwrap_or_else(Instant::now).duration_since(shared.started);
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let failure = (error.is_some() || traceback.is_some())
+            .then(|| Box::new(Failure { error, traceback }));
+        let mut state = shared.state();
+        if !output.is_empty() {
+            state.set_output(&output);
         }
-    }
-    let recorder = &shared.recorder;
-    record.site.clone_from(&recorder.site);
-    record.service.clone_from(&recorder.service);
-    match &shared.context {
-        Some(context) => context.describe(record, recorder, state.fields),
-        None => record.context = crate::context::extra_only(state.fields),
-    }
-    if state.actor.is_some() {
-        record.actor = state.actor;
+        if !cuts.is_empty() {
+            // Cut arguments come before the cut output.
+            state.rest().truncated.extend(cuts);
+        }
+        state.end = Some(End { kind, method, duration_us, outcome, failure });
+        let bytes = state.bytes() + shared.action.len();
+        drop(state);
+        scratch::give_back(output);
+        (shared, bytes)
     }
 }

@@ -39,14 +39,16 @@ pub fn note(title: impl Display, description: impl Display) {
             limited(call, "notes.title", &title),
             limited(call, "notes.description", &description),
         );
-        let mut state = call.state();
-        let bytes = note.title.len() + note.description.len();
-        if state.notes.len() < ENTRIES && state.note_bytes + bytes <= BYTES {
-            state.note_bytes += bytes;
-            state.notes.push(note);
-        } else {
-            state.notes_left_out += 1;
-        }
+        call.while_it_runs(|state| {
+            let state = state.rest();
+            let bytes = note.title.len() + note.description.len();
+            if state.notes.len() < ENTRIES && state.note_bytes + bytes <= BYTES {
+                state.note_bytes += bytes;
+                state.notes.push(note);
+            } else {
+                state.notes_left_out += 1;
+            }
+        });
     });
 }
 
@@ -63,7 +65,7 @@ pub fn note(title: impl Display, description: impl Display) {
 pub fn reason(reason: impl Display) {
     with_call(|call| {
         let reason = limited(call, "reason", &reason);
-        call.state().reason = Some(reason);
+        call.while_it_runs(|state| state.rest().reason = Some(reason));
     });
 }
 
@@ -85,7 +87,8 @@ pub fn target(type_name: impl Into<Cow<'static, str>>, id: impl Display) {
             Cow::Owned(name) => Cow::Owned(short(&name)),
             name => name,
         };
-        call.state().target = Some(Target { type_name, id, label: None });
+        let target = Target { type_name, id, label: None };
+        call.while_it_runs(|state| state.rest().target = Some(target));
     });
 }
 
@@ -137,17 +140,19 @@ pub(crate) fn set_field(
     } else {
         write(&mut json, &mut cuts, &format!("context.extra.{name}"), rules);
     }
-    let mut state = call.state();
-    cuts.into_iter().for_each(|cut| state.cut(cut));
-    if state.fields.len() >= ENTRIES || state.field_bytes + name.len() + json.len() > BYTES {
-        state.fields_left_out += 1;
-        return;
-    }
-    state.field_bytes += name.len() + json.len();
-    match state.fields.iter_mut().find(|(known, _)| known == name) {
-        Some((_, value)) => *value = json,
-        None => state.fields.push((name.to_owned(), json)),
-    }
+    call.while_it_runs(|state| {
+        cuts.into_iter().for_each(|cut| state.cut(cut));
+        let state = state.rest();
+        if state.fields.len() >= ENTRIES || state.field_bytes + name.len() + json.len() > BYTES {
+            state.fields_left_out += 1;
+            return;
+        }
+        state.field_bytes += name.len() + json.len();
+        match state.fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, value)) => *value = json,
+            None => state.fields.push((name.to_owned(), json)),
+        }
+    });
 }
 
 /// The text of `value`, no longer than one value may be; a `Display` that panics gives no text.
@@ -155,7 +160,8 @@ pub(super) fn limited(call: &CallShared, path: &str, value: &(impl Display + ?Si
     let Bounded { text, cut } =
         capture::bounded(call.rules().limits.bytes, format_args!("{value}"));
     if let Some((kept, was)) = cut {
-        call.state().cut(Truncation::new(path, "bytes", kept, was));
+        let cut = Truncation::new(path, "bytes", kept, was);
+        call.while_it_runs(|state| state.cut(cut));
     }
     text
 }

@@ -14,9 +14,10 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
-use super::{Call, Input, RecordedFuture};
+use super::wait::{NoRoom, One};
+use super::{Call, Gathering, Input, RecordedFuture};
 use crate::capture::{self, Rules};
-use crate::{Json, Truncation, scope};
+use crate::{Truncation, scope, scratch};
 
 type Cuts = Vec<Truncation>;
 
@@ -109,7 +110,7 @@ macro_rules! records {
     ($wrapper:ident, $($bound:path)?, |$this:ident, $out:ident, $cuts:ident, $path:ident, $rules:ident| $write:expr) => {
         impl<T: ?Sized $(+ $bound)?> $wrapper<'_, T> {
             /// Records the argument `name`.
-            pub fn record(&self, input: &mut Input, name: &'static str) {
+            pub fn record(&self, input: &mut Gathering, name: &'static str) {
                 input.argument(name, |out, cuts, path, rules| self.write(out, cuts, path, rules));
             }
 
@@ -139,11 +140,10 @@ records!(ByDebug, Debug, |this, out, cuts, path, rules| {
 });
 records!(ByTypeName, , |_this, out, _cuts, _path, _rules| capture::write_type_name::<T>(out));
 
-/// Room for most results. An audited allocator must not be asked for it as for its own result, or it would
-/// never end.
+/// An audited allocator must not be asked for it as for its own result, or it would never end.
 fn buffer() -> String {
     let _busy = scope::busy();
-    String::with_capacity(96)
+    scratch::take()
 }
 
 fn record_output<T: ?Sized>(
@@ -155,7 +155,7 @@ fn record_output<T: ?Sized>(
     {
         let (mut json, mut cuts) = (buffer(), Vec::new());
         write(&mut json, &mut cuts, "output", active.shared.rules());
-        call.set_output(Json::trusted(json), cuts);
+        call.set_output(json, cuts);
     }
     call.succeeded();
 }
@@ -200,10 +200,28 @@ pub struct NoFuture<T>(Option<T>);
 /// What was returned, if it is a boxed future.
 pub struct MaybeFuture<T>(NoFuture<T>);
 
+/// What was returned, if it is a boxed future that is `Send`, and so is what it gives.
+pub struct MaybeSendFuture<T>(MaybeFuture<T>);
+
 /// Looks up whether what was returned is a boxed future, by its type.
 #[inline]
-pub fn returned<T>(value: T) -> MaybeFuture<T> {
-    MaybeFuture(NoFuture(Some(value)))
+pub fn returned<T>(value: T) -> MaybeSendFuture<T> {
+    MaybeSendFuture(MaybeFuture(NoFuture(Some(value))))
+}
+
+impl<T> Deref for MaybeSendFuture<T> {
+    type Target = MaybeFuture<T>;
+
+    fn deref(&self) -> &MaybeFuture<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for MaybeSendFuture<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut MaybeFuture<T> {
+        &mut self.0
+    }
 }
 
 impl<T> Deref for MaybeFuture<T> {
@@ -235,19 +253,20 @@ impl<T> NoFuture<T> {
     }
 }
 
-/// A boxed future stays one of the same type; the call ends when it is done.
+/// A boxed future stays one of the same type; the call ends when it is done. `$room` is where the future keeps its
+/// value while it waits for its record: one that is `Send` may not keep a value that is not.
 macro_rules! boxed_future {
-    ($($auto:ident),*) => {
-        impl<'f, T: 'f> MaybeFuture<Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>>> {
+    ($maybe:ident, ($($bound:ident)?) $(+ $auto:ident)*, $room:expr) => {
+        impl<'f, T: $($bound +)? 'f> $maybe<Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>>> {
             /// Goes on with the call while the future is polled.
             pub fn finish(
                 &mut self,
                 call: Call,
                 finish: impl FnOnce(&mut Call, &T) $(+ $auto)* + 'f,
             ) -> Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>> {
-                let future = self.0.take();
+                let future = self.take();
                 if call.is_recorded() {
-                    Box::pin(RecordedFuture::new(call, future, finish))
+                    Box::pin(RecordedFuture::new(call, future, finish, $room))
                 } else {
                     future
                 }
@@ -256,6 +275,8 @@ macro_rules! boxed_future {
     };
 }
 
-boxed_future!();
-boxed_future!(Send);
-boxed_future!(Send, Sync);
+boxed_future!(MaybeFuture, (), One::new());
+boxed_future!(MaybeFuture, () + Send, NoRoom);
+boxed_future!(MaybeFuture, () + Send + Sync, NoRoom);
+boxed_future!(MaybeSendFuture, (Send) + Send, One::new());
+boxed_future!(MaybeSendFuture, (Send) + Send + Sync, One::new());

@@ -6,18 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Result;
 use std::time::Instant;
 
-use super::{Active, Call, RecordedFuture, panic, probe};
+use super::wait::Room;
+use super::{Call, RecordedFuture, Stage, panic, probe};
 use crate::scope;
 
 impl Call {
     /// Runs `body` as this call. A panic is recorded, and goes on with its payload.
     #[inline]
     pub fn run<R, F: FnOnce() -> R>(&mut self, body: F) -> R {
-        match &mut self.0 {
+        match self.0.as_deref_mut() {
             None => body(),
-            Some(active) => match run_recorded(active, body) {
+            Some(stage) => match run_recorded(stage, body) {
                 Ok(value) => value,
-                Err(payload) => self.panicked(payload),
+                Err(payload) => self.take().panicked(payload),
             },
         }
     }
@@ -26,9 +27,9 @@ impl Call {
     /// [`ran`](Self::ran).
     #[inline]
     pub fn try_run<R, F: FnOnce() -> R>(&mut self, body: F) -> Result<R> {
-        match &mut self.0 {
+        match self.0.as_deref_mut() {
             None => Ok(body()),
-            Some(active) => run_recorded(active, body),
+            Some(stage) => run_recorded(stage, body),
         }
     }
 
@@ -37,29 +38,36 @@ impl Call {
     pub fn ran<R>(&mut self, ran: Result<R>) -> R {
         match ran {
             Ok(value) => value,
-            Err(payload) => self.panicked(payload),
+            Err(payload) => self.take().panicked(payload),
         }
     }
 
     /// Records a panic with `payload`, and lets it go on.
     #[cold]
-    pub(crate) fn panicked(&mut self, payload: Box<dyn std::any::Any + Send>) -> ! {
-        if let Some(active) = &self.0 {
+    pub(crate) fn panicked(mut self, payload: Box<dyn std::any::Any + Send>) -> ! {
+        if let Some(active) = self.running() {
             let (error, traceback) = panic::describe(&*payload, active.shared.started);
             self.end(crate::Outcome::Panic, Some(error), traceback);
+            // Also of a future: unwinding can't await.
+            self.wait();
         }
         resume_unwind(payload)
     }
 }
 
-fn run_recorded<R, F: FnOnce() -> R>(active: &mut Active, body: F) -> Result<R> {
-    active.named(type_name::<F>());
+fn run_recorded<R, F: FnOnce() -> R>(stage: &mut Stage, body: F) -> Result<R> {
+    let mut active = stage.running_mut();
+    if let Some(active) = &mut active {
+        active.named(type_name::<F>());
+    }
     let result = {
-        let _scope = scope::enter(active.scope());
-        let _span = active.span.enter();
+        let _scope = active.as_ref().map(|active| scope::enter(active.scope()));
+        let _span = active.as_ref().map(|active| active.span.enter());
         catch_unwind(AssertUnwindSafe(body))
     };
-    active.ended = Some(Instant::now());
+    if let Some(active) = active {
+        active.ended = Some(Instant::now());
+    }
     result
 }
 
@@ -75,14 +83,20 @@ pub fn run_opaque<R, F: FnOnce() -> R>(mut call: Call, body: F) -> R {
 
 /// Runs a body that returns a future; the call goes on until that future is done.
 ///
-/// `finish` records the future's output.
+/// `finish` records the future's output, which is kept in `room` while it waits for its record.
 #[inline]
-pub fn run_future<T, F, O>(mut call: Call, body: F, finish: O) -> RecordedFuture<T, O>
+pub fn run_future<T, F, O, H>(
+    mut call: Call,
+    body: F,
+    finish: O,
+    room: H,
+) -> RecordedFuture<T, O, H>
 where
     T: Future,
     F: FnOnce() -> T,
     O: FnOnce(&mut Call, &T::Output),
+    H: Room<T::Output>,
 {
     let future = call.run(body);
-    RecordedFuture::new(call, future, finish)
+    RecordedFuture::new(call, future, finish, room)
 }

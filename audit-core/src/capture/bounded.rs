@@ -17,13 +17,27 @@ pub(crate) struct Bounded {
 
 /// Formats `value`, which may panic and may be endless.
 pub(crate) fn bounded(limit: usize, value: fmt::Arguments<'_>) -> Bounded {
-    let mut writer = Writer { text: String::new(), limit, was: 0 };
-    let Some(formatted) = guarded(|| writer.write_fmt(value)) else {
-        return Bounded { text: "[not recorded: formatting it panicked]".to_owned(), cut: None };
+    let mut text = String::new();
+    let cut = write_bounded(&mut text, limit, value);
+    Bounded { text, cut }
+}
+
+/// As [`bounded`], into `text`, which is empty.
+pub(crate) fn write_bounded(
+    text: &mut String,
+    limit: usize,
+    value: fmt::Arguments<'_>,
+) -> Option<(u64, Option<u64>)> {
+    let mut writer = Writer { text, limit, was: 0 };
+    let formatted = guarded(|| writer.write_fmt(value));
+    let Writer { text, was, .. } = writer;
+    let Some(formatted) = formatted else {
+        text.clear();
+        text.push_str("[not recorded: formatting it panicked]");
+        return None;
     };
-    let Writer { mut text, was, .. } = writer;
     if was <= text.len() {
-        return Bounded { text, cut: None };
+        return None;
     }
     let kept = text.len() as u64;
     let was = formatted.is_ok().then_some(was as u64);
@@ -32,7 +46,7 @@ pub(crate) fn bounded(limit: usize, value: fmt::Arguments<'_>) -> Bounded {
         let _ = write!(text, ": {was} bytes");
     }
     text.push(']');
-    Bounded { text, cut: Some((kept, was)) }
+    Some((kept, was))
 }
 
 /// The largest number of bytes up to `limit` that ends between two characters of `text`. The method of the
@@ -45,13 +59,13 @@ pub(super) fn char_boundary(text: &str, limit: usize) -> usize {
     at
 }
 
-struct Writer {
-    text: String,
+struct Writer<'t> {
+    text: &'t mut String,
     limit: usize,
     was: usize,
 }
 
-impl fmt::Write for Writer {
+impl fmt::Write for Writer<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         // Once something was left out, nothing more is kept: the text has no holes.
         if self.was == self.text.len() {

@@ -339,22 +339,39 @@ fn names_secret_type(name: &str) -> bool {
 }
 
 /// A decision about a text that never moves nor changes, so its address stands for it.
-#[derive(Clone, Copy)]
 struct Decision {
-    address: usize,
-    len: usize,
-    id: u64,
-    yes: bool,
+    address: Cell<usize>,
+    len: Cell<usize>,
+    id: Cell<u64>,
+    yes: Cell<bool>,
 }
 
 const SLOTS: usize = 128;
-const UNDECIDED: Decision = Decision { address: 0, len: 0, id: 0, yes: false };
+
+impl Decision {
+    const fn none() -> Self {
+        Self { address: Cell::new(0), len: Cell::new(0), id: Cell::new(0), yes: Cell::new(false) }
+    }
+
+    /// Cell by cell, so that a look at one of them copies no more than what it compares.
+    #[inline]
+    fn on(&self, address: usize, len: usize, id: u64) -> Option<bool> {
+        let is_this = self.address.get() == address && self.len.get() == len && self.id.get() == id;
+        is_this.then(|| self.yes.get())
+    }
+
+    fn set(&self, address: usize, len: usize, id: u64, yes: bool) {
+        self.address.set(address);
+        self.len.set(len);
+        self.id.set(id);
+        self.yes.set(yes);
+    }
+}
 
 thread_local! {
     /// Two for each slot, the one used last first: two names that meet in a slot would else decide each
     /// other away at every call.
-    static DECISIONS: [Cell<[Decision; 2]>; SLOTS] =
-        const { [const { Cell::new([UNDECIDED; 2]) }; SLOTS] };
+    static DECISIONS: [[Decision; 2]; SLOTS] = const { [const { [Decision::none(), Decision::none()] }; SLOTS] };
 }
 
 #[inline]
@@ -365,19 +382,14 @@ pub(crate) fn remembered(text: &'static str, id: u64, decide: impl FnOnce(&str) 
     let mixed = (address as u64 ^ (id << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let slot = (mixed >> 57) as usize % SLOTS;
     DECISIONS.with(|decisions| {
-        let [first, second] = decisions[slot].get();
-        let is_this =
-            |known: &Decision| known.address == address && known.len == len && known.id == id;
-        if is_this(&first) {
-            return first.yes;
+        let [first, second] = &decisions[slot];
+        if let Some(yes) = first.on(address, len, id) {
+            return yes;
         }
-        let this = if is_this(&second) {
-            second
-        } else {
-            Decision { address, len, id, yes: decide(text) }
-        };
-        decisions[slot].set([this, first]);
-        this.yes
+        let yes = second.on(address, len, id).unwrap_or_else(|| decide(text));
+        second.set(first.address.get(), first.len.get(), first.id.get(), first.yes.get());
+        first.set(address, len, id, yes);
+        yes
     })
 }
 

@@ -51,7 +51,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
 
-pub(crate) use self::bounded::{Bounded, bounded};
+pub(crate) use self::bounded::{Bounded, bounded, write_bounded};
 pub(crate) use self::debug_text::masked as masked_debug;
 pub(crate) use self::mask::{HINTS, remembered};
 pub use self::mask::{Mask, is_secret_type};

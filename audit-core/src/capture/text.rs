@@ -32,6 +32,36 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Appends `text` escaped, without the quotes.
 #[inline]
 pub(super) fn escape(out: &mut String, text: &str) {
+    if is_plain(text.as_bytes()) { out.push_str(text) } else { escape_bytewise(out, text) }
+}
+
+/// Whether no byte of `text` is to be escaped, eight at a time; the last eight may overlap those before.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk::<8>() {
+        let (eights, _) = text.as_chunks::<8>();
+        return eights.iter().chain([last]).all(|eight| all_plain(u64::from_le_bytes(*eight)));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return all_plain(u64::from(first) << 32 | u64::from(last));
+    }
+    text.iter().all(|&byte| ESCAPE[usize::from(byte)] == 0)
+}
+
+/// Whether none of the eight bytes is a control character, a quote or a backslash.
+#[inline]
+fn all_plain(eight: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES << 7;
+    // The top bit of each byte that is less than `n`, for bytes below 128; it may also be set above such a byte.
+    let less = |bytes: u64, n: u64| bytes.wrapping_sub(ONES * n) & !bytes;
+    let equal = |byte: u8| less(eight ^ (ONES * u64::from(byte)), 1);
+    (less(eight, 0x20) | equal(b'"') | equal(b'\\')) & TOPS == 0
+}
+
+#[cold]
+fn escape_bytewise(out: &mut String, text: &str) {
     let mut from = 0;
     for (at, &byte) in text.as_bytes().iter().enumerate() {
         let escape = ESCAPE[usize::from(byte)];
@@ -179,5 +209,28 @@ impl io::Write for Digits {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ESCAPE, is_plain};
+
+    #[test]
+    fn every_byte_that_is_to_be_escaped_is_seen_at_every_place() {
+        for len in 0..=25 {
+            assert!(is_plain(&vec![b'~'; len]));
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b' '; len];
+                    text[at] = byte;
+                    assert_eq!(
+                        is_plain(&text),
+                        ESCAPE[usize::from(byte)] == 0,
+                        "{byte} at {at} of {len}"
+                    );
+                }
+            }
+        }
     }
 }

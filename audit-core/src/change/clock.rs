@@ -1,17 +1,16 @@
 //! The time of a change.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use crate::call::unix_micros;
+use crate::clock;
 
 /// The time for a change that takes effect now: later than that of every change of this process before,
 /// also where the clock is too coarse or has been set back.
 pub(crate) fn change_time() -> DateTime<Utc> {
     static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
-    let now = unix_micros(SystemTime::now());
+    let now = clock::micros();
     let mut latest = LATEST.load(Ordering::Relaxed);
     loop {
         let this = now.max(latest.saturating_add(1));

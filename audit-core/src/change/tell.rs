@@ -78,7 +78,7 @@ impl Occasion {
             let Some(shared) = call.shared().cloned() else { return };
             {
                 let mut state = shared.state();
-                state.changes = std::mem::replace(&mut changes, rest);
+                state.rest().changes = std::mem::replace(&mut changes, rest);
                 cuts.take().into_iter().flatten().for_each(|cut| state.cut(cut));
             }
             call.end(Outcome::Success, None, None);
@@ -116,7 +116,7 @@ impl Occasion {
         let Some(mut call) = self.begin(info) else { return };
         if let Some(shared) = call.shared() {
             let mut state = shared.state();
-            state.input = Some(input);
+            state.set_input(input.as_str());
             cuts.into_iter().for_each(|cut| state.cut(cut));
         }
         call.end(outcome, error, traceback);
@@ -139,6 +139,7 @@ impl Occasion {
                 });
             }
             let mut state = shared.state();
+            let state = state.rest();
             state.target.clone_from(&self.target);
             state.actor.clone_from(&info.operator);
             state.reason.clone_from(&info.reason);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{AuditBuilder, Queue, Recorder, RecorderRef};
+use super::sync::JoinHandle;
+use super::{AuditBuilder, Queue, Recorder, RecorderRef, forked};
 use crate::change::{AuditedFields, ObjectKey};
 use crate::history::{History, SharedReader};
 use crate::{Error, layer};
@@ -38,7 +38,7 @@ use crate::{Error, layer};
 #[must_use = "bind it, `let _audit = …`, until the program ends: dropped at once, it stops recording"]
 pub struct Audit {
     recorder: Arc<Recorder>,
-    queue: Arc<Queue>,
+    pub(super) queue: Arc<Queue>,
     writer: Option<JoinHandle<Result<(), Error>>>,
     /// Reads the store, if it can be read.
     reader: Option<SharedReader>,
@@ -60,6 +60,9 @@ pub struct Counters {
     pub written: u64,
     /// Taken, and given up because the store refused them.
     pub failed: u64,
+    /// Calls that did not learn in time that their record is stored, or learned that it is not. They are counted as
+    /// well by what became of the record.
+    pub unconfirmed: u64,
 }
 
 pub(super) fn new(
@@ -98,6 +101,7 @@ impl Audit {
     /// waiting and are tried again; otherwise they are counted as failed. A loss is told to every flush that
     /// waits meanwhile; if none does, to the next.
     pub fn flush(&self) -> Result<(), Error> {
+        self.at_home()?;
         self.queue.flush()
     }
 
@@ -187,7 +191,8 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// When records could not be stored in time, or the store could not be closed in order.
+    /// When records could not be stored in time, when some were given up and no flush has told of it, or when the store
+    /// could not be closed in order.
     pub fn close(mut self) -> Result<(), Error> {
         self.shut_down()
     }
@@ -196,11 +201,26 @@ impl Audit {
         RecorderRef::Held(self.recorder.clone())
     }
 
+    /// An error in a child that was forked from the process that built this.
+    pub(super) fn at_home(&self) -> Result<(), Error> {
+        if self.recorder.home.is_here() { Ok(()) } else { Err(forked::error()) }
+    }
+
     fn shut_down(&mut self) -> Result<(), Error> {
+        if let Err(error) = self.at_home() {
+            // The thread does not run here, and the store is in use elsewhere: neither is to be freed.
+            forked::leave((self.writer.take(), self.reader.take()));
+            return Err(error);
+        }
         let Some(writer) = self.writer.take() else { return Ok(()) };
         super::uninstall(&self.recorder);
         self.recorder.retire();
         self.queue.close();
+        if self.queue.is_writer() {
+            return Err(Error::permanent(
+                "the writer thread can't wait for itself: close the recorder elsewhere",
+            ));
+        }
         writer.join().unwrap_or_else(|_| {
             Err(Error::permanent("the writer thread panicked; the counters tell what was stored"))
         })
@@ -212,11 +232,16 @@ const MISTAKE: Duration = Duration::from_millis(20);
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        let dropped_at_once = self.installed.is_some_and(|since| since.elapsed() < MISTAKE);
+        if self.at_home().is_err() {
+            let _ = self.shut_down();
+            return;
+        }
+        let dropped_at_once = self.installed.is_some_and(|since| since.elapsed() < MISTAKE)
+            && !std::thread::panicking();
         if dropped_at_once && self.writer.is_some() && self.counters() == Counters::default() {
             eprintln!(
-                "audited: the recorder was dropped as soon as it was installed, so nothing will be \
-                 recorded; bind it until the program ends: `let _audit = …` (`let _ = …` drops it)"
+                "audited: the recorder was dropped as soon as it was installed, and has recorded nothing; if \
+                 the program goes on, bind it until its end: `let _audit = …` (`let _ = …` drops it)"
             );
         }
         if let Err(error) = self.shut_down() {

@@ -4,19 +4,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crossbeam_queue::ArrayQueue;
 use tracing::level_filters::LevelFilter;
 use wildmatch::WildMatch;
 
-use super::{ACTIVE, Audit, GENERATION, Out, Queue, Recorder, audit, writer};
+use super::counts::Counts;
+use super::{ACTIVE, Audit, GENERATION, Out, Queue, Recorder, SPARE_CALLS, audit, writer};
 use crate::capture::{Limits, Mask, Rules};
 use crate::site::CaptureLevel;
-use crate::{Error, Sink, call, layer};
+use crate::{Durability, Error, Session, Sink, call, layer};
 
 /// What happens to a record that finds the queue full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
     /// The caller waits for room, for this long at most; then the record is dropped and counted.
+    ///
+    /// While the store refuses, this is the time for all callers together, from its first refusal on, so that a program
+    /// whose store has failed is not slowed for ever; a store that does not come back from one batch for more than a
+    /// second counts as one that refuses, from the begin of that batch on. Once the store takes records again, callers
+    /// wait as before.
     Block(Duration),
     /// The record is dropped and counted at once.
     Drop,
@@ -36,6 +43,7 @@ pub struct AuditBuilder {
     enabled: bool,
     queue: QueueLimits,
     close_timeout: Duration,
+    durability: Durability,
 }
 
 /// How much may wait for the writer.
@@ -44,6 +52,8 @@ pub(super) struct QueueLimits {
     pub(super) records: usize,
     pub(super) bytes: usize,
     pub(super) overflow: Overflow,
+    /// How long a caller waits for its record.
+    pub(super) wait: Duration,
 }
 
 impl AuditBuilder {
@@ -62,8 +72,10 @@ impl AuditBuilder {
                 records: 8_192,
                 bytes: 64 * 1024 * 1024,
                 overflow: Overflow::Block(Duration::from_secs(1)),
+                wait: Duration::from_secs(10),
             },
             close_timeout: Duration::from_secs(10),
+            durability: Durability::Queued,
         }
     }
 
@@ -138,8 +150,8 @@ impl AuditBuilder {
         self
     }
 
-    /// How many bytes of records may wait for the writer, 64 MiB unless set. A record larger than that is
-    /// taken only while nothing else waits.
+    /// How many bytes of records may wait to be stored, 64 MiB unless set; those that the writer has in hand count,
+    /// which are about a quarter of it at most. A record larger than that is taken only while nothing else waits.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue.bytes = bytes;
         self
@@ -157,17 +169,63 @@ impl AuditBuilder {
         self
     }
 
+    /// What a record has survived when the call that made it returns, for actions whose attribute does not say.
+    /// [`Durability::Queued`] unless set.
+    ///
+    /// ```
+    /// use audited::{Audit, Context, Durability, SqliteStore};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = Audit::builder()
+    ///     .store(SqliteStore::open(&path)?)
+    ///     .durability(Durability::Process)
+    ///     .build()?;
+    /// Context::new().recorder(&audit).scope(|| audited::execute("pay invoice", "bank::pay", (), || ()));
+    /// // Without any flush:
+    /// assert_eq!(audit.counters().written, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long a call waits until its record is stored, where its durability is more than
+    /// [`Durability::Queued`]; 10 seconds unless set.
+    ///
+    /// When that is over, the call goes on with its own result, the record still waits to be stored, and the call
+    /// is counted in [`Counters::unconfirmed`](crate::Counters::unconfirmed). A call with
+    /// `on_audit_failure = "refuse"` that has waited so long for its intent is not made.
+    ///
+    /// Callers share the limit as long as the store is in trouble; when it is used up, each of them waits for a second
+    /// at most, so that one finds it at work again.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.queue.wait = limit;
+        self
+    }
+
     /// Starts the writer. The recorder applies where a [`Context`](crate::Context) names it.
     ///
     /// # Errors
     ///
-    /// When no store was given, when it can't be opened for reading, or the writer thread can't be started.
+    /// When no store was given, when it can't be made ready or opened for reading, or the writer thread can't be
+    /// started.
     pub fn build(mut self) -> Result<Audit, Error> {
         let mut sink = self.sink.take().ok_or_else(|| {
             Error::permanent("no store was given: call `store` before `build` or `install`")
         })?;
-        let reader = sink.reader()?.map(|reader| Arc::new(Mutex::new(reader)));
-        let queue = Arc::new(Queue::new(self.queue));
+        let mut session = Session::new((self.queue.records + writer::BATCH) as u64);
+        session.service.clone_from(&self.service);
+        let counts = Counts::shared(session.id);
+        sink.begin(&session).inspect_err(|_| counts.remove())?;
+        let reader = sink.reader().inspect_err(|_| {
+            // It has begun, and is never told of again.
+            let _ = sink.close();
+            counts.remove();
+        })?;
+        let reader = reader.map(|reader| Arc::new(Mutex::new(reader)));
+        let queue = Arc::new(Queue::new(self.queue, counts));
         let writer = writer::start(queue.clone(), sink, self.close_timeout)?;
         Ok(audit::new(self.into_recorder(Out::Queue(queue.clone())), queue, writer, reader))
     }
@@ -186,6 +244,7 @@ impl AuditBuilder {
     }
 
     pub(super) fn into_recorder(self, out: Out) -> Arc<Recorder> {
+        let spare_calls = if matches!(out, Out::Queue(_)) { SPARE_CALLS } else { 1 };
         call::install_hook();
         layer::want(self.log_level);
         ACTIVE.fetch_add(1, Ordering::Relaxed);
@@ -193,12 +252,15 @@ impl AuditBuilder {
             rules: self.rules,
             log_level: self.log_level,
             log_bytes: self.log_bytes,
+            spare_calls: ArrayQueue::new(spare_calls),
             site: self.site,
             service: self.service,
             capture: self.capture,
+            durability: self.durability,
             skip_actions: self.skip_actions,
             enabled: AtomicBool::new(self.enabled),
             retired: AtomicBool::new(false),
+            home: crate::session::Home::here(),
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             out,
             fate: None,

@@ -2,18 +2,108 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::writer::PAUSES;
-use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record};
+use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record, capture};
+
+/// Actions that a gap names; what others have lost is one sum.
+const ACTIONS: usize = 32;
+/// Bytes of an action's name in a gap.
+const NAME: usize = 200;
+/// Bytes of what the store said.
+const WHY: usize = 1_000;
+
+/// Records that were lost for one reason: how many, when they began, and of which action.
+#[derive(Default)]
+pub(super) struct Lost {
+    records: u64,
+    /// When the first and the last of them began; none are known if the writer died with them.
+    range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    actions: Vec<(String, u64)>,
+    others: u64,
+    /// When the first was lost.
+    pub(super) since: Option<DateTime<Utc>>,
+}
+
+impl Lost {
+    pub(super) fn add(&mut self, record: &Record) {
+        self.add_one(&record.action, record.started_at);
+    }
+
+    /// Adds a record of `action` that began `at` this time.
+    pub(super) fn add_one(&mut self, action: &str, at: DateTime<Utc>) {
+        self.since.get_or_insert_with(Utc::now);
+        self.records += 1;
+        self.range = Some(self.range.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
+        self.add_action(shortened(action), 1);
+    }
+
+    fn add_action(&mut self, name: &str, records: u64) {
+        if let Some((_, count)) = self.actions.iter_mut().find(|(known, _)| known == name) {
+            *count += records;
+        } else if self.actions.len() < ACTIONS {
+            self.actions.push((name.to_owned(), records));
+        } else {
+            self.others += records;
+        }
+    }
+
+    /// Takes `other` in as well, which was lost later.
+    fn merge(&mut self, other: Self) {
+        self.since = self.since.or(other.since);
+        self.records += other.records;
+        self.range = match (self.range, other.range) {
+            (Some((from, to)), Some((also, until))) => Some((from.min(also), to.max(until))),
+            (one, another) => one.or(another),
+        };
+        for (name, records) in other.actions {
+            self.add_action(&name, records);
+        }
+        self.others += other.others;
+    }
+
+    fn output(&self) -> Json {
+        let mut text = format!(r#"{{"records":{}"#, self.records);
+        if let Some((from, to)) = self.range {
+            let micros = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+            text += &format!(r#","from":"{}","to":"{}""#, micros(from), micros(to));
+        }
+        text += r#","actions":{"#;
+        let others = (self.others > 0).then_some(("(others)", self.others));
+        let actions = self.actions.iter().map(|(name, records)| (name.as_str(), *records));
+        for (at, (name, records)) in actions.chain(others).enumerate() {
+            text += if at > 0 { "," } else { "" };
+            capture::write_str(&mut text, name);
+            text += &format!(":{records}");
+        }
+        text += "}}";
+        Json::trusted(text)
+    }
+}
+
+fn shortened(action: &str) -> &str {
+    let end = (0..=NAME.min(action.len())).rev().find(|&at| action.is_char_boundary(at));
+    &action[..end.unwrap_or_default()]
+}
 
 /// The writer's account of records that are lost.
 #[derive(Default)]
 pub(super) struct Missing {
-    /// Dropped records that `gap` records tell of.
+    /// Dropped records that `gap` records in the store tell of.
     dropped_told: u64,
-    /// Failed records that no `gap` record tells of yet.
-    failed_untold: u64,
+    /// Dropped records that the store has not been told of.
+    dropped: Lost,
+    /// Failed ones that it has not been told of, and what the store said of the latest.
+    failed: Lost,
+    why: String,
+    /// What else is to be told before anything newer.
+    remarks: Vec<Record>,
+    /// What tells of these, as it was made for the latest attempt: a store may have taken it, and not know. Offered
+    /// again under the same id, it is found.
+    gaps: Vec<Record>,
+    /// Of how many dropped and failed records it tells.
+    gaps_of: (u64, u64),
     /// Set while the store refuses for good: from one loss, or one gap refused, to the next write it takes.
     refusal: Option<Refusal>,
 }
@@ -25,73 +115,109 @@ struct Refusal {
 }
 
 impl Missing {
-    /// The `gap` records to write now that `dropped` records were dropped in all; none if all is told.
-    pub(super) fn gaps(&self, dropped: u64) -> Vec<Record> {
-        let mut gaps = Vec::new();
-        if dropped > self.dropped_told {
-            gaps.push(gap(dropped - self.dropped_told, "the queue was full or closed"));
-        }
-        if self.failed_untold > 0 {
-            gaps.push(gap(self.failed_untold, "the store refused them"));
-        }
-        gaps
+    /// Takes over what callers have dropped.
+    pub(super) fn dropped(&mut self, lost: Lost) {
+        self.dropped.merge(lost);
     }
 
-    /// How long to wait before gaps are written alone; `None` if there are none.
-    pub(super) fn wait(&self, dropped: u64) -> Option<Duration> {
-        let untold = dropped > self.dropped_told || self.failed_untold > 0;
-        untold.then(|| {
+    /// Whether `dropped` records in all are more than are known here.
+    pub(super) fn knows(&self, dropped: u64) -> bool {
+        self.dropped_told + self.dropped.records == dropped
+    }
+
+    /// Dropped records that the trail tells of, once it has what [`front`](Self::front) makes now.
+    pub(super) fn dropped_told(&self) -> u64 {
+        self.dropped_told + self.dropped.records
+    }
+
+    /// What to write before anything newer; nothing if all is told.
+    pub(super) fn front(&mut self) -> Vec<Record> {
+        let lost = (self.dropped.records, self.failed.records);
+        if self.gaps_of != lost {
+            self.gaps_of = lost;
+            self.gaps.clear();
+            if self.dropped.records > 0 {
+                self.gaps.push(gap(&self.dropped, "the queue was full or closed"));
+            }
+            if self.failed.records > 0 {
+                self.gaps.push(gap(&self.failed, &format!("the store refused them: {}", self.why)));
+            }
+        }
+        [&self.remarks[..], &self.gaps].concat()
+    }
+
+    /// Whether records are missing that the trail does not tell of.
+    pub(super) fn is_untold(&self) -> bool {
+        self.dropped.records > 0 || self.failed.records > 0
+    }
+
+    /// How long to wait before the front is written alone; `None` if there is none.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        (self.is_untold() || !self.remarks.is_empty()).then(|| {
             self.refusal.as_ref().map_or(Duration::ZERO, |refusal| {
                 refusal.pause.saturating_sub(refusal.since.elapsed())
             })
         })
     }
 
-    /// The store took what [`gaps`](Self::gaps) made for the same `dropped`.
-    pub(super) fn told(&mut self, dropped: u64) {
-        self.dropped_told = dropped;
-        self.failed_untold = 0;
-        if self.refusal.take().is_some() {
-            tracing::warn!(target: "audited", "the store takes records again");
+    /// The store took what [`front`](Self::front) made. Returns whether it had refused before.
+    pub(super) fn told(&mut self) -> bool {
+        self.dropped_told += self.dropped.records;
+        self.dropped = Lost::default();
+        self.failed = Lost::default();
+        self.gaps.clear();
+        self.gaps_of = (0, 0);
+        self.remarks.clear();
+        self.refusal.take().is_some()
+    }
+
+    /// Has `remark` written before anything newer.
+    pub(super) fn remark(&mut self, remark: Record) {
+        // While the store takes nothing: the first ones tell how the trouble began.
+        if self.remarks.len() < ACTIONS {
+            self.remarks.push(remark);
         }
     }
 
-    /// The store refused `records` for good.
-    pub(super) fn failed(&mut self, records: u64, error: &Error) {
-        self.failed_untold += records;
-        // Not one line a record: the gap and the counters tell how many there are.
-        if self.refusal.is_none() {
-            tracing::error!(target: "audited", failed = records, "records are lost: {error}");
-        }
+    /// The store refused these for good, of which it is told later. Returns whether it is the first it refused.
+    pub(super) fn failed<'r>(
+        &mut self,
+        records: impl IntoIterator<Item = &'r Record>,
+        error: &Error,
+    ) -> bool {
+        records.into_iter().for_each(|record| self.failed.add(record));
+        self.why = capture::bounded(WHY, format_args!("{error}")).text;
+        let first = self.refusal.is_none();
         self.refusal = Some(Refusal { since: Instant::now(), pause: PAUSES.0 });
+        first
     }
 
-    /// The store refused gaps alone. Returns how long to leave it alone: longer each time.
-    pub(super) fn refused(&mut self, error: &Error) -> Duration {
-        let pause = match &self.refusal {
-            Some(refusal) => (refusal.pause * 2).min(PAUSES.1),
-            None => {
-                tracing::error!(
-                    target: "audited",
-                    "the trail can't be told that records are missing: {error}"
-                );
-                PAUSES.0
-            }
+    /// As many records as this are lost, of which nothing is known.
+    pub(super) fn failed_unseen(&mut self, records: u64) {
+        self.failed.records += records;
+    }
+
+    /// The store refused the front alone. Returns how long to leave it alone: longer each time; and whether it is the
+    /// first it refused.
+    pub(super) fn refused(&mut self) -> (Duration, bool) {
+        let (pause, first) = match &self.refusal {
+            Some(refusal) => ((refusal.pause * 2).min(PAUSES.1), false),
+            None => (PAUSES.0, true),
         };
         self.refusal = Some(Refusal { since: Instant::now(), pause });
-        pause
+        (pause, first)
     }
 }
 
 /// Tells in the trail itself that records are missing before this point.
-fn gap(records: u64, reason: &str) -> Record {
+fn gap(lost: &Lost, reason: &str) -> Record {
     let mut gap = Record::new(Kind::Gap, "records missing", Utc::now());
     gap.method = "audited".into();
     gap.outcome = Outcome::Unknown;
-    gap.output = Some(Json::trusted(format!(r#"{{"records":{records}}}"#)));
+    gap.output = Some(lost.output());
     gap.error = Some(ErrorInfo::new(
         "gap",
-        format!("{records} records are missing: {reason}"),
+        format!("{} records are missing: {reason}", lost.records),
         Vec::new(),
         None,
     ));
@@ -100,36 +226,4 @@ fn gap(records: u64, reason: &str) -> Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused() -> Error {
-        Error::permanent("the table is gone")
-    }
-
-    #[test]
-    fn a_store_that_refuses_gaps_is_left_alone_for_longer_each_time() {
-        let mut missing = Missing::default();
-        assert_eq!(missing.wait(0), None, "nothing is missing");
-        assert_eq!(missing.wait(1), Some(Duration::ZERO), "told at once");
-        let pauses = [(); 9].map(|()| missing.refused(&refused()).as_millis());
-        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
-        missing.told(1);
-        assert_eq!(missing.wait(1), None);
-        assert_eq!(missing.refused(&refused()).as_millis(), 10, "from the beginning");
-    }
-
-    #[test]
-    fn a_gap_that_was_refused_stays_to_be_told() {
-        let mut missing = Missing::default();
-        missing.failed(3, &refused());
-        missing.refused(&refused());
-        let told = |missing: &Missing| -> Vec<_> {
-            missing.gaps(2).iter().map(|gap| gap.output.clone()).collect()
-        };
-        let number = |records: u64| Some(Json::trusted(format!(r#"{{"records":{records}}}"#)));
-        assert_eq!(told(&missing), [number(2), number(3)]);
-        missing.told(2);
-        assert_eq!(told(&missing), []);
-    }
-}
+mod tests;

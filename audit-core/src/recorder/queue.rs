@@ -1,90 +1,265 @@
 //! [`Queue`]: where callers and the writer thread meet.
 //!
 //! A bounded lock-free queue of records, with a bound in bytes beside the one in records. A caller takes
-//! a lock only where it finds no room while somebody waits for a flush. Every record offered is counted
+//! a lock only where it finds no room, or waits for the store anyway. Every record offered is counted
 //! once, as accepted or dropped; what was accepted is counted again when it has come to its end, as
 //! written or failed.
 
 use std::cell::Cell;
 use std::panic::catch_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 
 use super::Counters;
 use super::builder::{Overflow, QueueLimits};
-use super::size::size_of_record;
-use crate::{Error, Record, scope};
+use super::counts::Counts;
+use super::missing::Lost;
+use super::offered::Offered;
+use super::progress::Progress;
+use super::receipt::{Promise, Receipt, receipt};
+use super::sync::{
+    Arc, AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Condvar, IS_WRITER, Mutex, MutexGuard,
+    OnceLock, Ordering, PoisonError, Thread, fence, sleep,
+};
+use super::waits::Waits;
+use super::watchdog::Watchdog;
+use super::writer::PAUSES;
+use crate::{Durability, Error, Record, scope};
 
-thread_local! {
-    /// The writer can't wait for itself.
-    static IS_WRITER: Cell<bool> = const { Cell::new(false) };
-}
+/// A store that is at work on one batch for longer than this hangs.
+const HANGS: Duration = Duration::from_secs(1);
+/// How long a caller waits at the least, if it may: the writer asks a store in trouble once in that time.
+const ATTEMPT: Duration = PAUSES.1;
 
 pub(super) struct Queue {
-    records: ArrayQueue<Box<Record>>,
+    records: ArrayQueue<Entry>,
+    /// Of the records that wait here, and of those in the writer's hands.
     bytes: AtomicUsize,
+    /// Of the latter; the writer alone changes it.
+    held: AtomicUsize,
     limits: QueueLimits,
-    /// In the queue or past it, and those that a caller is just trying to put there.
-    accepted: AtomicU64,
-    dropped: AtomicU64,
+    /// What was offered; readable when the process is gone.
+    pub(super) counts: Counts,
+    /// Records that the writer has taken; it alone changes it.
+    taken: AtomicU64,
     written: AtomicU64,
     failed: AtomicU64,
+    unconfirmed: AtomicU64,
     closed: AtomicBool,
     warned_late: AtomicBool,
+    warned_unconfirmed: AtomicBool,
     /// Callers that wait for a flush: the writer need not gather a batch first.
     flushes: AtomicUsize,
+    /// Records and intents that have not been taken, and that a caller waits for. Counted after they are there, so
+    /// that the writer never hurries for nothing: for a moment it may be negative.
+    hurried: AtomicIsize,
+    pub(super) waits: Waits,
+    pub(super) watchdog: Arc<Watchdog>,
+    /// Microseconds after `born` when the store began to refuse; 0 while it does not.
+    refuses_since: AtomicU64,
+    /// Microseconds after `born` when the store was given the batch that it is at work on; 0 between two.
+    writes_since: AtomicU64,
+    born: Instant,
     writer_sleeps: AtomicBool,
     writer: OnceLock<Thread>,
-    progress: Mutex<Progress>,
+    pub(super) lost: Mutex<Lost>,
+    pub(super) progress: Mutex<Progress>,
     progressed: Condvar,
 }
 
-/// What waiting callers are told.
-#[derive(Default)]
-struct Progress {
-    /// Attempts of the writer that the store refused.
-    refusals: u64,
-    latest: Option<Arc<Error>>,
-    /// Of the records given up, those that a flush told of.
-    failed_told: u64,
+/// A record on its way, and who waits for it.
+pub(super) struct Entry {
+    pub(super) record: Offered,
+    pub(super) promise: Option<Promise>,
+}
+
+/// Where a panic leaves a lock, its data is as good as before: all of it is numbers and lists.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queue {
-    pub(super) fn new(limits: QueueLimits) -> Self {
+    pub(super) fn new(limits: QueueLimits, counts: Counts) -> Self {
         Self {
             records: ArrayQueue::new(limits.records),
             bytes: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             limits,
-            accepted: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            counts,
+            taken: AtomicU64::new(0),
             written: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            unconfirmed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             warned_late: AtomicBool::new(false),
+            warned_unconfirmed: AtomicBool::new(false),
             flushes: AtomicUsize::new(0),
+            hurried: AtomicIsize::new(0),
+            waits: Waits::new(limits.bytes),
+            watchdog: Arc::new(Watchdog::new()),
+            refuses_since: AtomicU64::new(0),
+            writes_since: AtomicU64::new(0),
+            born: Instant::now(),
             writer_sleeps: AtomicBool::new(false),
             writer: OnceLock::new(),
-            progress: Mutex::default(),
+            lost: Mutex::default(),
+            progress: Mutex::new(Progress::new()),
             progressed: Condvar::new(),
         }
     }
 
-    // ---- callers --------------------------------------------------------------------------------
-
     /// Takes `record`, or drops and counts it.
-    pub(super) fn offer(&self, record: Box<Record>) {
-        let size = size_of_record(&record);
-        let Err(record) = self.push(record, size) else { return self.wake_sleeper() };
-        if !self.push_when_there_is_room(record, size) {
-            self.dropped.fetch_add(1, Ordering::SeqCst);
-            if self.is_closed() {
-                self.warn_late();
+    pub(super) fn offer(&self, record: impl Into<Offered>) {
+        self.put(Entry { record: record.into(), promise: None });
+    }
+
+    /// Takes `record`, or drops and counts it; the receipt tells when it is stored. The writer can't wait for
+    /// itself, and gets none.
+    pub(super) fn offer_durably(
+        &self,
+        record: impl Into<Offered>,
+        durability: Durability,
+    ) -> Option<Receipt> {
+        let record = record.into();
+        if self.is_writer() {
+            self.offer(record);
+            return None;
+        }
+        let (receipt, promise) = receipt(durability, self.patience(), &self.watchdog);
+        if self.put(Entry { record, promise: Some(promise) }) {
+            self.hurry();
+        }
+        Some(receipt)
+    }
+
+    /// Takes what is known of a call that has not begun.
+    pub(super) fn intend(
+        &self,
+        intent: Box<Record>,
+        durability: Durability,
+    ) -> Result<Receipt, Error> {
+        if self.is_writer() {
+            return Err(Error::permanent(
+                "it would run on the writer thread of the recorder, which can't wait for itself",
+            ));
+        }
+        let (receipt, promise) = receipt(durability, self.patience(), &self.watchdog);
+        self.waits.intend(intent, promise)?;
+        self.hurry();
+        Ok(receipt)
+    }
+
+    /// Whether this thread is a writer: one can't wait for itself, and two might wait for each other.
+    pub(super) fn is_writer(&self) -> bool {
+        IS_WRITER.with(Cell::get)
+    }
+
+    fn put(&self, entry: Entry) -> bool {
+        let size = entry.record.bytes();
+        match self.push(entry, size) {
+            Ok(()) => {
+                self.wake_sleeper();
+                true
+            }
+            Err(entry) => self.overflowed(entry, size),
+        }
+    }
+
+    /// Counts `entry` first, so that a flush that begins in between waits for it as well; what finds no
+    /// room is taken off again.
+    fn push(&self, entry: Entry, size: usize) -> Result<(), Entry> {
+        self.counts.accepted().fetch_add(1, Ordering::SeqCst);
+        let before = self.bytes.fetch_add(size, Ordering::Relaxed);
+        let fits = before == 0 || before + size <= self.limits.bytes;
+        let pushed = if fits && !self.closed.load(Ordering::SeqCst) {
+            self.records.push(entry)
+        } else {
+            Err(entry)
+        };
+        pushed.inspect_err(|_| {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            self.counts.accepted().fetch_sub(1, Ordering::SeqCst);
+            // A flush may have counted on this record. It says that it waits before it counts.
+            if self.flushes.load(Ordering::SeqCst) > 0 {
+                self.tell(|_| ());
+            }
+        })
+    }
+
+    #[cold]
+    fn overflowed(&self, entry: Entry, size: usize) -> bool {
+        let Err(entry) = self.push_when_there_is_room(entry, size) else { return true };
+        {
+            // Together, so that the writer finds as many told of as counted.
+            let mut lost = lock(&self.lost);
+            self.counts.dropped().fetch_add(1, Ordering::SeqCst);
+            entry.record.add_to(&mut lost);
+        }
+        if let Some(promise) = entry.promise {
+            let why = "the record was dropped, for the queue was full or closed";
+            promise.answer(Err(Arc::new(Error::permanent(why))));
+        }
+        if self.is_closed() {
+            self.warn_late();
+        }
+        false
+    }
+
+    fn push_when_there_is_room(&self, mut entry: Entry, size: usize) -> Result<(), Entry> {
+        let Overflow::Block(limit) = self.limits.overflow else { return Err(entry) };
+        if self.is_writer() {
+            return Err(entry);
+        }
+        // Not a deadline: the sum of now and a very long limit may be beyond what an `Instant` holds.
+        let since = Instant::now();
+        let mut pause = Duration::from_micros(20);
+        loop {
+            let waited = since.elapsed().max(self.in_trouble_for());
+            if self.closed.load(Ordering::SeqCst) || waited >= limit {
+                return Err(entry);
+            }
+            self.wake();
+            sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(1));
+            match self.push(entry, size) {
+                Ok(()) => {
+                    self.wake_sleeper();
+                    return Ok(());
+                }
+                Err(back) => entry = back,
             }
         }
+    }
+
+    /// For how long the store has refused, or hung: callers share one time limit as long as it does.
+    fn in_trouble_for(&self) -> Duration {
+        let refused = self.since(&self.refuses_since).unwrap_or_default();
+        refused.max(self.hangs_for().unwrap_or_default())
+    }
+
+    /// For how long a caller may wait that comes now. Callers share the limit as long as the store is in trouble; what
+    /// is left at the least is enough for an attempt.
+    fn patience(&self) -> Duration {
+        let limit = self.limits.wait;
+        limit.saturating_sub(self.in_trouble_for()).max(limit.min(ATTEMPT))
+    }
+
+    /// For how long the store has been at work on one batch, if that is longer than a store takes that works.
+    pub(super) fn hangs_for(&self) -> Option<Duration> {
+        self.since(&self.writes_since).filter(|time| *time >= HANGS)
+    }
+
+    fn since(&self, micros: &AtomicU64) -> Option<Duration> {
+        match micros.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(self.born.elapsed().saturating_sub(Duration::from_micros(micros))),
+        }
+    }
+
+    /// Microseconds after `born`; never 0.
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 
     /// Says once that a call ended after the close: the handle with the counters is gone, and the writer may
@@ -105,53 +280,6 @@ impl Queue {
         });
     }
 
-    /// Counts `record` first, so that a flush that begins in between waits for it as well; what finds no
-    /// room is taken off again.
-    fn push(&self, record: Box<Record>, size: usize) -> Result<(), Box<Record>> {
-        self.accepted.fetch_add(1, Ordering::SeqCst);
-        let before = self.bytes.fetch_add(size, Ordering::Relaxed);
-        let fits = before == 0 || before + size <= self.limits.bytes;
-        let pushed = if fits && !self.closed.load(Ordering::SeqCst) {
-            self.records.push(record)
-        } else {
-            Err(record)
-        };
-        pushed.inspect_err(|_| {
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
-            self.accepted.fetch_sub(1, Ordering::SeqCst);
-            // A flush may have counted on this record. It says that it waits before it counts.
-            if self.flushes.load(Ordering::SeqCst) > 0 {
-                self.tell(|_| ());
-            }
-        })
-    }
-
-    #[cold]
-    fn push_when_there_is_room(&self, mut record: Box<Record>, size: usize) -> bool {
-        let Overflow::Block(limit) = self.limits.overflow else { return false };
-        if IS_WRITER.get() {
-            return false;
-        }
-        // Not a deadline: the sum of now and a very long limit may be beyond what an `Instant` holds.
-        let since = Instant::now();
-        let mut pause = Duration::from_micros(20);
-        loop {
-            if self.closed.load(Ordering::SeqCst) || since.elapsed() >= limit {
-                return false;
-            }
-            self.wake();
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(1));
-            match self.push(record, size) {
-                Ok(()) => {
-                    self.wake_sleeper();
-                    return true;
-                }
-                Err(back) => record = back,
-            }
-        }
-    }
-
     #[inline]
     fn wake_sleeper(&self) {
         // Pairs with the fence in `sleep`: either the writer sees the record, or this sees it asleep.
@@ -159,6 +287,12 @@ impl Queue {
         if self.writer_sleeps.load(Ordering::Relaxed) {
             self.wake();
         }
+    }
+
+    /// Makes the writer store what somebody waits for.
+    fn hurry(&self) {
+        self.hurried.fetch_add(1, Ordering::SeqCst);
+        self.wake();
     }
 
     #[cold]
@@ -171,14 +305,14 @@ impl Queue {
 
     /// Waits until all that was accepted before has come to its end, or the store refuses it.
     pub(super) fn flush(&self) -> Result<(), Error> {
-        if IS_WRITER.get() {
+        if self.is_writer() {
             return Err(Error::permanent(
                 "the writer thread can't wait for itself: call `flush` elsewhere",
             ));
         }
-        let mut progress = self.progress();
+        let mut progress = lock(&self.progress);
         self.flushes.fetch_add(1, Ordering::SeqCst);
-        let target = self.accepted.load(Ordering::SeqCst);
+        let target = self.counts.accepted().load(Ordering::SeqCst);
         let (refusals, failed_told) = (progress.refusals, progress.failed_told);
         self.wake();
         while self.left(target) > 0 && progress.refusals == refusals {
@@ -193,6 +327,8 @@ impl Queue {
         let waiting = self.left(target);
         if failed > 0 {
             Err(Error::permanent(format!("{failed} records could not be stored: {cause}")))
+        } else if progress.died {
+            Err(Error::permanent(cause))
         } else if waiting > 0 {
             Err(Error::transient(format!(
                 "{waiting} records are not stored yet, and are tried again: {cause}"
@@ -208,119 +344,64 @@ impl Queue {
     /// callers that found no room after all; then everything in the queue has ended once as many have
     /// ended as are accepted.
     fn left(&self, target: u64) -> u64 {
-        let ended = self.written.load(Ordering::SeqCst) + self.failed.load(Ordering::SeqCst);
-        target.min(self.accepted.load(Ordering::SeqCst)).saturating_sub(ended)
+        target.min(self.counts.accepted().load(Ordering::SeqCst)).saturating_sub(self.ended())
+    }
+
+    /// How many accepted records have come to their end.
+    pub(super) fn ended(&self) -> u64 {
+        self.written.load(Ordering::SeqCst) + self.failed.load(Ordering::SeqCst)
     }
 
     pub(super) fn counters(&self) -> Counters {
         // In this order: what has ended was accepted before.
+        let unconfirmed = self.unconfirmed.load(Ordering::SeqCst);
         let (written, failed) =
             (self.written.load(Ordering::SeqCst), self.failed.load(Ordering::SeqCst));
-        let dropped = self.dropped.load(Ordering::SeqCst);
-        let accepted = self.accepted.load(Ordering::SeqCst);
-        Counters { accepted, dropped, written, failed }
+        let dropped = self.counts.dropped().load(Ordering::SeqCst);
+        let accepted = self.accepted();
+        Counters { accepted, dropped, written, failed, unconfirmed }
+    }
+
+    /// How many records were accepted, without those whose callers still try: they are counted already, and may find no
+    /// room.
+    fn accepted(&self) -> u64 {
+        loop {
+            let taken = self.taken.load(Ordering::SeqCst);
+            let there = taken + self.records.len() as u64;
+            // The writer counts first: nothing was taken in between, but one may be counted that is about to be.
+            if self.taken.load(Ordering::SeqCst) == taken {
+                return there.min(self.counts.accepted().load(Ordering::SeqCst));
+            }
+        }
+    }
+
+    /// Bytes of the records that have not come to their end.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts a caller that went on without knowing that its record is stored. Returns whether to warn of it.
+    pub(super) fn unconfirmed(&self) -> bool {
+        self.unconfirmed.fetch_add(1, Ordering::SeqCst);
+        !self.warned_unconfirmed.swap(true, Ordering::Relaxed)
     }
 
     /// Takes no more records, and makes the writer finish.
     pub(super) fn close(&self) {
+        self.tell(Progress::stopped);
         self.closed.store(true, Ordering::SeqCst);
+        let refused = self.waits.shut();
+        self.took_hurried(refused.len());
         self.wake();
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn tell(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.progress());
+        change(&mut lock(&self.progress));
         self.progressed.notify_all();
-    }
-
-    // ---- writer ---------------------------------------------------------------------------------
-
-    /// Makes this thread the writer.
-    pub(super) fn become_writer(&self) {
-        IS_WRITER.set(true);
-        let _ = self.writer.set(thread::current());
-    }
-
-    /// Moves waiting records into `batch`, up to `most` of them in all.
-    pub(super) fn take(&self, batch: &mut Vec<Record>, most: usize) {
-        while batch.len() < most
-            && let Some(record) = self.records.pop()
-        {
-            self.bytes.fetch_sub(size_of_record(&record), Ordering::Relaxed);
-            batch.push(*record);
-        }
-    }
-
-    /// Waits for records: until there are some, a flush, the close, or `limit` is over.
-    pub(super) fn sleep(&self, limit: Duration) {
-        self.writer_sleeps.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if self.records.is_empty() && !self.is_urgent() {
-            thread::park_timeout(limit);
-        }
-        self.writer_sleeps.store(false, Ordering::Relaxed);
-    }
-
-    /// Waits a little for more records, unless somebody waits for those that are there.
-    pub(super) fn gather(&self, limit: Duration) {
-        if !self.is_urgent() && self.records.len() < self.limits.records / 4 {
-            thread::park_timeout(limit);
-        }
-    }
-
-    /// Waits before the next attempt at a store that has refused.
-    pub(super) fn back_off(&self, pause: Duration) {
-        thread::park_timeout(pause);
-    }
-
-    fn is_urgent(&self) -> bool {
-        self.is_closed() || self.flushes.load(Ordering::SeqCst) > 0
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
-    }
-
-    /// Whether nothing more can come to the writer, which has `held` records whose end is not counted yet.
-    /// Ask only once the queue is closed.
-    ///
-    /// A caller counts its record as accepted, then looks whether the queue is closed, then pushes or takes
-    /// it off again. So whoever is not counted here comes later, finds the queue closed and pushes nothing;
-    /// and while one that is counted has not pushed yet, the numbers differ. An empty queue alone would
-    /// prove nothing: a caller may stand between its look and its push.
-    pub(super) fn is_drained(&self, held: usize) -> bool {
-        self.left(u64::MAX) == held as u64
-    }
-
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn written(&self, records: u64) {
-        self.written.fetch_add(records, Ordering::SeqCst);
-        self.tell(|_| ());
-    }
-
-    /// Counts records that were given up.
-    pub(super) fn failed(&self, records: u64, error: Error) {
-        self.tell(|progress| {
-            progress.latest = Some(Arc::new(error));
-            // Last: a flush that sees these records ended must find why.
-            self.failed.fetch_add(records, Ordering::SeqCst);
-        });
-    }
-
-    /// Tells of an attempt that will be made again.
-    pub(super) fn refused(&self, error: Error) {
-        self.tell(|progress| {
-            progress.refusals += 1;
-            progress.latest = Some(Arc::new(error));
-        });
     }
 }
 
-#[cfg(test)]
+mod writer_side;
+
+#[cfg(all(test, not(shuttle)))]
 mod tests;

@@ -34,19 +34,27 @@ pub(super) fn size_of_record(record: &Record) -> usize {
         + list(&record.log, |entry: &LogEntry| {
             entry.level.len() + entry.target.len() + entry.message.len() + json(&entry.fields)
         })
-        + list(&record.notes, |note: &Note| note.title.len() + note.description.len())
-        + list(&record.truncated, |cut: &Truncation| cut.path.len() + cut.unit.len())
+        + list(&record.notes, note)
+        + list(&record.truncated, truncation)
         + list(&record.changes, change)
 }
 
-fn error(error: &ErrorInfo) -> usize {
+pub(crate) fn note(note: &Note) -> usize {
+    note.title.len() + note.description.len()
+}
+
+pub(crate) fn truncation(cut: &Truncation) -> usize {
+    cut.path.len() + cut.unit.len()
+}
+
+pub(crate) fn error(error: &ErrorInfo) -> usize {
     error.type_name.len()
         + error.message.len()
         + list(&error.sources, String::len)
         + opt(&error.location)
 }
 
-fn change(change: &FieldChange) -> usize {
+pub(crate) fn change(change: &FieldChange) -> usize {
     change.target_type.len()
         + change.target_id.len()
         + change.field.len()
@@ -65,11 +73,11 @@ fn json(json: &Option<Json>) -> usize {
     json.as_ref().map_or(0, |json| json.as_str().len())
 }
 
-fn opt<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> usize {
+pub(crate) fn opt<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> usize {
     text.as_ref().map_or(0, |text| text.len())
 }
 
-fn list<T>(list: &[T], of_one: impl Fn(&T) -> usize) -> usize {
+pub(crate) fn list<T>(list: &[T], of_one: impl Fn(&T) -> usize) -> usize {
     list.iter().map(|one| size_of::<T>() + of_one(one)).sum()
 }
 

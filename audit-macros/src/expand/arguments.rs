@@ -99,7 +99,7 @@ impl Parts<'_> {
         Some(quote!(#edge let _ = &#this;))
     }
 
-    /// Output: `if input.is_wanted() { argument(&a).record(&mut input, "a"); … }`
+    /// Output: `if let Some(gathering) = input.wanted() { argument(&a).record(gathering, "a"); … }`
     ///
     /// `hidden` tells that this is before the names of the body are bound.
     pub(super) fn arguments(&self, hidden: bool) -> TokenStream {
@@ -116,12 +116,15 @@ impl Parts<'_> {
     }
 
     fn if_wanted(&self, each: TokenStream) -> TokenStream {
-        let input = &self.input;
-        if each.is_empty() { each } else { quote!(if #input.is_wanted() { #each }) }
+        if each.is_empty() {
+            return each;
+        }
+        let Self { private, input, gathering, .. } = self;
+        quote!(if let #private::Some(#gathering) = #input.wanted() { #each })
     }
 
     fn argument(&self, binding: &Binding<'_>, hidden: bool) -> Option<TokenStream> {
-        let Self { private, input, plan, .. } = self;
+        let Self { private, gathering, plan, .. } = self;
         let name = &binding.name;
         let is_hidden = hidden && self.hides && name != "self";
         let ident = if is_hidden { self.hidden(&binding.ident) } else { binding.ident.clone() };
@@ -131,9 +134,9 @@ impl Parts<'_> {
             None => quote!(&#ident),
         };
         let record = match plan.how(name)? {
-            How::Value => quote!(#private::argument(#value).record(&mut #input, #name);),
-            How::Debug => quote!(#private::debug_argument(#value).record(&mut #input, #name);),
-            How::Redacted => quote!(#input.redacted(#name);),
+            How::Value => quote!(#private::argument(#value).record(#gathering, #name);),
+            How::Debug => quote!(#private::debug_argument(#value).record(#gathering, #name);),
+            How::Redacted => quote!(#gathering.redacted(#name);),
         };
         // One that is hidden is none of clippy's business.
         let quiet = (!is_hidden).then(|| underscore_is_fine(&ident));
@@ -142,12 +145,8 @@ impl Parts<'_> {
 
     /// Output: `if input.is_recorded() { input.target(..); … } input.done();`
     pub(super) fn about_and_done(&self) -> TokenStream {
-        let (input, about) = (&self.input, self.about());
-        if about.is_empty() {
-            quote!(#input.done();)
-        } else {
-            quote!(if #input.is_recorded() { #about } #input.done();)
-        }
+        let (input, about, done) = (&self.input, self.about(), self.done());
+        if about.is_empty() { done } else { quote!(if #input.is_recorded() { #about } #done) }
     }
 
     /// Output: what `target`, `reason` and `fields` say.

@@ -14,17 +14,20 @@ use crate::returns::Returns;
 /// async fn f(a: A, __argument_1: B) -> R {
 ///     let mut call = enter(site);
 ///     let mut input = call.input();
-///     let out = run_async(&mut call, async move {
-///         if false { return conjure::<R>() }
-///         capture and rebind; match () { () => { body } }
-///     }).await;
-///     finish; out
+///     let held = {
+///         let out = run_async(&mut call, async move {
+///             if false { return conjure::<R>() }
+///             capture and rebind; match () { () => { body } }
+///         }).await;
+///         finish; keep(out).held()
+///     };
+///     wait; held.release()
 /// }
 /// ```
 ///
-/// Nothing is awaited after the body: what it returns need not be `Send`. The edge that is never taken
-/// tells the compiler the return type, so that coercions work as in the bare function. Objects are watched
-/// as in a function that is not async, see [`sync`](super::sync::expand).
+/// The edge that is never taken tells the compiler the return type, so that coercions work as in the bare function.
+/// Objects are watched as in a function that is not async, see [`sync`](super::sync::expand). How a record is waited
+/// for, see [`Parts::awaited`].
 pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
     let Parts { private, call, out, returns, .. } = parts;
     let edge =
@@ -51,25 +54,60 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
             let ran = local("__audited_ran");
             let (watched, finish) =
                 (parts.finish_watches(), parts.finish(&quote!(#call), &quote!(#out)));
-            quote! {
+            parts.awaited(quote! {
                 let #ran = #private::try_run_async(&mut #call, #block).await;
                 #watched
                 let #out = #call.ran(#ran);
                 #finish
-                #out
-            }
+            })
         }
         _ => {
             let finish = parts.finish(&quote!(#call), &quote!(#out));
-            quote! {
+            parts.awaited(quote! {
                 let #out = #private::run_async(&mut #call, #block).await;
                 #finish
-                #out
-            }
+            })
         }
     };
     let begin = parts.begin_watches();
     (parts.signature(), quote!(#enter #begin #run))
+}
+
+impl Parts<'_> {
+    /// Output, where `ran` ends with the value in `out`:
+    /// ```text
+    /// let held = { ran keep(out).held() };
+    /// if held.is_waiting(&mut call) {
+    ///     let _here = reached(); call.stored().await; held.was_reached(_here);
+    /// }
+    /// held.release()
+    /// ```
+    ///
+    /// A value that is not known to be `Send` must not be in the future while something is awaited. For it,
+    /// `is_waiting` waits on the thread, and `reached` returns `!`: the compiler sees no `await` then. In a block of
+    /// its own, for a local that was borrowed stays in the future also once it has been moved out of.
+    ///
+    /// Where the type can't be named, it may hang on the bodies of other functions, which hang on this one: the
+    /// compiler is not asked about it, and the thread waits.
+    fn awaited(&self, ran: TokenStream) -> TokenStream {
+        let Self { private, call, out, returns, plan, .. } = self;
+        if plan.never_waits() {
+            return quote!(#ran #out);
+        }
+        if !matches!(returns, Returns::Plain(_)) {
+            return quote!(#ran #call.wait(); #out);
+        }
+        let (held, here) = (local("__audited_held"), local("_audited_here"));
+        quote! {
+            let #held = { #ran #private::keep(#out).held() };
+            if #held.is_waiting(&mut #call) {
+                let #here = { let _held = &#held; #private::reached() };
+                #call.stored().await;
+                #held.was_reached(#here);
+            }
+            #held.release()
+        }
+    }
 }
 
 /// Whether a type is, or holds, one that is called `Future`, `BoxFuture` or the like.

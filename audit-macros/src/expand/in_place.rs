@@ -60,7 +60,10 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
     let bind = quote! {
         let #out: #ty = match () { () if false => #private::conjure::<#ty>(), () => #body };
     };
-    (sig, quote!(#enter #capture #hold #bind #tail))
+    let admit = parts.plan.refuses().then(|| {
+        parts.refuse_by(|refused| quote!(return { let #out: #ty = #refused; #finish #out };))
+    });
+    (sig, quote!(#enter #capture #hold #admit #bind #tail))
 }
 
 /// The parameters stay where they are, for they must outlive what the body's tail borrows; only for an

@@ -12,6 +12,7 @@ use crate::model::{Function, parameter_ident};
 use crate::returns::{Returns, has_generic_error};
 use crate::validate::Plan;
 
+mod admit;
 mod arguments;
 mod async_fn;
 mod in_place;
@@ -25,7 +26,7 @@ pub(crate) fn function(plan: &Plan<'_>, function: &Function) -> TokenStream {
     let parts = Parts::new(plan, function);
     let (sig, block) = if function.is_async() {
         async_fn::expand(&parts)
-    } else if function.is_track_caller() || matches!(parts.returns, Returns::Opaque) {
+    } else if parts.is_in_place() {
         in_place::expand(&parts)
     } else {
         sync::expand(&parts)
@@ -49,6 +50,8 @@ struct Parts<'a> {
     call: Ident,
     /// The local `Input`.
     input: Ident,
+    /// What is gathered for it.
+    gathering: Ident,
     /// The local that holds what the body returned.
     out: Ident,
     /// Whether plain parameters are taken under hidden names; see [`Function::can_hide_parameters`].
@@ -69,6 +72,7 @@ impl<'a> Parts<'a> {
             private: quote!(#krate::__private),
             call: local("__audited_call"),
             input: local("__audited_input"),
+            gathering: local("__audited_gathering"),
             out: local("__audited_out"),
             hides: function.can_hide_parameters(),
         }
@@ -123,6 +127,13 @@ impl<'a> Parts<'a> {
             let level = Ident::new(&log.value().to_uppercase(), Span::mixed_site());
             options.extend(quote!(.log(#private::LevelFilter::#level)));
         }
+        if let Some(durability) = &args.durability {
+            let level = variant(&durability.value());
+            options.extend(quote!(.durability(#private::Durability::#level)));
+        }
+        if plan.refuses() {
+            options.extend(quote!(.refuses()));
+        }
         let left_out = left_out(args);
         if !left_out.is_empty() {
             options.extend(quote!(.leaves_out(#left_out)));
@@ -167,18 +178,33 @@ impl<'a> Parts<'a> {
         sig
     }
 
-    /// Output: `match () { () => { body } }`
+    /// Output: `match () { () => { body } }`, the body [as it runs](Self::body_as_it_runs).
     ///
     /// A match arm ends the life of temporaries in the body's tail before the parameters are dropped, as
     /// the end of a function does; a block would not, before edition 2024.
     fn body(&self) -> TokenStream {
-        let body = &self.function.body;
+        let body = self.body_as_it_runs();
         let (head, arrow) = (quote!(match ()), quote!(() =>));
         quote!(#head { #arrow #body })
     }
 
     /// Output: records what `out` says about the outcome, and ends the call.
     fn finish(&self, call: &TokenStream, out: &TokenStream) -> TokenStream {
+        let outcome = self.outcome(call, out);
+        quote!(if #call.is_recorded() { #outcome })
+    }
+
+    /// As [`finish`](Self::finish), for a local call that is done with after that.
+    ///
+    /// It is moved first: on the path without a record, no address of it is taken then, and the compiler can leave it
+    /// in a register.
+    fn finish_moved(&self) -> TokenStream {
+        let (call, out, ended) = (&self.call, &self.out, local("__audited_ended"));
+        let outcome = self.outcome(&quote!(#ended), &quote!(#out));
+        quote!(if #call.is_recorded() { let mut #ended = #call; #outcome })
+    }
+
+    fn outcome(&self, call: &TokenStream, out: &TokenStream) -> TokenStream {
         let Self { private, plan, .. } = self;
         let value = if plan.args.skip_output {
             quote!(skipped)
@@ -190,14 +216,12 @@ impl<'a> Parts<'a> {
         let generic_error = matches!(&self.returns, Returns::Plain(ty) if has_generic_error(ty));
         let error = if generic_error { quote!(generic_error) } else { quote!(error) };
         quote! {
-            if #call.is_recorded() {
-                match #private::outcome(&#out).split() {
-                    #private::Ok(__audited_value) => {
-                        #private::#value(__audited_value).record_output(&mut #call);
-                    }
-                    #private::Err(__audited_error) => {
-                        #private::#error(__audited_error).record_error(&mut #call);
-                    }
+            match #private::outcome(&#out).split() {
+                #private::Ok(__audited_value) => {
+                    #private::#value(__audited_value).record_output(&mut #call);
+                }
+                #private::Err(__audited_error) => {
+                    #private::#error(__audited_error).record_error(&mut #call);
                 }
             }
         }

@@ -62,17 +62,22 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
     };
     let run = match returns {
         Returns::Recordable { by } => {
-            let record = format_ident!("by_{}", by.to_lowercase());
+            let (record, ended) =
+                (format_ident!("by_{}", by.to_lowercase()), local("__audited_ended"));
             quote! {
                 let #out = #call.run(#closure);
-                #private::#record(&#out).record_output(&mut #call);
+                if #call.is_recorded() {
+                    let mut #ended = #call;
+                    #private::#record(&#out).record_output(&mut #ended);
+                }
                 #out
             }
         }
         Returns::Opaque | Returns::Never => quote!(#private::run_opaque(#call, #closure)),
         Returns::Future { output } => {
             let finish = future_finish(parts, output.as_deref());
-            quote!(#private::run_future(#call, #closure, #finish))
+            let room = parts.room(output.as_deref());
+            quote!(#private::run_future(#call, #closure, #finish, #room))
         }
         Returns::Plain(_) if returns.may_be_boxed_future() => {
             let finish = future_finish(parts, None);
@@ -82,11 +87,22 @@ pub(super) fn expand(parts: &Parts<'_>) -> (Signature, TokenStream) {
             }
         }
         _ => {
-            let finish = parts.finish(&quote!(#call), &quote!(#out));
+            let finish = parts.finish_moved();
             quote!(#run_closure #finish #out)
         }
     };
     (parts.signature(), quote!(#enter #begin #run))
+}
+
+impl Parts<'_> {
+    /// Output: `room::<T>().make()`, for a future that waits for its record with its output, if that is `Send`.
+    fn room(&self, output: Option<&syn::Type>) -> TokenStream {
+        let private = &self.private;
+        match output.filter(|_| !self.plan.never_waits()) {
+            Some(ty) => quote!(#private::room::<#ty>().make()),
+            None => quote!(#private::NoRoom),
+        }
+    }
 }
 
 /// Output: `|call, out: &T| { finish }`; for a future's output, or for what `returned` finds to be

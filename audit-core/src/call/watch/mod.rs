@@ -9,6 +9,7 @@ mod within;
 use std::any::type_name;
 use std::sync::Arc;
 
+pub(super) use probe::Never;
 pub use probe::{InFuture, Moved, Own, lend, reached, watch, whole};
 pub(crate) use within::Register;
 use within::{Object, Told, Watched};
@@ -98,13 +99,22 @@ impl<T: AuditedFields> Watch<T> {
 impl super::shared::CallState {
     /// Adds what has changed of one object; `left_out` changes more are only counted.
     fn changed(&mut self, changes: Vec<FieldChange>, cuts: Vec<Truncation>, left_out: u64) {
-        self.changes_left_out += left_out;
-        if self.changes.len() < CHANGES {
-            self.changes.extend(changes);
-        } else {
-            self.changes_left_out += changes.len() as u64;
+        if left_out > 0 || !changes.is_empty() {
+            let rest = self.rest();
+            rest.changes_left_out += left_out;
+            if rest.changes.len() < CHANGES {
+                rest.changes.extend(changes);
+            } else {
+                rest.changes_left_out += changes.len() as u64;
+            }
         }
         cuts.into_iter().for_each(|cut| self.cut(cut));
+    }
+}
+
+impl<T: AuditedFields> Drop for Watch<T> {
+    fn drop(&mut self) {
+        self.this.ends();
     }
 }
 
@@ -113,8 +123,9 @@ fn about<T: AuditedFields>(call: &CallShared, object: &T) -> String {
     let known = capture::guarded(|| (T::type_path(), object.target_id(), object.label()));
     let (type_name, id, label) = known.unwrap_or_default();
     let mut state = call.state();
-    if state.target.is_none() {
-        state.target = Some(Target { type_name, id: id.clone(), label });
+    let rest = state.rest();
+    if rest.target.is_none() {
+        rest.target = Some(Target { type_name, id: id.clone(), label });
     }
     id
 }

@@ -189,7 +189,7 @@ impl Reached for Never {
 }
 
 /// `!`, which can't be named yet but as what a function returns.
-type Never = <fn() -> ! as Returns>::Value;
+pub(in crate::call) type Never = <fn() -> ! as Returns>::Value;
 
 /// What a function returns.
 pub trait Returns {

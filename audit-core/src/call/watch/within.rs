@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -39,6 +40,8 @@ pub(super) struct Watched {
     told: Mutex<Told>,
     /// The one that was watched before it, in this call or in one around.
     before: Option<Arc<Watched>>,
+    /// It is watched no more.
+    over: AtomicBool,
 }
 
 /// What the calls within have told of an object, for the call around to leave out.
@@ -55,6 +58,11 @@ pub(super) struct Told {
 }
 
 impl Watched {
+    /// It is watched no more.
+    pub(super) fn ends(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
     /// A call within begins, and finds the object with these `values`.
     pub(super) fn entered(&self, values: Option<Values>, rules: &Rules) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +134,10 @@ impl Register {
     }
 
     pub(super) fn add(&self, object: Object) -> Arc<Watched> {
-        let new = |before| Arc::new(Watched { object, told: Mutex::default(), before });
+        let new = |before| {
+            let (told, over) = (Mutex::default(), AtomicBool::new(false));
+            Arc::new(Watched { object, told, before, over })
+        };
         match self.0.get() {
             None => {
                 let watched = new(None);
@@ -135,7 +146,7 @@ impl Register {
             }
             Some(latest) => {
                 let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-                let watched = new(Some(latest.clone()));
+                let watched = new(still_watched(&latest));
                 *latest = watched.clone();
                 watched
             }
@@ -144,7 +155,20 @@ impl Register {
 
     #[inline]
     fn latest(&self) -> Option<Arc<Watched>> {
-        let latest = self.0.get()?;
-        Some(latest.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let latest = self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        still_watched(&latest)
     }
+}
+
+/// The latest that is watched still. Where each call is made under the context of the one before, all that they ever
+/// watched would hang together otherwise.
+fn still_watched(latest: &Arc<Watched>) -> Option<Arc<Watched>> {
+    let mut next = Some(latest);
+    while let Some(watched) = next {
+        if !watched.over.load(Ordering::Relaxed) {
+            return Some(watched.clone());
+        }
+        next = watched.before.as_ref();
+    }
+    None
 }
