@@ -1,18 +1,27 @@
-//! Makes `tests/golden/v2.db`: a trail as the released version 2 of the schema wrote it.
+//! Makes `tests/golden/v3.db`: a trail as the released version 3 of the schema wrote it.
 //!
 //! Run it once for each version of the schema, when that version is released, and never again
 //! for an older one: the file stands for the files in the field.
 //!
 //! ```sh
-//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v2.db
+//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v3.db
 //! ```
+//!
+//! The name of this machine is part of it: run it under another one, by `unshare --uts`.
 
-use audit_core::{ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record, Sink as _};
+use audit_core::{
+    Batch, ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record, Session, Sink as _,
+};
 use audit_sqlite::SqliteStore;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args_os().nth(1).ok_or("name the file to make")?;
-    let mut store = SqliteStore::open(path)?;
+    let mut store = SqliteStore::open(&path)?;
+    let mut session = Session::new(100);
+    session.id = "019b7ca1-0000-7000-8000-000000000001".parse()?;
+    session.started_at = "2026-01-02T03:04:00Z".parse()?;
+    session.service = Some("billing".into());
+    store.begin(&session)?;
 
     let mut transfer =
         Record::new(Kind::Call, "transfer funds", "2026-01-02T03:04:05.678901Z".parse()?);
@@ -54,7 +63,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     check.parent_id = Some(transfer.id);
     check.actor = Some("alice".into());
 
-    store.write(&[transfer, check])?;
+    store.write(&[transfer.clone(), check])?;
     store.close()?;
+
+    // One that died in the midst of a call.
+    let mut store = SqliteStore::open(&path)?;
+    session.id = "019b7ca1-0000-7000-8000-000000000002".parse()?;
+    session.started_at = "2026-01-02T04:00:00Z".parse()?;
+    store.begin(&session)?;
+    let mut refund = transfer;
+    refund.id = "019b7cd4-0000-7000-8000-000000000003".parse()?;
+    refund.action = "refund".into();
+    refund.outcome = Outcome::Unknown;
+    refund.started_at = "2026-01-02T04:00:01.5Z".parse()?;
+    (refund.log, refund.changes) = (Vec::new(), Vec::new());
+    let intents = [refund];
+    let mut batch = Batch::new(&[]);
+    batch.intents = &intents;
+    store.write_batch(&batch)?;
+    drop(store);
+    let mut lock_file = path;
+    lock_file.push(format!("-session-{}", session.id.simple()));
+    std::fs::remove_file(lock_file)?;
     Ok(())
 }

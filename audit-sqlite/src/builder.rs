@@ -1,16 +1,21 @@
 //! [`SqliteStoreBuilder`]: how the file is opened, and the settings of a connection.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use audit_core::Error;
+use audit_core::session::hold_off_forks;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::SqliteStore;
 use crate::error::{Failure, explain_create};
-use crate::file::{self, FileId};
+use crate::file::{self, TrailFile};
+use crate::link::{Link, finish_rescue};
 use crate::migrate::{self, Home};
+use crate::process::OpenFile;
+use crate::store::Doubt;
+use crate::write;
 
 /// Settings for a [`SqliteStore`].
 ///
@@ -27,11 +32,12 @@ use crate::migrate::{self, Home};
 pub struct SqliteStoreBuilder {
     busy_timeout: Duration,
     shared: bool,
+    network_file_system: bool,
 }
 
 impl Default for SqliteStoreBuilder {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), shared: false }
+        Self { busy_timeout: Duration::from_secs(5), shared: false, network_file_system: false }
     }
 }
 
@@ -67,8 +73,8 @@ impl SqliteStoreBuilder {
     /// its own tables: no unless told.
     ///
     /// It is what records need that shall commit or roll back together with your own changes. What is
-    /// added are the views `audit_log` and `audit_changes`, and tables, indexes and triggers whose names begin with
-    /// `audit_`; the version of their schema is kept in the table `audit_schema`. `application_id`,
+    /// added are the views `audit_log`, `audit_changes`, `audit_sessions` and `audit_intents`, and tables, indexes and
+    /// triggers whose names begin with `audit_`; the version of their schema is kept in the table `audit_schema`. `application_id`,
     /// `user_version`, the journal mode and everything else in the database stay as they are. A trail that
     /// has its file to itself stays that as well, and an empty file is left for you to make yours.
     ///
@@ -97,6 +103,28 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// Whether the trail may be on what Linux calls a network or cluster file system, which is refused unless told: you
+    /// vouch that its locks and syncs work.
+    ///
+    /// Some sandboxes and virtual machines hand local folders through by such a protocol: gVisor, WSL and Kata by 9P.
+    /// There, a trail is safe as long as only programs of this one system open it, and as the other side writes to its
+    /// disk what it is told to sync. On a share that several machines write to, nobody can vouch for it: the index of
+    /// the `-wal` file is shared memory, which machines have not in common, and the trail will be damaged.
+    ///
+    /// ```
+    /// # use audited::SqliteStore;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("audit.db");
+    /// // On a local disk, it changes nothing.
+    /// let store = SqliteStore::builder().network_file_system(true).open(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn network_file_system(mut self, allowed: bool) -> Self {
+        self.network_file_system = allowed;
+        self
+    }
+
     /// Opens the trail at `path`.
     ///
     /// # Errors
@@ -105,30 +133,37 @@ impl SqliteStoreBuilder {
     /// only where it has a table or view of a name that the trail needs.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, Error> {
         migrate::check_library(rusqlite::version_number())?;
-        let path = file::resolve(path.as_ref())?;
-        file::ensure(&path)?;
-        let connection = self.connect(&path)?;
-        let file = FileId::of(&path).map_err(|error| explain_create(&path, error))?;
-        Ok(SqliteStore::new(path, file, self, connection))
+        let _forks = hold_off_forks();
+        let names = file::resolve(path.as_ref())?;
+        file::ensure(&names.real, self.network_file_system)?;
+        let file = TrailFile::of(&names).map_err(|error| explain_create(&names.real, error))?;
+        let open = OpenFile::new(file.id(), &names.real)?;
+        let log = std::fs::metadata(file::sibling(&names.real, "-wal"));
+        let doubt = if log.is_ok_and(|log| log.len() > 0) { Doubt::Older } else { Doubt::None };
+        let link = self.connect(&names.real)?;
+        // It may have been replaced just before it was opened.
+        file.check("open", &names.real)?;
+        Ok(SqliteStore::new(names.real, (file, open), self, link, doubt))
     }
 
-    /// A connection to write by, and what the trail is in its database.
-    pub(crate) fn connect(&self, path: &Path) -> Result<(Connection, Home), Error> {
+    /// A connection to write by.
+    pub(crate) fn connect(&self, path: &Path) -> Result<Link, Error> {
         self.try_connect(path).map_err(|failure| failure.into_error("open", path))
     }
 
-    fn try_connect(&self, path: &Path) -> Result<(Connection, Home), Failure> {
-        let has_log = sibling(path, "-wal").exists();
+    fn try_connect(&self, path: &Path) -> Result<Link, Failure> {
+        let has_log = file::sibling(path, "-wal").exists();
         let mut connection = self.raw_connect(path)?;
         // Should the file turn out to be another program's, a log that it has left stays its own.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         let home = self.patiently(|| migrate::migrate(&mut connection, path, self.shared))?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        if home == Home::Own {
-            self.patiently(|| use_log(&connection, path))?;
+        match home {
+            Home::Own => self.patiently(|| use_log(&connection, path))?,
+            Home::Shared => finish_rescue(&connection, path),
         }
-        configure(&connection)?;
-        Ok((connection, home))
+        write::prepare(&connection)?;
+        Ok(Link::new(connection, home, self.busy_timeout)?)
     }
 
     /// A connection to read by.
@@ -177,22 +212,4 @@ fn use_log(connection: &Connection, path: &Path) -> Result<(), Failure> {
          (journal mode `{mode}`); move it to a local disk",
         path.display()
     ))))
-}
-
-/// The settings that SQLite keeps by the connection. What a commit survives is decided here.
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    // With the log, a commit survives the end of the process, and the trail survives the loss of power, but the
-    // last commits before it may be missing. With the journal that another program keeps, NORMAL could
-    // cost it the whole database.
-    let synchronous = if mode == "wal" { "NORMAL" } else { "FULL" };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    // The `-wal` file shrinks to this again after a reader that stayed long made it grow.
-    connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))
-}
-
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

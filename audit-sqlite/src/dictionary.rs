@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 /// How many strings each of the two generations holds.
-const GENERATION: usize = 4096;
+const GENERATION: usize = 8_192;
 
 /// Longer strings are looked up each time: they seldom repeat, and would make the cache large.
-const LONGEST: usize = 512;
+const LONGEST: usize = 256;
+
+/// How many of the strings asked for last are found without the tables of the generations.
+const LATEST: usize = 1_024;
 
 /// What the table `audit_name` is known to hold.
 ///
@@ -20,17 +23,35 @@ const LONGEST: usize = 512;
 /// the newer is full, it becomes the older, and what nobody asked for is dropped.
 #[derive(Default)]
 pub(crate) struct Names {
+    /// Each string has one place here, which it may have to leave for another. Most records repeat most of what the
+    /// records before them said; a hash that nobody can foresee, which the generations need, would cost
+    /// more than all else that is done about names.
+    latest: Vec<Option<(Box<str>, i64)>>,
     newer: HashMap<Box<str>, i64>,
     older: HashMap<Box<str>, i64>,
 }
 
 impl Names {
     pub(crate) fn forget(&mut self) {
+        self.latest.clear();
         self.newer.clear();
         self.older.clear();
     }
 
     fn cached(&mut self, text: &str) -> Option<i64> {
+        self.latest.resize(LATEST, None);
+        let place = place(text);
+        if let Some((latest, id)) = &self.latest[place]
+            && **latest == *text
+        {
+            return Some(*id);
+        }
+        let id = self.of_generations(text)?;
+        self.latest[place] = Some((text.into(), id));
+        Some(id)
+    }
+
+    fn of_generations(&mut self, text: &str) -> Option<i64> {
         if let Some(&id) = self.newer.get(text) {
             return Some(id);
         }
@@ -45,6 +66,18 @@ impl Names {
         }
         self.newer.insert(text, id);
     }
+}
+
+/// The place of `text` in [`Names::latest`]. Who foresees it gains nothing: a string that is not found there is
+/// looked for in the generations.
+fn place(text: &str) -> usize {
+    let step =
+        |hash: u64, part: u64| (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+    let (parts, rest) = text.as_bytes().as_chunks::<8>();
+    let hash =
+        parts.iter().fold(text.len() as u64, |hash, part| step(hash, u64::from_le_bytes(*part)));
+    let hash = rest.iter().fold(hash, |hash, &byte| step(hash, byte.into()));
+    hash as usize % LATEST
 }
 
 /// [`Names`] within a transaction.

@@ -1,21 +1,26 @@
-//! Writes the parts of a record that are stored as JSON.
+//! Writes the parts of a record that are stored as text, and are none yet.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use audit_core::capture::{Rules, write_serialize, write_str};
 use audit_core::{Limits, LogEntry, Mask, Record};
-use chrono::SecondsFormat;
+use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use serde::Serialize;
 
-/// Room for the JSON columns of one record, kept from record to record.
+/// Room for the columns of one record that it does not bring as text, kept from record to record.
 #[derive(Default)]
 pub(crate) struct Encoder {
+    ip: Column,
     log: Column,
     error: Column,
     notes: Column,
     truncated: Column,
 }
 
-/// The JSON columns that a record does not bring as text.
+/// The columns that a record does not bring as text: the address, and JSON.
 pub(crate) struct Encoded<'e> {
+    pub(crate) ip: Option<&'e str>,
     pub(crate) log: Option<&'e str>,
     pub(crate) error: Option<&'e str>,
     pub(crate) notes: Option<&'e str>,
@@ -28,6 +33,7 @@ impl Encoder {
         let notes = (!record.notes.is_empty()).then_some(&record.notes);
         let truncated = (!record.truncated.is_empty()).then_some(&record.truncated);
         Encoded {
+            ip: self.ip.fill(record.ip, write_ip),
             log: self.log.fill(log, |out, log| write_log(out, log)),
             error: self.error.fill(record.error.as_ref(), write_json),
             notes: self.notes.fill(notes, write_json),
@@ -36,7 +42,7 @@ impl Encoder {
     }
 }
 
-/// A buffer that one JSON column is written into.
+/// A buffer that one column is written into.
 #[derive(Default)]
 struct Column(String);
 
@@ -57,7 +63,7 @@ impl Column {
 fn write_log(out: &mut String, log: &[LogEntry]) {
     for (n, entry) in log.iter().enumerate() {
         out.push_str(if n == 0 { "[{\"time\":\"" } else { ",{\"time\":\"" });
-        out.push_str(&entry.time.to_rfc3339_opts(SecondsFormat::Micros, true));
+        write_time(out, entry.time);
         out.push_str("\",\"level\":");
         write_str(out, &entry.level);
         out.push_str(",\"target\":");
@@ -73,10 +79,91 @@ fn write_log(out: &mut String, log: &[LogEntry]) {
     out.push(']');
 }
 
+/// As `Display`, which takes ten times as long for the addresses that most records have.
+fn write_ip(out: &mut String, ip: IpAddr) {
+    let IpAddr::V4(ip) = ip else {
+        write!(out, "{ip}").expect("a string takes it");
+        return;
+    };
+    for (n, octet) in ip.octets().into_iter().enumerate() {
+        if n > 0 {
+            out.push('.');
+        }
+        for place in [100, 10, 1] {
+            if octet >= place || place == 1 {
+                out.push((b'0' + octet / place % 10).into());
+            }
+        }
+    }
+}
+
+/// As `to_rfc3339_opts` with microseconds, which takes ten times as long: it stood out where a batch is written.
+fn write_time(out: &mut String, time: DateTime<Utc>) {
+    let (date, nanos) = (time.date_naive(), time.nanosecond());
+    let (year, micros) = (date.year(), nanos / 1_000);
+    // Four digits are the form for these years only, and the micros of a leap second have seven.
+    if !(0..=9_999).contains(&year) || micros > 999_999 {
+        out.push_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true));
+        return;
+    }
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let parts = [
+        (0..4, year as u32),
+        (5..7, date.month()),
+        (8..10, date.day()),
+        (11..13, time.hour()),
+        (14..16, time.minute()),
+        (17..19, time.second()),
+        (20..26, micros),
+    ];
+    for (place, mut number) in parts {
+        for digit in text[place].iter_mut().rev() {
+            *digit += (number % 10) as u8;
+            number /= 10;
+        }
+    }
+    out.push_str(std::str::from_utf8(&text).expect("digits"));
+}
+
 /// All of `value`: its parts were limited and masked when they were captured.
 fn write_json(out: &mut String, value: &impl Serialize) {
     let limits =
         Limits::default().bytes(usize::MAX / 4).depth(Limits::MAX_DEPTH).length(usize::MAX);
     let rules = Rules { limits, mask: Mask::none() };
     write_serialize(out, &mut Vec::new(), "", &rules, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_it_is_shown() {
+        for text in ["0.0.0.0", "10.20.30.40", "1.9.10.99", "100.101.199.255", "2001:db8::1", "::"]
+        {
+            let mut out = String::new();
+            write_ip(&mut out, text.parse().unwrap());
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_as_chrono_writes_it() {
+        let texts = [
+            "1970-01-01T00:00:00Z",
+            "2026-01-02T03:04:05.678Z",
+            "2024-02-29T23:59:59.999999999Z",
+            "2016-12-31T23:59:60.5Z",
+            "0000-01-01T00:00:00.000001Z",
+            "-0001-12-31T00:00:00Z",
+            "+10000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999999Z",
+        ];
+        for text in texts {
+            let time = text.parse().unwrap();
+            let mut out = String::new();
+            write_time(&mut out, time);
+            assert_eq!(out, time.to_rfc3339_opts(SecondsFormat::Micros, true), "{text}");
+        }
+    }
 }

@@ -64,6 +64,32 @@ impl Failure {
         )
     }
 
+    /// Whether a new connection may succeed where this one never will.
+    ///
+    /// One that was opened while the file could not be written to stays so. And where the system has refused to give
+    /// up a lock, SQLite goes on to believe that the connection has it, until it is closed.
+    pub(crate) fn wears_out_connection(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)) || self.is_busy()
+    }
+
+    /// What a trusted connection that finds the file damaged may mean: SQLite takes what the disk can't read, `EIO`, for
+    /// damage. So a new connection is to look again before a record is given up for it.
+    pub(crate) fn into_doubt(self, doing: &str, path: &Path) -> Error {
+        match self {
+            Self::Sqlite(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
+            {
+                let message = format!(
+                    "cannot {doing} the audit trail `{}`: it is damaged, or the disk can't read it; the system log tells \
+                     which; it is tried again by a new connection",
+                    path.display()
+                );
+                Error::transient(message).with_source(error)
+            }
+            other => other.into_error(doing, path),
+        }
+    }
+
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
@@ -106,8 +132,9 @@ pub(crate) fn explain(doing: &str, path: &Path, error: rusqlite::Error) -> Error
         Some(ErrorCode::NotADatabase) => (false, NOT_A_DATABASE),
         Some(ErrorCode::DatabaseCorrupt) => (
             false,
-            "it is damaged; keep a copy of it and of the `-wal` file beside it, then restore a \
-             backup or recover what is left with `sqlite3 FILE .recover`",
+            "it is damaged, or the disk can't read it, of which the system log tells; keep a copy of it and \
+             of the `-wal` file beside it, then restore a backup or recover what is left with \
+             `sqlite3 FILE .recover`",
         ),
         Some(ErrorCode::TooBig) => (
             false,

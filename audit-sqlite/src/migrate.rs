@@ -6,7 +6,9 @@ use audit_core::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::Failure;
-use crate::schema::{APPLICATION_ID, FIRST_SHARED_VERSION, NEW, SCHEMA_VERSION, step_from};
+use crate::schema::{
+    APPLICATION_ID, FIRST_SHARED_VERSION, NAMES_V2, NAMES_V3, NEW, SCHEMA_VERSION, step_from,
+};
 
 /// What a trail is within its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +44,12 @@ pub(crate) fn migrate(
 fn advance(transaction: &Connection, path: &Path, home: Home, version: i32) -> Result<(), Failure> {
     let (steps, to) =
         if version == 0 { (NEW, SCHEMA_VERSION) } else { (step_from(version), version + 1) };
+    match (home, version) {
+        (Home::Shared, 0) => check_names_are_free(transaction, path, &[NAMES_V2, NAMES_V3])?,
+        (_, 2) => check_names_are_free(transaction, path, &[NAMES_V3])?,
+        _ => {}
+    }
     if (home, version) == (Home::Shared, 0) {
-        check_names_are_free(transaction, path)?;
         transaction.execute_batch(
             "CREATE TABLE audit_schema (version INTEGER NOT NULL) STRICT;
              INSERT INTO audit_schema VALUES (0);",
@@ -65,11 +71,17 @@ fn advance(transaction: &Connection, path: &Path, home: Home, version: i32) -> R
 }
 
 /// Refuses a database whose owner has tables or views of our names.
-fn check_names_are_free(connection: &Connection, path: &Path) -> Result<(), Failure> {
+fn check_names_are_free(
+    connection: &Connection,
+    path: &Path,
+    names: &[&[&str]],
+) -> Result<(), Failure> {
+    let names = names.concat().join("', '");
     let taken: Option<String> = connection.query_row(
-        "SELECT min(type || ' `' || name || '`') FROM main.sqlite_schema
-         WHERE type <> 'trigger' AND lower(name) IN ('audit_schema', 'audit_name', 'audit_record',
-             'audit_field_change', 'audit_log', 'audit_changes')",
+        &format!(
+            "SELECT min(type || ' `' || name || '`') FROM main.sqlite_schema
+             WHERE type <> 'trigger' AND lower(name) IN ('{names}')"
+        ),
         [],
         |row| row.get(0),
     )?;
@@ -183,6 +195,16 @@ pub(crate) fn check_unchanged(
     ))))
 }
 
+/// Writes to the database without changing anything in it.
+pub(crate) fn touch(transaction: &Connection, home: Home) -> rusqlite::Result<()> {
+    match home {
+        Home::Own => transaction.pragma_update(None, "user_version", SCHEMA_VERSION),
+        Home::Shared => {
+            transaction.execute("UPDATE main.audit_schema SET version = version", []).map(drop)
+        }
+    }
+}
+
 /// Refuses SQLite libraries that may damage a file in WAL mode.
 ///
 /// `number` is as in `sqlite3_libversion_number`: 3.51.3 is 3051003. Up to 3.51.2, two
@@ -236,12 +258,13 @@ mod tests {
         assert_eq!(recognised((0, 0, 0), None, false), Ok((Home::Own, 0)));
         assert_eq!(recognised((APPLICATION_ID, 1, 20), None, false), Ok((Home::Own, 1)));
         assert_eq!(recognised((APPLICATION_ID, 2, 20), None, false), Ok((Home::Own, 2)));
+        assert_eq!(recognised((APPLICATION_ID, 3, 20), None, false), Ok((Home::Own, 3)));
         for (id, version, objects, hint) in [
             (0, 0, 1, "the database of another program (application_id 0)"),
             (0, 3, 0, "the database of another program (application_id 0)"),
             (7, 0, 0, "the database of another program (application_id 7)"),
             (-7, 1, 20, "the database of another program (application_id -7)"),
-            (APPLICATION_ID, 3, 20, "has version 3, and this program knows versions up to 2"),
+            (APPLICATION_ID, 4, 20, "has version 4, and this program knows versions up to 3"),
             (APPLICATION_ID, 0, 0, "version 0 is none"),
             (APPLICATION_ID, -1, 20, "version -1 is none"),
         ] {
@@ -260,7 +283,7 @@ mod tests {
         assert_eq!(recognised((7, 5, 30), Some(2), true), Ok((Home::Shared, 2)));
         assert_eq!(recognised((APPLICATION_ID, 1, 20), None, true), Ok((Home::Own, 1)));
         for (version, hint) in [
-            (3, "has version 3, and this program knows versions up to 2"),
+            (4, "has version 4, and this program knows versions up to 3"),
             (1, "version 1 is none"),
             (0, "version 0 is none"),
         ] {

@@ -15,7 +15,7 @@ pub const APPLICATION_ID: i32 = 0x4155_4454;
 /// An older trail is brought up to it when it is opened; a newer one is refused.
 ///
 /// ```
-/// assert_eq!(audit_sqlite::SCHEMA_VERSION, 2);
+/// assert_eq!(audit_sqlite::SCHEMA_VERSION, 3);
 /// ```
 pub const SCHEMA_VERSION: i32 = FIRST_VERSION + STEPS.len() as i32;
 
@@ -26,7 +26,7 @@ const FIRST_VERSION: i32 = 1;
 pub(crate) const FIRST_SHARED_VERSION: i32 = 2;
 
 /// What makes a trail of the newest version where there is none.
-pub(crate) const NEW: &[&str] = &[include_str!("schema/v2_tables.sql"), V2];
+pub(crate) const NEW: &[&str] = &[include_str!("schema/v2_tables.sql"), V2, V3];
 
 /// What leads from `version` to the next one.
 ///
@@ -35,8 +35,29 @@ pub(crate) fn step_from(version: i32) -> &'static [&'static str] {
     STEPS[(version - FIRST_VERSION) as usize]
 }
 
-const STEPS: &[&[&str]] = &[&[include_str!("schema/v1_to_v2.sql"), V2]];
+const STEPS: &[&[&str]] = &[&[include_str!("schema/v1_to_v2.sql"), V2], &[V3]];
 const V2: &str = include_str!("schema/v2.sql");
+const V3: &str = include_str!("schema/v3.sql");
+
+/// Tables and views that a trail of another program's database has had since its first version.
+pub(crate) const NAMES_V2: &[&str] = &[
+    "audit_schema",
+    "audit_name",
+    "audit_record",
+    "audit_field_change",
+    "audit_log",
+    "audit_changes",
+];
+/// Those that version 3 has added.
+pub(crate) const NAMES_V3: &[&str] =
+    &["audit_session", "audit_intent", "audit_sessions", "audit_intents"];
+
+/// How a session stands: the numbers of `audit_session.state`, which the view `audit_sessions` turns into words.
+/// An open one is 0.
+pub(crate) mod session_state {
+    pub(crate) const CLOSED: i64 = 1;
+    pub(crate) const DIED: i64 = 2;
+}
 
 /// Version 1 as it was released, of which there may be files.
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Stores one batch of records, in a transaction of its own or in the caller's.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
-use audit_core::{CorrelationId, Error, FieldChange, Record};
+use audit_core::{CorrelationId, Durability, Error, FieldChange, Record};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension as _, ToSql, TransactionBehavior, params,
@@ -11,21 +13,12 @@ use rusqlite::{
 use crate::dictionary::{Dictionary, Names};
 use crate::encode::Encoder;
 use crate::error::Failure;
-use crate::migrate::{Home, check_unchanged};
+use crate::link::Link;
+use crate::migrate::{check_unchanged, touch};
+use crate::rows::{GROUPS, insert, insert_records, is_light};
 use crate::savepoint::Savepoint;
 use crate::schema::{change_number, kind_number, outcome_number};
-
-macro_rules! insert_record {
-    ($conflict:literal) => {
-        concat!(
-            "INSERT OR ", $conflict, " INTO main.audit_record (id, kind, outcome, started_at, \
-             duration_us, action, method, actor, on_behalf_of, ip, site, service, target_type, \
-             target_id, correlation_id, parent_id, target_label, reason, input, output, log, error, \
-             traceback, notes, context, truncated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-             ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)"
-        )
-    };
-}
+use crate::session::{Work, close_recorded};
 
 macro_rules! insert_change {
     ($conflict:literal) => {
@@ -41,27 +34,36 @@ macro_rules! insert_change {
 
 /// Whose the transaction is that records are written into.
 struct Mode {
-    insert_record: &'static str,
+    /// By the number of records that each stores.
+    insert_records: Vec<(usize, String)>,
     insert_change: &'static str,
     /// Whether the statements stay in the connection's cache, for the next batch.
     keep: bool,
 }
 
-// OR FAIL, and `seq` left to SQLite: with either an ABORT or a given rowid, and a trigger on the
-// table, SQLite copies each page that a statement touches into a statement journal first, which
+// OR FAIL: with an ABORT, SQLite copies each page that a statement touches into a statement journal first, which
 // took a fifth of the time. A batch that fails is rolled back as a whole, so nothing is lost by it.
-const OWN: Mode = Mode {
-    insert_record: insert_record!("FAIL"),
+static OWN: LazyLock<Mode> = LazyLock::new(|| Mode {
+    insert_records: GROUPS.map(|rows| (rows, insert_records("FAIL", rows))).into(),
     insert_change: insert_change!("FAIL"),
     keep: true,
-};
+});
 
-// With that journal, a full disk undoes one statement. Without, it would undo all that the caller has done.
-const CALLERS: Mode = Mode {
-    insert_record: insert_record!("ABORT"),
+// With that journal, a full disk undoes one statement. Without, it would undo all that the caller has done. One by one,
+// for triggers run here: SQLite would copy a group into a table of its own first, and changes must follow their record.
+static CALLERS: LazyLock<Mode> = LazyLock::new(|| Mode {
+    insert_records: vec![(1, insert_records("ABORT", 1))],
     insert_change: insert_change!("ABORT"),
     keep: false,
-};
+});
+
+/// Makes `connection` one that [`Writer::store`] may use.
+///
+/// The triggers keep others from changing the trail. What is written here changes nothing, takes the next `seq`,
+/// and is refused by the table itself if the id is there already; so they would only cost time.
+pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map(drop)
+}
 
 /// What the record with an id says, as far as two records with one id would differ in it.
 const FIND_RECORD: &str = "SELECT kind = ?2 AND outcome = ?3 AND started_at = ?4 \
@@ -81,22 +83,46 @@ impl Writer {
     /// after an error that leaves open whether it was stored, such as a failed sync at commit.
     pub(crate) fn store(
         &mut self,
-        connection: &mut Connection,
-        home: Home,
+        link: &mut Link,
         path: &Path,
-        records: &[Record],
+        batch: &audit_core::Batch<'_>,
+        mut work: Option<&mut Work>,
     ) -> Result<(), Failure> {
+        let (connection, home) = (&mut link.connection, link.home);
         let result = insisting(|some_stored| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             check_unchanged(&transaction, home, "write to", path)?;
-            self.insert_all(&transaction, &OWN, records, some_stored)?;
+            self.insert_all(&transaction, &OWN, batch.records, some_stored)?;
+            if let Some(work) = &mut work {
+                work.keep(&transaction, &mut self.names, &mut self.encoder, batch)?;
+            }
+            if some_stored && batch.durability >= Durability::Power {
+                // What is stored already may not be synced, and a commit that writes nothing syncs nothing.
+                touch(&transaction, home)?;
+            }
             Ok(transaction.commit()?)
         });
-        if result.is_err() {
-            self.names.forget();
+        match (&result, work) {
+            (Ok(()), Some(work)) => work.kept(batch),
+            (Ok(()), None) => {}
+            (Err(_), _) => self.names.forget(),
         }
         result
+    }
+
+    /// Adds `records` to the open transaction of the store itself; as [`insert_all`](Self::insert_all).
+    pub(crate) fn insert_own(
+        &mut self,
+        transaction: &Connection,
+        records: &[Record],
+    ) -> Result<(), Failure> {
+        self.insert_all(transaction, &OWN, records, false)
+    }
+
+    /// To be called when a transaction that may have given numbers to names was not committed.
+    pub(crate) fn forget_names(&mut self) {
+        self.names.forget();
     }
 
     /// Stores all of `records` in the transaction that `connection` has open, or none of them.
@@ -110,6 +136,7 @@ impl Writer {
         insisting(|some_stored| {
             let savepoint = Savepoint::new(connection)?;
             self.insert_all(connection, &CALLERS, records, some_stored)?;
+            close_recorded(connection, records)?;
             savepoint.release()
         })
     }
@@ -124,12 +151,19 @@ impl Writer {
         some_stored: bool,
     ) -> Result<(), Failure> {
         let mut batch = Batch {
+            connection: transaction,
             names: Dictionary::new(transaction, &mut self.names)?,
-            insert_record: transaction.prepare_cached(mode.insert_record)?,
+            insert_records: mode
+                .insert_records
+                .iter()
+                .filter(|(rows, _)| *rows <= records.len())
+                .map(|(rows, sql)| Ok((*rows, transaction.prepare_cached(sql)?)))
+                .collect::<rusqlite::Result<_>>()?,
             insert_change: transaction.prepare_cached(mode.insert_change)?,
             find_record: transaction.prepare_cached(FIND_RECORD)?,
         };
         let result = batch.insert_all(&mut self.encoder, records, some_stored);
+        batch.forget();
         if !mode.keep {
             batch.discard();
         }
@@ -148,17 +182,23 @@ fn insisting(mut attempt: impl FnMut(bool) -> Result<(), Failure>) -> Result<(),
 
 /// The statements of one transaction.
 struct Batch<'t> {
+    connection: &'t Connection,
     names: Dictionary<'t>,
-    insert_record: CachedStatement<'t>,
+    insert_records: Vec<(usize, CachedStatement<'t>)>,
     insert_change: CachedStatement<'t>,
     find_record: CachedStatement<'t>,
 }
 
 impl Batch<'_> {
+    /// Leaves nothing of a record in the statements, which would keep it in memory until the next batch.
+    fn forget(&mut self) {
+        self.insert_records.iter_mut().for_each(|(_, statement)| statement.clear_bindings());
+    }
+
     /// Leaves no statement behind in a connection that is somebody else's.
     fn discard(self) {
         self.names.discard();
-        self.insert_record.discard();
+        self.insert_records.into_iter().for_each(|(_, statement)| statement.discard());
         self.insert_change.discard();
         self.find_record.discard();
     }
@@ -169,11 +209,36 @@ impl Batch<'_> {
         records: &[Record],
         some_stored: bool,
     ) -> Result<(), Failure> {
-        for record in records {
+        let mut left = records;
+        while let Some(record) = left.first() {
             if some_stored && self.is_stored(record)? {
+                left = &left[1..];
                 continue;
             }
-            self.insert(encoder, record)?;
+            let fits = |rows: usize| {
+                let group = left.get(..rows).filter(|_| !some_stored);
+                rows == 1 || group.is_some_and(|group| group.iter().all(is_light))
+            };
+            let statement = self.insert_records.iter_mut().find(|(rows, _)| fits(*rows));
+            let (rows, statement) = statement.expect("one is for a single record");
+            let (group, rest) = left.split_at(*rows);
+            insert(statement, &mut self.names, encoder, group)?;
+            self.insert_changes(group)?;
+            left = rest;
+        }
+        Ok(())
+    }
+
+    /// The changes of the records that were just inserted.
+    fn insert_changes(&mut self, records: &[Record]) -> Result<(), Failure> {
+        if records.iter().all(|record| record.changes.is_empty()) {
+            return Ok(());
+        }
+        let last = self.connection.last_insert_rowid();
+        for (record, seq) in records.iter().zip(last + 1 - records.len() as i64..) {
+            for (position, change) in record.changes.iter().enumerate() {
+                self.insert_change(seq, position, change)?;
+            }
         }
         Ok(())
     }
@@ -206,43 +271,6 @@ impl Batch<'_> {
         }
     }
 
-    fn insert(&mut self, encoder: &mut Encoder, record: &Record) -> Result<(), Failure> {
-        let json = encoder.encode(record);
-        let ip = record.ip.map(|ip| ip.to_string());
-        let seq = self.insert_record.insert(params![
-            record.id.as_bytes(),
-            numbered("kind", record.kind, kind_number(record.kind))?,
-            numbered("outcome", record.outcome, outcome_number(record.outcome))?,
-            record.started_at.timestamp_micros(),
-            duration(record),
-            self.names.id(&record.action)?,
-            self.names.id(&record.method)?,
-            self.names.id_if(record.actor.as_deref())?,
-            self.names.id_if(record.on_behalf_of.as_deref())?,
-            self.names.id_if(ip.as_deref())?,
-            self.names.id_if(record.site.as_deref())?,
-            self.names.id_if(record.service.as_deref())?,
-            self.names.id_if(record.target_type.as_deref())?,
-            record.target_id,
-            Correlation(record),
-            record.parent_id.as_ref().map(|id| id.as_bytes()),
-            record.target_label,
-            record.reason,
-            record.input.as_ref().map(|json| json.as_str()),
-            record.output.as_ref().map(|json| json.as_str()),
-            json.log,
-            json.error,
-            record.traceback,
-            json.notes,
-            record.context.as_ref().map(|json| json.as_str()),
-            json.truncated,
-        ])?;
-        for (position, change) in record.changes.iter().enumerate() {
-            self.insert_change(seq, position, change)?;
-        }
-        Ok(())
-    }
-
     fn insert_change(
         &mut self,
         seq: i64,
@@ -266,7 +294,7 @@ impl Batch<'_> {
 
 /// The correlation id as it is stored: nothing for the record's own id, which most records have,
 /// so that these take no room, in the index least of all.
-struct Correlation<'r>(&'r Record);
+pub(crate) struct Correlation<'r>(pub(crate) &'r Record);
 
 impl ToSql for Correlation<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -284,7 +312,11 @@ impl ToSql for Correlation<'_> {
     }
 }
 
-fn numbered(what: &str, name: impl std::fmt::Display, number: Option<i64>) -> Result<i64, Error> {
+pub(crate) fn numbered(
+    what: &str,
+    name: impl std::fmt::Display,
+    number: Option<i64>,
+) -> Result<i64, Error> {
     number.ok_or_else(|| {
         Error::permanent(format!(
             "cannot store a record with the {what} `{name}`, which has no number in this schema; \
@@ -294,7 +326,7 @@ fn numbered(what: &str, name: impl std::fmt::Display, number: Option<i64>) -> Re
 }
 
 /// SQLite has no unsigned integers: what is beyond 292,000 years counts as that.
-fn duration(record: &Record) -> i64 {
+pub(crate) fn duration(record: &Record) -> i64 {
     i64::try_from(record.duration_us).unwrap_or(i64::MAX)
 }
 
@@ -327,7 +359,7 @@ mod tests {
         writer.store_within(&transaction, &[record]).unwrap();
         writer.store_within(&transaction, &[other]).unwrap_err();
         transaction.commit().unwrap();
-        for sql in [CALLERS.insert_record, CALLERS.insert_change, FIND_RECORD] {
+        for sql in [&*CALLERS.insert_records[0].1, CALLERS.insert_change, FIND_RECORD] {
             assert!(!is_cached(&connection, sql), "{sql}");
         }
 
@@ -336,7 +368,7 @@ mod tests {
         let transaction = connection.transaction().unwrap();
         writer.insert_all(&transaction, &OWN, &[record], true).unwrap();
         transaction.commit().unwrap();
-        for sql in [OWN.insert_record, FIND_RECORD] {
+        for sql in [&*OWN.insert_records[GROUPS.len() - 1].1, FIND_RECORD] {
             assert!(is_cached(&connection, sql), "{sql}");
         }
     }

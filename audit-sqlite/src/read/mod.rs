@@ -9,40 +9,81 @@ mod page;
 mod search;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use audit_core::Error;
 use audit_core::history::{ChangeQuery, ChangeReader, StoredChange};
+use audit_core::session::hold_off_forks;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use crate::builder::SqliteStoreBuilder;
 use crate::error::Failure;
-use crate::file::FileId;
+use crate::file::TrailFile;
 use crate::migrate::{Home, check_unchanged};
+use crate::process::{InProcess, OpenFile};
+
+/// The connection of a reader: `None` until it is needed, and after an error that leaves its view of the file in
+/// doubt.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<Option<(Connection, Home)>>);
+
+impl Slot {
+    /// Closes the connection, unless it is in use.
+    pub(crate) fn let_go(&self) {
+        let _forks = hold_off_forks();
+        if let Ok(mut connection) = self.0.try_lock() {
+            *connection = None;
+        }
+    }
+
+    /// Held while it is in use. A panic has left nothing in it.
+    fn get(&self) -> MutexGuard<'_, Option<(Connection, Home)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Reads the trail that a [`SqliteStore`](crate::SqliteStore) writes.
 pub(crate) struct Reader {
     path: PathBuf,
-    file: FileId,
+    file: TrailFile,
     options: SqliteStoreBuilder,
-    /// `None` until it is needed, and after an error that leaves its view of the file in doubt.
-    connection: Option<(Connection, Home)>,
+    slot: Arc<Slot>,
+    process: InProcess,
+    _open: OpenFile,
 }
 
 impl Reader {
-    pub(crate) fn new(path: PathBuf, file: FileId, options: SqliteStoreBuilder) -> Self {
-        Self { path, file, options, connection: None }
+    pub(crate) fn new(
+        path: PathBuf,
+        file: TrailFile,
+        options: SqliteStoreBuilder,
+    ) -> Result<Self, Error> {
+        let open = OpenFile::new(file.id(), &path)?;
+        Ok(Self {
+            path,
+            file,
+            options,
+            slot: Arc::default(),
+            process: InProcess::here(),
+            _open: open,
+        })
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
     }
 
     fn try_changes(&mut self, query: &ChangeQuery) -> Result<Vec<StoredChange>, Failure> {
         // Taken out, so that it is gone if this panics half-way.
-        let (mut connection, home) = match self.connection.take() {
+        let mut slot = self.slot.get();
+        let (mut connection, home) = match slot.take() {
             Some(connection) => connection,
             None => self.options.connect_to_read(&self.path)?,
         };
         let result = changes(&mut connection, home, &self.path, query);
         if !result.as_ref().is_err_and(Failure::spoils_connection) {
-            self.connection = Some((connection, home));
+            *slot = Some((connection, home));
         }
         result
     }
@@ -50,14 +91,27 @@ impl Reader {
 
 impl ChangeReader for Reader {
     fn changes(&mut self, query: &ChangeQuery) -> Result<Vec<StoredChange>, Error> {
+        self.process.check("read", &self.path)?;
         if query.limit == 0 || query.target_types.is_empty() {
             return Ok(Vec::new());
         }
+        let _forks = hold_off_forks();
         self.file.check("read", &self.path)?;
         let result = self.try_changes(query);
         // Again, and before any other trouble is told: it may have been replaced just before it was opened.
-        self.file.check("read", &self.path).inspect_err(|_| self.connection = None)?;
+        self.file.check("read", &self.path).inspect_err(|_| *self.slot.get() = None)?;
         result.map_err(|failure| failure.into_error("read", &self.path))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if !self.process.is_here() {
+            std::mem::forget(self.slot.clone());
+            return;
+        }
+        let _forks = hold_off_forks();
+        *self.slot.get() = None;
     }
 }
 
