@@ -66,6 +66,30 @@ fn secrets_are_masked_in_events_by_name() {
 }
 
 #[test]
+fn a_span_that_is_made_in_a_call_and_carried_away_leads_to_the_call() {
+    #[audit_method(action = "spawns")]
+    fn spawns() {
+        let work = tracing::info_span!("work");
+        let deeper = work.in_scope(|| tracing::info_span!("deeper"));
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let in_thread = || {
+            tracing::dispatcher::with_default(&dispatch, || {
+                work.in_scope(|| tracing::info!("in its work"));
+                deeper.in_scope(|| {
+                    tracing::info_span!("deepest").in_scope(|| tracing::info!("deepest"));
+                });
+                tracing::info!("to none");
+                tracing::info_span!("outside").in_scope(|| tracing::info!("to none"));
+            });
+        };
+        std::thread::scope(|threads| threads.spawn(in_thread).join().expect("no panic"));
+    }
+    let subscriber = tracing_subscriber::registry().with(audited::layer());
+    let records = with_default(subscriber, || testing::capture(spawns));
+    assert_eq!(messages(&records[0]), ["in its work", "deepest"]);
+}
+
+#[test]
 fn an_event_belongs_to_the_innermost_call() {
     #[audit_method(action = "outer")]
     fn outer() {

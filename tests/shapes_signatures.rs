@@ -10,6 +10,8 @@ mod drops;
 mod more;
 #[path = "shapes/parameters.rs"]
 mod parameters;
+#[path = "shapes/promised.rs"]
+mod promised;
 #[path = "shapes/receivers.rs"]
 mod receivers;
 #[path = "shapes/rest.rs"]

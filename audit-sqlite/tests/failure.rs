@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use audit_core::{Error, Record, Sink as _};
+use audit_core::{Batch, Durability, Error, Record, Sink as _};
 use audit_sqlite::SqliteStore;
 use common::{actions, event, events, full, read, value};
 use tempfile::tempdir;
@@ -201,7 +201,8 @@ fn a_relative_path_is_that_of_the_opening() {
 fn write_for_parent_until_the_disk_fails() {
     let Some(directory) = std::env::var_os("AUDIT_TEST_LIMITED") else { return };
     let path = Path::new(&directory).join("audit.db");
-    let mut store = SqliteStore::open(&path).unwrap();
+    let mut store =
+        SqliteStore::builder().busy_timeout(Duration::from_millis(20)).open(&path).unwrap();
     store.write(&[event("first")]).unwrap();
     for _ in 0..2 {
         // The second time on a new connection: the first is not trusted any more.
@@ -209,6 +210,17 @@ fn write_for_parent_until_the_disk_fails() {
         is_transient(&error, &path, "reading or writing failed; check the disk");
     }
     store.write(&[event("small")]).unwrap();
+
+    // What the log holds may never reach the disk: first it is written there again, even if a reader is in it.
+    let reader = read(&path);
+    reader.execute_batch("BEGIN; SELECT count(*) FROM audit_log").unwrap();
+    let records = [event("powerful")];
+    let mut batch = Batch::new(&records);
+    batch.durability = Durability::Power;
+    store.write_batch(&batch).unwrap();
+    assert_eq!(reader.query_row("SELECT count(*) FROM audit_log", [], |row| row.get(0)), Ok(2));
+    reader.execute_batch("COMMIT").unwrap();
+    store.write(&[event("less")]).unwrap();
 }
 
 #[cfg(target_os = "linux")]
@@ -226,10 +238,10 @@ fn a_disk_error_stores_nothing_and_the_batch_can_be_offered_again() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(actions(&path), ["first", "small"]);
+    assert_eq!(actions(&path), ["first", "small", "powerful", "less"]);
 
     let mut store = SqliteStore::open(&path).unwrap();
     store.write(&large(200)).unwrap();
-    assert_eq!(value::<i64>(&path, "SELECT count(*) FROM audit_log"), 202);
+    assert_eq!(value::<i64>(&path, "SELECT count(*) FROM audit_log"), 204);
     assert_eq!(value::<String>(&path, "PRAGMA integrity_check"), "ok");
 }

@@ -4,8 +4,8 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use audit_core::Sink as _;
 use audit_core::history::StoredChange;
+use audit_core::{Session, Sink as _};
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use common::{actions, event, query, rows, value};
 use rusqlite::types::Value;
@@ -99,6 +99,77 @@ fn version_2_is_read_and_continued() {
     let stored = read_and_continued(&path, &changes.each_ref().map(String::as_str));
     let fields: Vec<_> = stored.iter().map(|stored| &*stored.change.field).collect();
     assert_eq!(fields, ["owner", "balance", "limit"]);
+}
+
+#[test]
+fn version_3_is_read_and_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = kept(&directory, 3);
+    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 3);
+    let sessions = "SELECT id, service, host, started_at, state FROM audit_sessions ORDER BY 1";
+    let ids = ["019b7ca1-0000-7000-8000-000000000001", "019b7ca1-0000-7000-8000-000000000002"];
+    let expected = [
+        format!("{}|billing|bank-1|2026-01-02T03:04:00.000000Z|closed", ids[0]),
+        format!("{}|billing|bank-1|2026-01-02T04:00:00.000000Z|open", ids[1]),
+    ];
+    assert_eq!(lines(&path, sessions), expected);
+    let intents = "SELECT id, kind, started_at, action, method, actor, ip, target_type, target_id, correlation_id,
+        input, session_id FROM audit_intents";
+    let refund = "019b7cd4-0000-7000-8000-000000000003|call|2026-01-02T04:00:01.500000Z|refund|\
+        bank::transfer|alice|2001:db8::1|account|17|order 17|{\"amount\":\"101.67\"}|";
+    assert_eq!(lines(&path, intents), [refund.to_owned() + ids[1]]);
+    let changes = [
+        "created|owner|NULL|\"bob\"|2026-01-02T03:04:05.700001Z",
+        "changed|balance|5|3|2026-01-02T03:04:05.700002Z",
+        "deleted|limit|1.10|NULL|2026-01-02T03:04:05.700003Z",
+    ]
+    .map(|change| OF_FIRST.to_owned() + change + OF_CALL);
+    read_and_continued(&path, &changes.each_ref().map(String::as_str));
+
+    // Its process is gone, and so is its machine.
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.begin(&Session::new(0)).unwrap();
+    assert_eq!(lines(&path, intents), <[String; 0]>::default());
+    let told = "SELECT action, outcome, output ->> 'records_at_most' FROM audit_log WHERE seq > 4 ORDER BY seq";
+    assert_eq!(lines(&path, told), ["refund|unknown|NULL", "records missing|unknown|100"]);
+    store.close().unwrap();
+}
+
+/// In the database of another program, the version stands in a table.
+#[test]
+fn version_2_in_a_shared_database_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = kept(&directory, 2);
+    common::read(&path)
+        .execute_batch(
+            "PRAGMA application_id = 7; PRAGMA user_version = 70; CREATE TABLE orders (id INTEGER PRIMARY KEY);
+             CREATE TABLE audit_schema (version INTEGER NOT NULL) STRICT; INSERT INTO audit_schema VALUES (2);",
+        )
+        .unwrap();
+    let mut store = SqliteStore::builder().shared(true).open(&path).unwrap();
+    store.begin(&Session::new(0)).unwrap();
+    store.write(&[event("something new")]).unwrap();
+    store.close().unwrap();
+    assert_eq!(value::<i32>(&path, "SELECT version FROM audit_schema"), SCHEMA_VERSION);
+    assert_eq!(value::<String>(&path, "SELECT state FROM audit_sessions"), "closed");
+    assert_eq!(actions(&path), ["transfer funds", "check", "something new"]);
+    assert_eq!(value::<i32>(&path, "PRAGMA application_id"), 7);
+    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 70);
+}
+
+/// A trail of an older version may hold, in the database of another program or by the owner's hand, something of
+/// a name that version 3 needs.
+#[test]
+fn a_name_that_is_taken_is_a_reason_to_refuse() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = kept(&directory, 2);
+    common::read(&path).execute_batch("CREATE VIEW audit_sessions AS SELECT 1").unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
+    assert!(
+        error.to_string().contains("holds a view `audit_sessions` of another program"),
+        "{error}"
+    );
+    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 2);
 }
 
 /// A view of the owner's own that stands on ours, and one that works no more, are no reason to refuse.

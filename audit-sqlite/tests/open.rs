@@ -269,6 +269,9 @@ mod permissions {
         let Some(directory) = std::env::var_os("AUDIT_TEST_DIRECTORY") else { return };
         let path = PathBuf::from(directory).join("audit.db");
         let mut store = SqliteStore::open(path).unwrap();
+        let mut session = audit_core::Session::new(0);
+        session.id = uuid::Uuid::nil();
+        store.begin(&session).unwrap();
         store.write(&[event("begin")]).unwrap();
         // No destructor, so that the `-wal` and `-shm` files stay.
         std::process::exit(0);
@@ -288,7 +291,8 @@ mod permissions {
                 .output()
                 .unwrap();
             assert!(output.status.success(), "{output:?}");
-            let expected = ["audit.db", "audit.db-shm", "audit.db-wal"];
+            let lock = "audit.db-session-00000000000000000000000000000000";
+            let expected = ["audit.db", lock, "audit.db-shm", "audit.db-wal"];
             assert_eq!(modes(&directory), expected.map(|name| (name.to_owned(), 0o600)));
             assert_eq!(actions(&directory.path().join("audit.db")), ["begin"]);
         }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use audit_core::Sink as _;
 use audit_sqlite::SqliteStore;
-use common::{full, read, value};
+use common::{events, full, read, value};
+use rusqlite::StatementStatus;
 use tempfile::tempdir;
 
 /// How SQLite goes about `sql`, one step a line.
@@ -47,6 +48,37 @@ fn the_newest_records_are_read_from_the_end() {
     SqliteStore::open(&path).unwrap();
     let plan = plan(&path, "SELECT * FROM audit_log ORDER BY seq DESC LIMIT 50");
     assert!(plan.starts_with("SCAN r\n") && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+/// As the documentation says: what is common is found sooner from the end than by its index, and what the view puts
+/// together has none, so that it is to be narrowed by `seq`.
+#[test]
+fn the_newest_of_many_and_what_has_no_index_are_found_as_the_documentation_says() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.write(&[full()]).unwrap();
+    let common =
+        "SELECT * FROM audit_log WHERE +action = 'transfer funds' ORDER BY seq DESC LIMIT 50";
+    let plan_of_common = plan(&path, common);
+    assert!(plan_of_common.starts_with("SCAN r\n"), "{plan_of_common}");
+    assert!(!plan_of_common.contains("TEMP B-TREE"), "{plan_of_common}");
+    assert_eq!(read(&path).prepare(common).unwrap().query_map([], |_| Ok(())).unwrap().count(), 1);
+
+    let whole = "SELECT * FROM audit_log WHERE correlation_id = 'order 17'";
+    assert!(plan(&path, whole).starts_with("SCAN r\n"), "{}", plan(&path, whole));
+    store.write(&events("more", 500)).unwrap();
+    let trail = read(&path);
+    let mut newest = trail.prepare("SELECT max(seq) FROM audit_log").unwrap();
+    assert_eq!(newest.query_row([], |row| row.get(0)), Ok(501));
+    assert!(newest.get_status(StatementStatus::FullscanStep) < 5);
+    let narrowed = format!("{whole} AND seq > (SELECT max(seq) FROM audit_log) - 100000");
+    let plan = plan(&path, &narrowed);
+    assert!(plan.starts_with("SEARCH r USING INTEGER PRIMARY KEY (rowid>?)\n"), "{plan}");
+    assert_eq!(
+        read(&path).prepare(&narrowed).unwrap().query_map([], |_| Ok(())).unwrap().count(),
+        1
+    );
 }
 
 /// The way in which a page of one actor's records is asked for: run by run, the newest first.

@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub(crate) mod session;
+
 use std::path::Path;
 
 use audit_core::history::ChangeQuery;

@@ -1,0 +1,276 @@
+//! `on_audit_failure = "refuse"` on functions of many shapes, and on futures.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use async_trait::async_trait;
+use audited::{Context, Outcome, Record, Refused, audit_method, audited_fields, testing};
+
+#[path = "support/gate.rs"]
+mod gate;
+#[path = "support/refusable.rs"]
+mod refusable;
+
+use gate::Gate;
+use refusable::{BEGINS, BankError, poll_once, recorder, why, within};
+
+#[audited_fields(balance; key = id)]
+struct Account {
+    id: u64,
+    balance: u32,
+}
+
+type Booked<T> = Result<T, BankError>;
+
+impl Account {
+    #[audit_method(action = "draw", skip(self), on_audit_failure = "refuse")]
+    fn draw(&mut self, cents: u32) -> Booked<&u32> {
+        self.balance -= cents;
+        Ok(&self.balance)
+    }
+
+    #[audit_method(action = "watched", skip(self), on_audit_failure = "refuse")]
+    fn watched(&mut self, (cents, _): (u32, String)) -> Booked<u32> {
+        self.balance -= cents;
+        Ok(self.balance)
+    }
+
+    #[audit_method(action = "watched async", skip(self), on_audit_failure = "refuse")]
+    async fn watched_async(&mut self, cents: u32) -> Booked<u32> {
+        self.balance -= cents;
+        Ok(self.balance)
+    }
+}
+
+trait Books {
+    #[audit_method(action = "default", on_audit_failure = "refuse")]
+    fn default_method<T: std::fmt::Debug>(
+        &self,
+        value: T,
+    ) -> Result<T, Box<dyn std::error::Error>> {
+        Ok(value)
+    }
+}
+
+impl Books for u8 {}
+
+#[track_caller]
+#[audit_method(action = "from here", skip(effects), on_audit_failure = "refuse")]
+fn from_here(effects: &Cell<u32>) -> Booked<u32> {
+    effects.set(effects.get() + 1);
+    if effects.get() > 5 {
+        return Err(BankError::Empty);
+    }
+    Ok(std::panic::Location::caller().line())
+}
+
+#[audit_method(action = "iterator", skip(effects), on_audit_failure = "refuse")]
+fn iterator(effects: &Cell<u32>) -> Booked<impl Iterator<Item = u32>> {
+    effects.set(effects.get() + 1);
+    Ok(0..3)
+}
+
+#[audit_method(action = "anyhow", skip(effects), on_audit_failure = "refuse")]
+fn with_anyhow(effects: &Cell<u32>) -> anyhow::Result<u32> {
+    effects.set(effects.get() + 1);
+    Ok(3)
+}
+
+#[audit_method(action = "async", skip(effects), on_audit_failure = "refuse")]
+async fn later(n: u32, effects: &AtomicUsize) -> Booked<u32> {
+    effects.fetch_add(1, Ordering::SeqCst);
+    tokio::task::yield_now().await;
+    Ok(n)
+}
+
+#[audit_method(action = "impl future", skip(effects), on_audit_failure = "refuse")]
+fn impl_future(n: u32, effects: &AtomicUsize) -> impl Future<Output = Booked<u32>> + Send {
+    async move {
+        effects.fetch_add(1, Ordering::SeqCst);
+        Ok(n)
+    }
+}
+
+#[audit_method(action = "boxed", skip(effects), on_audit_failure = "refuse")]
+fn boxed<'f>(
+    n: u32,
+    effects: &'f AtomicUsize,
+) -> Pin<Box<dyn Future<Output = Booked<u32>> + Send + 'f>> {
+    Box::pin(async move {
+        effects.fetch_add(1, Ordering::SeqCst);
+        Ok(n)
+    })
+}
+
+#[async_trait]
+trait Ledger {
+    async fn post(&mut self, n: u32, effects: &AtomicUsize) -> Booked<u32>;
+}
+
+#[async_trait]
+impl Ledger for Account {
+    #[audit_method(action = "async_trait", skip(self, effects), on_audit_failure = "refuse")]
+    async fn post(&mut self, n: u32, effects: &AtomicUsize) -> Booked<u32> {
+        effects.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.balance += n;
+        Ok(self.balance)
+    }
+}
+
+#[test]
+fn functions_of_many_shapes_are_admitted_and_refused() {
+    for store in [Gate::open(), Gate::without_intents()] {
+        let audit = recorder(&store);
+        let is_open = within(&audit, || iterator(&Cell::new(0)).is_ok());
+        let effects = Cell::new(0);
+        let mut account = Account { id: 1, balance: 100 };
+        within(&audit, || {
+            assert_eq!(account.draw(10).is_ok(), is_open);
+            assert_eq!(account.watched((10, String::new())).is_ok(), is_open);
+            assert_eq!(3_u8.default_method("x").is_ok(), is_open);
+            assert_eq!(from_here(&effects).is_ok(), is_open);
+            assert_eq!(iterator(&effects).is_ok(), is_open);
+            let with_anyhow = with_anyhow(&effects);
+            assert_eq!(with_anyhow.is_ok(), is_open);
+            if let Err(error) = with_anyhow {
+                assert!(error.is::<Refused>());
+            }
+        });
+        assert_eq!((account.balance, effects.get()), if is_open { (80, 3) } else { (100, 0) });
+        audit.flush().expect("stored");
+        let outcome = if is_open { Outcome::Success } else { Outcome::Failure };
+        assert_eq!(store.records().len(), 7);
+        assert!(store.records().iter().all(|record| record.outcome == outcome));
+        let changes: Vec<usize> =
+            store.records().iter().map(|record| record.changes.len()).collect();
+        assert_eq!(changes[2], usize::from(is_open), "the watched one");
+    }
+}
+
+#[test]
+fn the_caller_is_still_the_caller() {
+    let store = Gate::open();
+    let audit = recorder(&store);
+    let effects = Cell::new(0);
+    assert_eq!(within(&audit, || from_here(&effects)), Ok(line!()));
+    let refuses = recorder(&Gate::without_intents());
+    why(within(&refuses, || from_here(&effects)));
+    assert_eq!(effects.get(), 1);
+}
+
+fn assert_send<T: Send>(value: T) -> T {
+    value
+}
+
+#[tokio::test]
+async fn futures_of_many_shapes_are_admitted_and_refused() {
+    for store in [Gate::open(), Gate::without_intents()] {
+        let audit = recorder(&store);
+        let effects = AtomicUsize::new(0);
+        let mut account = Account { id: 1, balance: 100 };
+        let results = Context::new()
+            .recorder(&audit)
+            .wrap(async {
+                [
+                    assert_send(later(1, &effects)).await,
+                    assert_send(impl_future(2, &effects)).await,
+                    assert_send(boxed(3, &effects)).await,
+                    assert_send(account.post(4, &effects)).await,
+                    assert_send(account.watched_async(4)).await,
+                ]
+            })
+            .await;
+        audit.flush().expect("stored");
+        let records = store.records();
+        assert_eq!(records.len(), 5);
+        if store.intents().is_empty() {
+            assert!(results.into_iter().all(|result| why(result).starts_with(BEGINS)));
+            assert_eq!((effects.load(Ordering::SeqCst), account.balance), (0, 100));
+            assert!(records.iter().all(|record| record.outcome == Outcome::Failure));
+        } else {
+            assert_eq!(results, [Ok(1), Ok(2), Ok(3), Ok(104), Ok(100)]);
+            assert_eq!(effects.load(Ordering::SeqCst), 4);
+            let ids = |records: &[Record]| records.iter().map(|one| one.id).collect::<Vec<_>>();
+            assert_eq!(ids(&store.intents()), ids(&records));
+            let methods = |records: &[Record]| {
+                records.iter().map(|one| one.method.to_string()).collect::<Vec<_>>()
+            };
+            assert_eq!(methods(&store.intents()), methods(&records));
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_tasks_of_the_thread_run_while_a_call_waits_for_its_intent() {
+    let effects = AtomicUsize::new(0);
+    let mut account = Account { id: 1, balance: 100 };
+    let calls: [Pin<Box<dyn Future<Output = Booked<u32>>>>; 3] = [
+        Box::pin(later(100, &effects)),
+        Box::pin(async { impl_future(100, &effects).await }),
+        Box::pin(async { account.watched_async(0).await }),
+    ];
+    for call in calls {
+        let store = Gate::shut();
+        let audit = recorder(&store);
+        let before = effects.load(Ordering::SeqCst);
+        let opens = async {
+            while !store.has_come(1) {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(effects.load(Ordering::SeqCst), before);
+            store.let_in();
+        };
+        let (result, ()) = tokio::join!(Context::new().recorder(&audit).wrap(call), opens);
+        assert_eq!(result, Ok(100), "were the thread blocked, it would be refused after a minute");
+    }
+}
+
+#[test]
+fn a_future_dropped_while_it_waits_for_its_intent_was_cancelled() {
+    let (store, effects) = (Gate::shut(), AtomicUsize::new(0));
+    let audit = recorder(&store);
+    within(&audit, || {
+        let mut call = Box::pin(later(1, &effects));
+        assert!(poll_once(call.as_mut()).is_pending());
+        drop(call);
+        // Never polled: neither an intent nor a record.
+        drop(later(2, &effects));
+        drop(impl_future(2, &effects));
+    });
+    store.let_in();
+    audit.flush().expect("stored");
+    let [record] = &store.records()[..] else { panic!("one record") };
+    assert_eq!(record.outcome, Outcome::Cancelled);
+    assert_eq!(effects.load(Ordering::SeqCst), 0);
+    assert!(store.intents().iter().all(|intent| intent.id == record.id));
+}
+
+#[test]
+fn in_memory_futures_are_admitted_at_once() {
+    let effects = AtomicUsize::new(0);
+    let records = testing::capture(|| {
+        assert_eq!(poll_once(pin!(impl_future(1, &effects))), Poll::Ready(Ok(1)));
+        assert_eq!(poll_once(boxed(2, &effects).as_mut()), Poll::Ready(Ok(2)));
+    });
+    assert_eq!((records.len(), effects.load(Ordering::SeqCst)), (2, 2));
+}
+
+#[test]
+fn without_a_recorder_a_future_is_refused() {
+    let effects = AtomicUsize::new(0);
+    let refused = |poll| match poll {
+        Poll::Ready(result) => why(result),
+        Poll::Pending => panic!("it waits for nothing"),
+    };
+    let whys = [
+        refused(poll_once(pin!(later(1, &effects)))),
+        refused(poll_once(pin!(impl_future(1, &effects)))),
+        refused(poll_once(boxed(1, &effects).as_mut())),
+    ];
+    assert!(whys.iter().all(|why| why.contains("no recorder is at work")), "{whys:?}");
+    assert_eq!(effects.load(Ordering::SeqCst), 0);
+}

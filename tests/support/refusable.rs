@@ -1,0 +1,63 @@
+//! An error for calls that may be refused, and what their tests have in common.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll, Waker};
+use std::time::Duration;
+
+use audited::{Audit, Context, Refused};
+
+use crate::gate::Gate;
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum BankError {
+    Empty,
+    NotAudited(String),
+}
+
+impl From<Refused> for BankError {
+    fn from(refused: Refused) -> Self {
+        Self::NotAudited(refused.to_string())
+    }
+}
+
+impl std::fmt::Display for BankError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty"),
+            Self::NotAudited(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for BankError {}
+
+pub(crate) fn recorder(store: &Gate) -> Audit {
+    Audit::builder()
+        .store(store.clone())
+        .wait_limit(Duration::from_secs(60))
+        .build()
+        .expect("a recorder")
+}
+
+pub(crate) fn within<R>(audit: &Audit, f: impl FnOnce() -> R) -> R {
+    Context::new().actor("alice").recorder(audit).scope(f)
+}
+
+/// What is told to whoever was refused.
+#[track_caller]
+pub(crate) fn why<T: std::fmt::Debug>(result: Result<T, BankError>) -> String {
+    match result {
+        Err(BankError::NotAudited(why)) => why,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Task::from_waker(Waker::noop()))
+}
+
+/// How every refusal begins.
+pub(crate) const BEGINS: &str = "not done, for it could not be put on the record: ";
