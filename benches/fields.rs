@@ -6,6 +6,9 @@
 //! field. The unit of each table is serialising the object once, by `serde_json`. The recorder's store does nothing:
 //! what is measured is the caller's own time. The number is the median of 21 bursts.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Instant;
@@ -149,6 +152,7 @@ object! {
 }
 
 fn main() {
+    common::print_heading("Saving a tracked object");
     let audit = Audit::builder().store(Null).install().expect("a recorder");
     println!("one save, without the store's own time; median of {BURSTS} bursts");
     table::<Small>(&audit);

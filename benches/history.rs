@@ -5,6 +5,9 @@
 //! gigabytes in the temporary folder. Every object was changed ten times, spread over all of the trail. The file is in
 //! the operating system's cache, as that of a service that is asked often.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::time::{Duration, Instant};
 
 use audited::{
@@ -26,7 +29,9 @@ struct Product {
 }
 
 fn main() {
-    let records = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
+    common::print_heading("Reading back the history of an object");
+    let records = std::env::args().find_map(|word| word.parse().ok());
+    let records = records.unwrap_or(if common::is_quick() { 100_000 } else { 1_000_000 });
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("audit.db");
     let begin = Instant::now();
