@@ -1,18 +1,21 @@
 #![doc = include_str!("crate.md")]
 
 pub use audit_core::{
-    Audit, AuditBuilder, AuditedFields, Batch, Bulk, CaptureLevel, Catalogue, ChangeKind, ChangeOf,
-    Collector, Context, CorrelationId, Counters, Durability, Error, ErrorInfo, FieldChange,
-    FieldInfo, Health, History, InContext, IntoTarget, Json, Kind, LevelFilter, Limits, LogEntry,
-    Mask, Note, ObjectKey, Outcome, Overflow, Record, Recorded, Redacted, Refused, Returned,
-    SaveInfo, Session, Sink, Status, Tally, Tracked, Truncation, TypeInfo, append, catalogue,
-    change, change_of, execute, execute_async, field, history, layer, note, reason, target,
-    testing,
+    Audit, AuditBuilder, AuditedFields, Bulk, CaptureLevel, Catalogue, ChangeOf, Collector,
+    Context, Counters, FieldInfo, Health, History, InContext, IntoTarget, LevelFilter, Limits,
+    Mask, ObjectKey, Overflow, Recorded, Redacted, Refused, Returned, SaveInfo, Status, Tracked,
+    TypeInfo, append, catalogue, change, change_of, execute, execute_async, field, history, layer,
+    note, reason, target, testing,
 };
 #[doc = include_str!("audit_method.md")]
 pub use audit_macros::audit_method;
 #[doc = include_str!("audited_fields.md")]
 pub use audit_macros::audited_fields;
+pub use audit_record::store::{Batch, Session, Sink, Tally};
+pub use audit_record::{
+    ChangeKind, CorrelationId, Durability, Error, ErrorInfo, FieldChange, Json, Kind, LogEntry,
+    Note, Outcome, Record, Truncation,
+};
 #[cfg(feature = "sqlite")]
 pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder, record_in, transaction};
 

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use audit_core::history::ChangeReader;
-use audit_core::session::left_behind;
+use audit_record::process::left_behind;
 use audited::{Audit, Context, Error, Record, Session, Sink};
 
 /// Remembers its session, and takes records, or fails as it is told.
@@ -73,7 +73,7 @@ fn what_the_trail_could_not_be_told_stays_to_be_read() {
     Context::new().recorder(&audit).scope(call);
     assert!(audit.close().is_err());
     assert_eq!(left_behind(store.id()).expect("a page").accepted, 1);
-    audit_core::session::forget(store.id());
+    audit_record::process::forget(store.id());
 }
 
 #[test]
@@ -98,5 +98,5 @@ fn a_session_that_did_not_close_in_order_leaves_its_counters() {
     Context::new().recorder(&audit).scope(call);
     assert!(audit.close().is_err());
     assert_eq!(left_behind(store.id()).expect("a page").accepted, 1);
-    audit_core::session::forget(store.id());
+    audit_record::process::forget(store.id());
 }

@@ -5,54 +5,41 @@
 
 pub mod capture;
 pub mod history;
-pub mod session;
 pub mod testing;
 
+mod audit;
+mod busy;
 mod call;
+mod call_site;
 mod change;
 mod clock;
 mod context;
-mod de;
-mod durability;
-mod error;
-mod id;
-mod json;
-mod layer;
-mod read;
-mod record;
+mod current;
+mod events;
+mod fields;
+mod in_flight;
+mod keyed_hash;
+mod levels;
 mod recorder;
 mod refused;
 mod scope;
 mod scratch;
-mod sink;
-mod site;
-mod subscriber;
 mod value;
 
 #[doc(hidden)]
 pub mod private;
 
-pub use call::IntoTarget;
-pub use call::direct::{execute, execute_async};
-pub use call::now::{field, note, reason, target};
-pub use call::returned::{Recorded, Returned};
+pub use audit::{Audit, AuditBuilder, Collector, Health, Status, append};
+pub use call::{
+    IntoTarget, Recorded, Returned, execute, execute_async, field, note, reason, target,
+};
+pub use call_site::CaptureLevel;
 pub use capture::{Limits, Mask, Redacted};
-pub use change::{
-    AuditedFields, Bulk, Catalogue, ChangeOf, FieldInfo, ObjectKey, SaveInfo, Tracked, TypeInfo,
-    catalogue, change, change_of,
-};
+pub use change::{Bulk, ChangeOf, SaveInfo, Tracked, change, change_of};
 pub use context::{Context, InContext};
-pub use durability::Durability;
-pub use error::Error;
+pub use events::{layer, subscribe_if_none};
+pub use fields::{AuditedFields, Catalogue, FieldInfo, ObjectKey, TypeInfo, catalogue};
 pub use history::History;
-pub use json::Json;
-pub use layer::{layer, subscribe_if_none};
-pub use record::{
-    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
-    Truncation, UnknownName,
-};
-pub use recorder::{Audit, AuditBuilder, Collector, Counters, Health, Overflow, Status, append};
+pub use recorder::{Counters, Overflow};
 pub use refused::Refused;
-pub use sink::{Batch, Session, Sink, Tally};
-pub use site::CaptureLevel;
 pub use tracing::level_filters::LevelFilter;

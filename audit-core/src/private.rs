@@ -11,23 +11,19 @@ pub use std::string::String;
 pub use std::vec::Vec;
 pub use tracing::level_filters::LevelFilter;
 
-pub use crate::call::direct::begin;
-pub use crate::call::error::{error, generic_error};
-pub use crate::call::probe::{
-    argument, by_debug, by_serialize, debug_argument, opaque, outcome, returned, skipped, value,
-};
-pub use crate::call::wait::{NoRoom, keep, room};
-pub use crate::call::watch::{InFuture, Moved, Own, lend, reached, watch, whole};
 pub use crate::call::{
-    Call, Input, enter, run_async, run_async_opaque, run_future, run_opaque, try_run_async,
+    Call, InFuture, Input, Moved, NoRoom, Own, argument, begin, by_debug, by_serialize,
+    debug_argument, enter, error, generic_error, keep, lend, opaque, outcome, reached, returned,
+    room, run_async, run_async_opaque, run_future, run_opaque, skipped, try_run_async, value,
+    watch, whole,
 };
-pub use crate::change::{
+pub use crate::call_site::{CaptureLevel, Site};
+pub use crate::fields::{
     Delta, Entry, Kept, child_path, debug_field, field, key_part, redacted_field,
     redacted_with_field, target_id, with_field,
 };
-pub use crate::durability::Durability;
 pub use crate::refused::{FromRefused, from_refused};
-pub use crate::site::{CaptureLevel, Site};
+pub use audit_record::Durability;
 
 /// Stands for a `Result` that can't be named: `Result<impl Fn(), E>`.
 pub type Unseen = core::result::Result<(), ()>;

@@ -1,11 +1,10 @@
 //! What this thread is in the middle of: the context and the innermost call on record.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
 
-use crate::call::CallShared;
-use crate::context::ContextData;
+use crate::in_flight::{CallShared, ContextData};
 
 /// The context and the call that apply to what runs now.
 #[derive(Clone, Default)]
@@ -47,7 +46,6 @@ impl Scope {
 
 thread_local! {
     static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { own_context: None, call: None, log: Log::Nowhere }) };
-    static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Puts `scope` in place until the guard is dropped, also by unwinding.
@@ -92,21 +90,4 @@ pub(crate) fn with<R>(read: impl FnOnce(&Scope) -> R) -> R {
 /// A copy of the current scope.
 pub(crate) fn current() -> Scope {
     with(Clone::clone)
-}
-
-/// Marks this thread as working for the audit itself, so that audited functions used by the audit, an
-/// allocator for one, are not recorded in turn. `None` if it was marked already.
-pub(crate) fn busy() -> Option<Busy> {
-    let was = BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true);
-    // Lazily: a `Busy` made and dropped for nothing would end the mark.
-    (!was).then(|| Busy(()))
-}
-
-/// Ends the mark of [`busy`].
-pub(crate) struct Busy(());
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let _ = BUSY.try_with(|busy| busy.set(false));
-    }
 }

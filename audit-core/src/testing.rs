@@ -3,10 +3,14 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
-use crate::change::{AuditedFields, ObjectKey};
+use audit_record::Record;
+
+use crate::audit::memory_recorder;
+use crate::context::Context;
+use crate::events;
+use crate::fields::{AuditedFields, ObjectKey};
 use crate::history::{History, MemoryReader, SharedReader};
 use crate::recorder::{Recorder, RecorderRef};
-use crate::{Context, Record, layer};
 
 /// Runs `f` with a recorder of its own, and gives the records of just that scope, in the order in which
 /// the calls ended.
@@ -28,15 +32,15 @@ use crate::{Context, Record, layer};
 ///
 /// When `f` panics; the records are then lost. Catch the panic inside `f` to see its record.
 pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
-    let recorder = Recorder::memory();
+    let recorder = memory_recorder();
     let run = || {
         context(&recorder).scope(f);
     };
-    match layer::dispatch_if_missing() {
+    match events::dispatch_if_missing() {
         Some(dispatch) => tracing::dispatcher::with_default(&dispatch, run),
         None => run(),
     }
-    recorder.take_memory()
+    recorder.take_kept().records
 }
 
 /// The async form of [`capture`]: polls `future` with a recorder of its own.
@@ -57,13 +61,13 @@ pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
 pub async fn capture_async<F: Future>(future: F) -> Vec<Record> {
     use tracing::instrument::WithSubscriber;
 
-    let recorder = Recorder::memory();
+    let recorder = memory_recorder();
     let future = context(&recorder).wrap(future);
-    match layer::dispatch_if_missing() {
+    match events::dispatch_if_missing() {
         Some(dispatch) => future.with_subscriber(dispatch).await,
         None => future.await,
     };
-    recorder.take_memory()
+    recorder.take_kept().records
 }
 
 /// The [`History`] of an object in `records`, as a store that holds them would tell it.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use audit_core::Truncation;
 use audit_core::capture::{Limits, Mask, Rules, write_debug, write_serialize, write_text};
+use audit_record::Truncation;
 use serde::ser::{Error as _, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 

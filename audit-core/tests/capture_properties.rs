@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use audit_core::Truncation;
 use audit_core::capture::{Limits, Mask, Rules, in_progress, write_serialize};
+use audit_record::Truncation;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use audit_core::Truncation;
 use audit_core::capture::{Redacted, Rules, in_progress, is_secret_type, write_debug};
 use audit_core::capture::{write_serialize, write_type_name};
+use audit_record::Truncation;
 use serde::ser::{Error as _, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 

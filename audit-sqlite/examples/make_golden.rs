@@ -9,9 +9,9 @@
 //!
 //! The name of this machine is part of it: run it under another one, by `unshare --uts`.
 
-use audit_core::{
-    Batch, ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record, Session, Sink as _,
-};
+use audit_record::store::Sink as _;
+use audit_record::store::{Batch, Session};
+use audit_record::{ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record};
 use audit_sqlite::SqliteStore;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

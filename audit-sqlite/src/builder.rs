@@ -3,19 +3,18 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use audit_core::Error;
-use audit_core::session::hold_off_forks;
+use audit_record::Error;
+use audit_record::process::hold_off_forks;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::SqliteStore;
 use crate::error::{Failure, explain_create};
 use crate::file::{self, TrailFile};
 use crate::link::{Link, finish_rescue};
 use crate::migrate::{self, Home};
 use crate::process::OpenFile;
 use crate::store::Doubt;
-use crate::write;
+use crate::{SqliteStore, write};
 
 /// Settings for a [`SqliteStore`].
 ///

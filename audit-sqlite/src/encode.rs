@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use audit_core::capture::{Rules, write_serialize, write_str};
-use audit_core::{Limits, LogEntry, Mask, Record};
+use audit_core::capture::{Rules, write_serialize};
+use audit_core::{Limits, Mask};
+use audit_record::private::json::write_str;
+use audit_record::{LogEntry, Record};
 use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use serde::Serialize;
 

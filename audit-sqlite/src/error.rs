@@ -1,9 +1,9 @@
-//! From SQLite's errors to [`audit_core::Error`]: what was wrong, with which file, and what to do.
+//! From SQLite's errors to [`audit_record::Error`]: what was wrong, with which file, and what to do.
 
 use std::io;
 use std::path::Path;
 
-use audit_core::Error;
+use audit_record::Error;
 use rusqlite::ErrorCode;
 
 pub(crate) const NOT_A_DATABASE: &str = "it is not a SQLite database; nothing in it was changed; \

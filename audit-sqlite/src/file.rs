@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use audit_core::Error;
+use audit_record::Error;
 
 use crate::error::{NOT_A_DATABASE, explain_create};
 use crate::file_system;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use audit_core::Error;
+use audit_record::Error;
 
 /// Refuses file systems that other machines write to as well: the index of the log is memory that processes share,
 /// which machines can't, and many of them only pretend to lock and to sync.

@@ -1,6 +1,6 @@
 //! The SQLite store of the `audited` crate.
 //!
-//! [`SqliteStore`] writes [records](audit_core::Record) to a file that any SQLite tool can read,
+//! [`SqliteStore`] writes [records](audit_record::Record) to a file that any SQLite tool can read,
 //! by views that stay as they are:
 //!
 //! - `audit_log`, one row a record: `seq, id, kind, started_at, duration_us, action, method,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 
-use audit_core::{Durability, Error};
+use audit_record::{Durability, Error};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 

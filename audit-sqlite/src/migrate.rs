@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use audit_core::Error;
+use audit_record::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::Failure;

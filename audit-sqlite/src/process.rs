@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use audit_core::Error;
-use audit_core::session::{forks, is_parted};
+use audit_record::Error;
+use audit_record::process::{forks, is_parted};
 
 use crate::file::FileId;
 

@@ -1,6 +1,6 @@
 //! Records as rows of their table, several by one statement.
 
-use audit_core::Record;
+use audit_record::Record;
 use rusqlite::{CachedStatement, ToSql};
 
 use crate::dictionary::Dictionary;

@@ -1,6 +1,6 @@
 //! The SQL of the schema, and the numbers that stand for names in it.
 
-use audit_core::{ChangeKind, Kind, Outcome};
+use audit_record::{ChangeKind, Kind, Outcome};
 
 /// Marks a database as an audit trail: `PRAGMA application_id`, the letters `AUDT`.
 ///

@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use audit_core::{Collector, Error, Record};
+use audit_core::Collector;
+use audit_record::{Error, Record};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::transaction::{InTransaction, record_in};

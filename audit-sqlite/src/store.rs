@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use audit_core::history::ChangeReader;
-use audit_core::session::hold_off_forks;
-use audit_core::{Batch, Durability, Error, Record, Session, Sink};
+use audit_record::process::hold_off_forks;
+use audit_record::store::{Batch, ChangeReader, Session, Sink};
+use audit_record::{Durability, Error, Record};
 
 use crate::builder::SqliteStoreBuilder;
 use crate::error::{Failure, explain};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use audit_core::{Error, Record};
+use audit_record::{Error, Record};
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use crate::error::Failure;

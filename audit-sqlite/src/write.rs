@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use audit_core::{CorrelationId, Durability, Error, FieldChange, Record};
+use audit_record::{CorrelationId, Durability, Error, FieldChange, Record};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{
@@ -85,7 +85,7 @@ impl Writer {
         &mut self,
         link: &mut Link,
         path: &Path,
-        batch: &audit_core::Batch<'_>,
+        batch: &audit_record::store::Batch<'_>,
         mut work: Option<&mut Work>,
     ) -> Result<(), Failure> {
         let (connection, home) = (&mut link.connection, link.home);
@@ -332,7 +332,7 @@ pub(crate) fn duration(record: &Record) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use audit_core::Kind;
+    use audit_record::Kind;
     use rusqlite::StatementStatus;
 
     use super::*;

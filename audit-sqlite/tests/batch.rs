@@ -4,7 +4,9 @@ mod common;
 
 use std::fs;
 
-use audit_core::{Batch, Durability, Sink as _};
+use audit_record::Durability;
+use audit_record::store::Batch;
+use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
 use common::{actions, events, read};
 use tempfile::tempdir;

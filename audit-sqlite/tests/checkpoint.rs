@@ -6,7 +6,9 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use audit_core::{Batch, Durability, Record, Sink as _};
+use audit_record::store::Batch;
+use audit_record::store::Sink as _;
+use audit_record::{Durability, Record};
 use audit_sqlite::SqliteStore;
 use common::{actions, event, read, value};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use audit_core::Sink as _;
+use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
 use common::{events, full, read, rows, value};
 use rusqlite::types::Value;

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use audit_core::{Batch, Durability, Error, Record, Sink as _};
+use audit_record::store::Batch;
+use audit_record::store::Sink as _;
+use audit_record::{Durability, Error, Record};
 use audit_sqlite::SqliteStore;
 use common::{actions, event, events, full, read, value};
 use tempfile::tempdir;

@@ -6,7 +6,8 @@ mod common;
 use std::path::PathBuf;
 use std::process::Command;
 
-use audit_core::{Session, Sink as _};
+use audit_record::store::Session;
+use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
 use common::{actions, event, query, value};
 use tempfile::tempdir;

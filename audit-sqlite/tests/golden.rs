@@ -4,8 +4,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use audit_core::history::StoredChange;
-use audit_core::{Session, Sink as _};
+use audit_record::store::Session;
+use audit_record::store::Sink as _;
+use audit_record::store::StoredChange;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use common::{actions, event, query, rows, value};
 use rusqlite::types::Value;

@@ -2,7 +2,8 @@
 
 mod common;
 
-use audit_core::{ChangeKind, FieldChange, Json, Kind, LogEntry, Record, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::{ChangeKind, FieldChange, Json, Kind, LogEntry, Record};
 use audit_sqlite::SqliteStore;
 use common::{event, full, rows, value};
 use tempfile::tempdir;

@@ -17,7 +17,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use audit_core::{Durability, Sink as _};
+use audit_record::Durability;
+use audit_record::store::Sink as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use common::rows;
 use crash::{Setup, Wrong, cut_power, run};

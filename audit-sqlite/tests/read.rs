@@ -2,8 +2,9 @@
 
 mod common;
 
-use audit_core::history::{ChangePosition, ChangeQuery, ChangeReader, StoredChange};
-use audit_core::{ChangeKind, FieldChange, Kind, Outcome, Record, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, StoredChange};
+use audit_record::{ChangeKind, FieldChange, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use chrono::{DateTime, Duration, Utc};
 use common::{event, full, json, query, read, time};

@@ -4,8 +4,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use audit_core::history::{ChangePosition, ChangeQuery, ChangeReader};
-use audit_core::{ChangeKind, FieldChange, Record, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader};
+use audit_record::{ChangeKind, FieldChange, Record};
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use chrono::Duration;
 use common::{event, events, json, query, read, rows, time, value};

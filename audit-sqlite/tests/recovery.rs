@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 
-use audit_core::session::{Counts, left_behind};
-use audit_core::{Batch, Sink as _};
+use audit_record::process::{Counts, left_behind};
+use audit_record::store::Batch;
+use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
 use common::session::{
     begun, call, intend, intents, lock_files, lock_name, session, states, texts,

@@ -4,7 +4,9 @@ mod common;
 
 use std::fs;
 
-use audit_core::{Batch, Outcome, Sink as _};
+use audit_record::Outcome;
+use audit_record::store::Batch;
+use audit_record::store::Sink as _;
 use audit_sqlite::{SqliteStore, record_in};
 use common::session::{
     begun, call, intend, intents, lock_files, lock_name, session, states, texts,

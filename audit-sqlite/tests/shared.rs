@@ -5,7 +5,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use audit_core::{Error, Sink as _};
+use audit_record::Error;
+use audit_record::store::Sink as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore, SqliteStoreBuilder, record_in};
 use common::{actions, event, events, full, query, read, rows, value};
 use rusqlite::Connection;

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use audit_core::{Batch, Durability, Record, Sink as _};
+use audit_record::store::Batch;
+use audit_record::store::Sink as _;
+use audit_record::{Durability, Record};
 use audit_sqlite::SqliteStore;
 use audited::{Audit, Context, Overflow, audit_method};
 use common::{actions, events, value};
@@ -86,7 +88,7 @@ fn batch(number: usize) -> Vec<Record> {
     records
 }
 
-fn write(store: &mut SqliteStore, number: usize) -> Result<(), audit_core::Error> {
+fn write(store: &mut SqliteStore, number: usize) -> Result<(), audit_record::Error> {
     let records = batch(number);
     let mut batch = Batch::new(&records);
     batch.durability = [Durability::Queued, Durability::Process, Durability::Power][number % 3];
@@ -94,7 +96,7 @@ fn write(store: &mut SqliteStore, number: usize) -> Result<(), audit_core::Error
 }
 
 #[track_caller]
-fn is_told(error: &audit_core::Error) {
+fn is_told(error: &audit_record::Error) {
     let hint = "the disk is full, or a quota is used up; make room and try again";
     assert!(error.is_transient() && error.to_string().contains(hint), "{error:?}");
 }

@@ -14,7 +14,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use audit_core::{Batch, Durability, Error, Kind, Outcome, Record, Session, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::store::{Batch, Session};
+use audit_record::{Durability, Error, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use calls::{Fault, Seen, forgive, seen, watched};
 use common::{actions, at, event, events, full, value};

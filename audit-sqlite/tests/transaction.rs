@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use audit_core::{Audit, Context, Error, Sink as _};
+use audit_core::{Audit, Context};
+use audit_record::Error;
+use audit_record::store::Sink as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore, record_in};
 use common::{actions, event, events, full, read, rows, value};
 use rusqlite::limits::Limit;

@@ -11,7 +11,8 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use audit_core::{Error, Sink as _};
+use audit_record::Error;
+use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
 use common::{actions, event, events, full, query, read, value};
 use tempfile::{TempDir, tempdir};
@@ -275,7 +276,7 @@ fn lose_the_directory_for_parent() {
     assert!(
         error.to_string().ends_with("access is denied; check the permissions of its directory")
     );
-    let error = impatient(&path).begin(&audit_core::Session::new(0)).unwrap_err();
+    let error = impatient(&path).begin(&audit_record::store::Session::new(0)).unwrap_err();
     assert!(error.to_string().contains("no lock file can be made beside it"), "{error}");
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
 }

@@ -2,7 +2,8 @@
 
 mod common;
 
-use audit_core::{ChangeKind, CorrelationId, FieldChange, Kind, Outcome, Record, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::{ChangeKind, CorrelationId, FieldChange, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use common::{at, event, full, json, read, rows, time, value};
 use rusqlite::types::Value;
@@ -210,7 +211,7 @@ fn a_duration_beyond_what_sqlite_counts_is_the_longest_it_counts() {
 
 /// A record with `text` in every place that takes one.
 fn filled_with(hostile: &str) -> Record {
-    use audit_core::{ErrorInfo, LogEntry, Note, Truncation};
+    use audit_record::{ErrorInfo, LogEntry, Note, Truncation};
     let owned = || hostile.to_owned();
     let as_json = || json(&serde_json::json!({ hostile: [hostile] }).to_string());
     let mut record = event(hostile);

@@ -10,9 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::{CallShared, Input};
+use audit_record::{Durability, Error};
+
+use crate::busy::busy;
+use crate::call::input::Input;
+use crate::current;
+use crate::in_flight::CallShared;
 use crate::recorder::{self, Receipt};
-use crate::{Durability, Error, Refused, scope};
+use crate::refused::Refused;
 
 impl Input {
     /// Hands over what was gathered, and waits on this thread until the call's intent is stored. The type of
@@ -42,7 +47,7 @@ impl Input {
         };
         let asked = {
             // First, so that all of it is freed before this ends: an audited allocator must not come back here.
-            let _busy = scope::busy();
+            let _busy = busy();
             let level = site.durability_level().unwrap_or_else(|| call.recorder.durability());
             let intent = Box::new(call.intent(site.method(body)));
             call.recorder.intend(intent, level.max(Durability::Process))
@@ -98,15 +103,15 @@ fn refused(call: &CallShared, error: &Error) -> Refused {
 /// Why a call at this place is not recorded at all, and what to do.
 #[cold]
 fn why_not_recorded() -> &'static str {
-    if scope::busy().is_none() {
+    if busy().is_none() {
         "it was called while the audit itself is at work on this thread, by a store for one, and nothing is recorded \
          there: make the call elsewhere"
-    } else if recorder::current().is_some() && !recorder::is_any_active() {
+    } else if current::recorder().is_some() && !recorder::is_any_active() {
         "the recorder is closed: keep its handle until the last call"
-    } else if recorder::current().is_some() {
+    } else if current::recorder().is_some() {
         "the recorder leaves this action out: take it off `skip_actions`, and let `AuditBuilder::capture` not be \
          `CaptureLevel::None`"
-    } else if recorder::is_switched_off() {
+    } else if current::is_switched_off() {
         "recording is switched off: call `Audit::set_enabled(true)`"
     } else {
         "no recorder is at work in this process: install one (`audited::init`) and keep its handle until the last call, \

@@ -5,10 +5,10 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use super::{Call, begin_direct, run_async};
+use crate::call::future::run_async;
+use crate::call::lifecycle::{Call, begin_direct};
+use crate::call::returned::Returned;
 use crate::capture;
-
-use super::returned::Returned;
 
 /// Runs `f` as a call on record, without an attribute.
 ///

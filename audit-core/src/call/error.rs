@@ -6,8 +6,10 @@ use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
 
-use super::Call;
-use crate::{ErrorInfo, capture};
+use audit_record::ErrorInfo;
+
+use crate::call::lifecycle::Call;
+use crate::capture;
 
 /// Errors of a chain that are recorded; a chain that runs in a circle ends here.
 const SOURCES: usize = 64;

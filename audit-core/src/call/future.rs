@@ -11,8 +11,8 @@ use std::time::Instant;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use super::wait::Room;
-use super::{Active, Call, probe};
+use crate::call::lifecycle::{Active, Call};
+use crate::call::wait::Room;
 use crate::scope::{self, Entered};
 
 /// Polls `body` as `call`. The caller records the outcome, and waits for the record; a panic is recorded here.
@@ -23,17 +23,6 @@ pub fn run_async<F: Future>(call: &mut Call, body: F) -> Recorded<'_, F> {
         active.waits_later = true;
     }
     Recorded { body, dropping: Dropping(None), call }
-}
-
-/// [`run_async`], with an output that can only be recorded by the name of its type.
-pub async fn run_async_opaque<F: Future>(mut call: Call, body: F) -> F::Output {
-    let output = run_async(&mut call, body).await;
-    if call.is_recorded() {
-        probe::opaque(&output).record_output(&mut call);
-    }
-    // Not awaited: the output need not be `Send`.
-    call.wait();
-    output
 }
 
 pin_project! {

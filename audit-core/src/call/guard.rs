@@ -5,10 +5,11 @@ use std::ops::{Deref, DerefMut};
 use std::thread;
 use std::time::Instant;
 
+use audit_record::Outcome;
 use tracing::span::EnteredSpan;
 
-use super::{Call, panic};
-use crate::Outcome;
+use crate::call::lifecycle::Call;
+use crate::call::panic;
 use crate::scope::{self, Entered};
 
 /// Holds a call open; when dropped, it records whatever end the call came to.

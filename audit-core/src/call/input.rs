@@ -6,11 +6,15 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use super::target::IntoTarget;
-use super::{CallShared, Stage};
+use audit_record::Truncation;
+use audit_record::private::json::write_key;
+
+use crate::busy::busy;
+use crate::call::lifecycle::{Call, Stage};
+use crate::call::target::IntoTarget;
+use crate::call_site::{CaptureLevel, Site};
 use crate::capture::{self, Rules};
-use crate::site::{CaptureLevel, Site};
-use crate::{Truncation, scope};
+use crate::in_flight::{CallShared, limited, set_field};
 
 /// Gathers the arguments of one call; empty where nothing is recorded.
 ///
@@ -39,6 +43,15 @@ thread_local! {
     static SPARE: Cell<Option<Box<Gathering>>> = const { Cell::new(None) };
 }
 
+impl Call {
+    /// Where the arguments go.
+    #[inline]
+    #[must_use]
+    pub fn input(&self) -> Input {
+        Input(ManuallyDrop::new(self.0.as_deref().and_then(Gathering::of)))
+    }
+}
+
 impl Input {
     /// Whether the call is recorded at all.
     #[inline]
@@ -64,7 +77,7 @@ impl Input {
     /// Sets why it is done.
     pub fn reason(&mut self, reason: &(impl Display + ?Sized)) {
         if let Some(call) = self.call() {
-            let reason = super::now::limited(call, "reason", reason);
+            let reason = limited(call, "reason", reason);
             call.state().rest().reason = Some(reason);
         }
     }
@@ -84,7 +97,7 @@ impl Input {
         write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
     ) {
         if let Some(call) = self.call() {
-            super::now::set_field(call, name, write);
+            set_field(call, name, write);
         }
     }
 
@@ -118,7 +131,7 @@ impl Gathering {
     #[inline(never)]
     pub(super) fn of(stage: &Stage) -> Option<Box<Self>> {
         let Stage::Running(active) = stage else { return None };
-        let _busy = scope::busy();
+        let _busy = busy();
         let wanted = active.shared.capture >= CaptureLevel::Input;
         let mut this: Box<Self> = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
         (this.call, this.site) = (Some(active.shared.clone()), active.site);
@@ -142,7 +155,7 @@ impl Gathering {
     ) {
         let Self { call: Some(call), json, cuts, .. } = self else { return };
         json.push(if json.is_empty() { '{' } else { ',' });
-        capture::write_key(json, name);
+        write_key(json, name);
         let rules = call.rules();
         if rules.mask.matches_static(name) {
             capture::write_redacted(json);
@@ -170,14 +183,14 @@ impl Gathering {
     #[cold]
     #[inline(never)]
     fn abandoned(self: Box<Self>) {
-        let _busy = scope::busy();
+        let _busy = busy();
         self.spare();
     }
 
     #[inline(never)]
     fn hand_over(mut self: Box<Self>) {
         // First, so that all of it is freed before this ends: an audited allocator must not come back here.
-        let _busy = scope::busy();
+        let _busy = busy();
         self.tell();
         self.spare();
     }

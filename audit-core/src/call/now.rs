@@ -6,18 +6,13 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use audit_record::Note;
 use serde::Serialize;
 
-use super::target::short;
-use super::{CallShared, Target};
-use crate::capture::{self, Bounded, Rules};
-use crate::{Note, Truncation, scope};
-
-/// Notes and fields of one call, and the bytes of each; more are counted and left out.
-const ENTRIES: usize = 1_000;
-const BYTES: usize = 256 * 1024;
-/// Bytes of a field's name.
-const NAME: usize = 256;
+use crate::in_flight::{
+    ANNOTATION_BYTES, ANNOTATIONS, CallShared, Target, limited, set_field, short,
+};
+use crate::{capture, scope};
 
 /// Attaches a remark to the innermost call on record. There may be up to 1,000 of them in one
 /// call, and 256 KiB.
@@ -42,7 +37,7 @@ pub fn note(title: impl Display, description: impl Display) {
         call.while_it_runs(|state| {
             let state = state.rest();
             let bytes = note.title.len() + note.description.len();
-            if state.notes.len() < ENTRIES && state.note_bytes + bytes <= BYTES {
+            if state.notes.len() < ANNOTATIONS && state.note_bytes + bytes <= ANNOTATION_BYTES {
                 state.note_bytes += bytes;
                 state.notes.push(note);
             } else {
@@ -124,44 +119,4 @@ fn with_call(say: impl FnOnce(&Arc<CallShared>)) {
     if let Some(call) = scope::with(|scope| scope.call.clone()) {
         say(&call);
     }
-}
-
-/// Writes one field of `extra`, masked by its name.
-pub(crate) fn set_field(
-    call: &CallShared,
-    name: &str,
-    write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
-) {
-    let rules = call.rules();
-    let name = &*capture::bounded(NAME, format_args!("{name}")).text;
-    let (mut json, mut cuts) = (String::new(), Vec::new());
-    if rules.mask.matches(name) {
-        capture::write_redacted(&mut json);
-    } else {
-        write(&mut json, &mut cuts, &format!("context.extra.{name}"), rules);
-    }
-    call.while_it_runs(|state| {
-        cuts.into_iter().for_each(|cut| state.cut(cut));
-        let state = state.rest();
-        if state.fields.len() >= ENTRIES || state.field_bytes + name.len() + json.len() > BYTES {
-            state.fields_left_out += 1;
-            return;
-        }
-        state.field_bytes += name.len() + json.len();
-        match state.fields.iter_mut().find(|(known, _)| known == name) {
-            Some((_, value)) => *value = json,
-            None => state.fields.push((name.to_owned(), json)),
-        }
-    });
-}
-
-/// The text of `value`, no longer than one value may be; a `Display` that panics gives no text.
-pub(super) fn limited(call: &CallShared, path: &str, value: &(impl Display + ?Sized)) -> String {
-    let Bounded { text, cut } =
-        capture::bounded(call.rules().limits.bytes, format_args!("{value}"));
-    if let Some((kept, was)) = cut {
-        let cut = Truncation::new(path, "bytes", kept, was);
-        call.while_it_runs(|state| state.cut(cut));
-    }
-    text
 }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::{ErrorInfo, capture, scope};
+use audit_record::ErrorInfo;
+
+use crate::{capture, scope};
 
 /// Panics kept for each thread: one, and those that began in a `Drop` while it unwound.
 const KEPT: usize = 4;

@@ -12,12 +12,16 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 
+use audit_record::Truncation;
 use serde::Serialize;
 
-use super::wait::{NoRoom, One};
-use super::{Call, Gathering, Input, RecordedFuture};
+use crate::busy::busy;
+use crate::call::future::RecordedFuture;
+use crate::call::input::{Gathering, Input};
+use crate::call::lifecycle::Call;
+use crate::call::wait::{NoRoom, One};
 use crate::capture::{self, Rules};
-use crate::{Truncation, scope, scratch};
+use crate::scratch;
 
 type Cuts = Vec<Truncation>;
 
@@ -142,7 +146,7 @@ records!(ByTypeName, , |_this, out, _cuts, _path, _rules| capture::write_type_na
 
 /// An audited allocator must not be asked for it as for its own result, or it would never end.
 fn buffer() -> String {
-    let _busy = scope::busy();
+    let _busy = busy();
     scratch::take()
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Call;
-use super::{error, probe};
+use crate::call::lifecycle::Call;
+use crate::call::{error, probe};
 
 /// What a closure given to [`execute`](crate::execute) may return.
 ///
@@ -111,7 +111,7 @@ macro_rules! returned {
 returned! {
     () (), () bool, () char, () str, () String, () f32, () f64,
     () i8, () i16, () i32, () i64, () i128, () isize, () u8, () u16, () u32, () u64, () u128, () usize,
-    () Duration, () IpAddr, () PathBuf, () crate::Json, () uuid::Uuid,
+    () Duration, () IpAddr, () PathBuf, () audit_record::Json, () uuid::Uuid,
     (T: Serialize) Option<T>, (T: Serialize) Vec<T>, (T: Serialize) VecDeque<T>, (T: Serialize) [T],
     (T: Serialize) BTreeSet<T>, (T: Serialize, S) HashSet<T, S>,
     (K: Serialize, V: Serialize) BTreeMap<K, V>, (K: Serialize, V: Serialize, S) HashMap<K, V, S>,

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Result;
 use std::time::Instant;
 
-use super::wait::Room;
-use super::{Call, RecordedFuture, Stage, panic, probe};
+use crate::call::future::{RecordedFuture, run_async};
+use crate::call::lifecycle::{Call, Stage};
+use crate::call::wait::Room;
+use crate::call::{panic, probe};
 use crate::scope;
 
 impl Call {
@@ -47,7 +49,7 @@ impl Call {
     pub(crate) fn panicked(mut self, payload: Box<dyn std::any::Any + Send>) -> ! {
         if let Some(active) = self.running() {
             let (error, traceback) = panic::describe(&*payload, active.shared.started);
-            self.end(crate::Outcome::Panic, Some(error), traceback);
+            self.end(audit_record::Outcome::Panic, Some(error), traceback);
             // Also of a future: unwinding can't await.
             self.wait();
         }
@@ -99,4 +101,15 @@ where
 {
     let future = call.run(body);
     RecordedFuture::new(call, future, finish, room)
+}
+
+/// [`run_async`], with an output that can only be recorded by the name of its type.
+pub async fn run_async_opaque<F: Future>(mut call: Call, body: F) -> F::Output {
+    let output = run_async(&mut call, body).await;
+    if call.is_recorded() {
+        probe::opaque(&output).record_output(&mut call);
+    }
+    // Not awaited: the output need not be `Send`.
+    call.wait();
+    output
 }

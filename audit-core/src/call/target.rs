@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use super::Target;
-use crate::capture;
+use crate::in_flight::{Target, short};
 
 /// What may stand behind the word `target`: a type and an id, or a type, an id and a label.
 #[diagnostic::on_unimplemented(
@@ -54,12 +53,4 @@ impl<T: AsRef<str>, I: Display, L: Display> IntoTarget for &(T, I, L) {
     fn into_target(self) -> TargetParts {
         (&self.0, &self.1, &self.2).into_target()
     }
-}
-
-/// Bytes of each part of a target.
-const PART: usize = 1_024;
-
-/// What `Display` says, at most [`PART`] bytes of it. One that panics gives a mark.
-pub(super) fn short(part: &dyn Display) -> String {
-    capture::bounded(PART, format_args!("{part}")).text
 }

@@ -13,22 +13,8 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use super::watch::Never;
-use super::{Call, Stage};
-use crate::recorder::{Receipt, RecorderRef};
-
-/// A record that is queued, while its call waits for it.
-pub(super) struct Queued {
-    pub(super) receipt: Receipt,
-    pub(super) recorder: RecorderRef,
-}
-
-impl Queued {
-    /// Waits on this thread. What it hears changes nothing for the call: the recorder counts it.
-    pub(super) fn wait(self) {
-        self.recorder.confirm(self.receipt);
-    }
-}
+use crate::call::lifecycle::{Call, Stage};
+use crate::call::watch::probe::Never;
 
 impl Call {
     /// Waits on this thread until the record is stored, if it is to be waited for.

@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use super::guarded;
+use audit_record::private::json::char_boundary;
+
+use crate::capture::running::guarded;
 
 /// How far beyond the limit formatting goes on, to tell how long the whole would have been.
 const COUNTED: usize = 1024 * 1024;
@@ -47,16 +49,6 @@ pub(crate) fn write_bounded(
     }
     text.push(']');
     Some((kept, was))
-}
-
-/// The largest number of bytes up to `limit` that ends between two characters of `text`. The method of the
-/// standard library is younger than the oldest compiler supported.
-pub(super) fn char_boundary(text: &str, limit: usize) -> usize {
-    let mut at = limit.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 struct Writer<'t> {

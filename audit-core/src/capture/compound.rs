@@ -1,14 +1,14 @@
 //! [`Compound`]: a list or map while it is written.
 
+use audit_record::private::json::escape;
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
-use super::is_secret_type;
-use super::redacted::REDACTED;
-use super::scalar::{Mode, Scalar};
-use super::ser::{Ser, below};
-use super::text::escape;
-use super::writer::{Path, ROOT, Step, Stop, Writer, unescaped};
+use crate::capture::mask::is_secret_type;
+use crate::capture::redacted::REDACTED;
+use crate::capture::scalar::{Mode, Scalar};
+use crate::capture::ser::{Ser, below};
+use crate::capture::writer::{Path, ROOT, Step, Stop, Writer, unescaped};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {

@@ -4,8 +4,8 @@
 //! quotes and all else balanced. That is form enough to find a name that is to be hidden, and the end of
 //! its value. A `Debug` written by hand may have another form; then nothing is found.
 
-use super::Mask;
-use super::redacted::REDACTED;
+use crate::capture::mask::Mask;
+use crate::capture::redacted::REDACTED;
 
 /// `text` with the values of hidden names replaced; `None` if there are none.
 pub(crate) fn masked(text: &str, mask: &Mask) -> Option<String> {

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use audit_record::private::json::{self, Digits, NUMBER, Text, Wrong, escape, not_finite};
 use serde::Serialize;
 use serde::ser::{Error as _, Impossible, Serializer};
 
-use super::ser::{NUMBER, Ser, not_finite};
-use super::text::{Digits, Escaping, escape};
-use super::writer::Stop;
-use crate::read::{self, Text, Wrong};
+use crate::capture::ser::Ser;
+use crate::capture::text::Escaping;
+use crate::capture::writer::Stop;
 
 /// What the text is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Scalar<'_, '_, '_> {
 
 /// Reads JSON text and writes it anew, since names in it may have to be hidden.
 fn json(ser: Ser<'_, '_>, text: &str) -> Result<(), Stop> {
-    match read::check(text) {
+    match json::check(text) {
         Ok(()) => Text { text, number: Some(NUMBER) }.serialize(ser),
         // As a string it would show what is to be hidden.
         Err(Wrong::TooDeep) => Err(ser.w.too_deep(ser.path, ser.level)),
@@ -59,7 +59,7 @@ fn json(ser: Ser<'_, '_>, text: &str) -> Result<(), Stop> {
 
 /// Keeps the digits as they are.
 fn number(ser: Ser<'_, '_>, text: &str) -> Result<(), Stop> {
-    if read::is_number(text) {
+    if json::is_number(text) {
         return ser.w.raw(text);
     }
     ser.serialize_str(text)

@@ -2,16 +2,12 @@
 
 use std::fmt;
 
+use audit_record::private::json::{Digits, NUMBER, RAW_VALUE, not_finite};
 use serde::Serialize;
 use serde::ser::Serializer;
 
-use super::compound::{Compound, Shape};
-use super::text::Digits;
-use super::writer::{Path, ROOT, Step, Stop, Writer};
-
-/// Names under which `serde_json` hands over what is JSON text already.
-pub(crate) const RAW_VALUE: &str = "$serde_json::private::RawValue";
-pub(crate) const NUMBER: &str = "$serde_json::private::Number";
+use crate::capture::compound::{Compound, Shape};
+use crate::capture::writer::{Path, ROOT, Step, Stop, Writer};
 
 /// Writes one value at its place.
 pub(super) struct Ser<'w, 'a> {
@@ -58,7 +54,7 @@ impl<'w, 'a> Ser<'w, 'a> {
         }
         self.w.fits(name.len() + 7)?;
         self.w.out.push_str("{\"");
-        super::text::escape(self.w.out, name);
+        audit_record::private::json::escape(self.w.out, name);
         self.w.out.push_str(if shape == Shape::List { "\":[" } else { "\":{" });
         Ok(Compound::new(self, shape, Some(len), 1))
     }
@@ -262,19 +258,6 @@ impl<'w, 'a> Serializer for Ser<'w, 'a> {
 
     fn collect_str<T: ?Sized + fmt::Display>(self, value: &T) -> Result<(), Stop> {
         self.w.formatted(self.path, self.level, format_args!("{value}"))
-    }
-}
-
-/// How a number is recorded for which JSON has no form.
-pub(crate) fn not_finite(value: f64) -> Option<&'static str> {
-    if value.is_finite() {
-        None
-    } else if value.is_nan() {
-        Some("NaN")
-    } else if value > 0.0 {
-        Some("Infinity")
-    } else {
-        Some("-Infinity")
     }
 }
 

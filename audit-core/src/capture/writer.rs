@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::redacted::REDACTED;
-use super::text::{Escaping, OneLine, escape, fitting};
-use super::{MAX_CUTS, Rules};
-use crate::Truncation;
+use audit_record::Truncation;
+use audit_record::private::json::{escape, fitting};
+
+use crate::capture::limits::{MAX_CUTS, Rules};
+use crate::capture::redacted::REDACTED;
+use crate::capture::text::{Escaping, OneLine};
 
 /// Longest path in a [`Truncation`], in bytes.
 const MAX_PATH: usize = 256;
@@ -174,7 +176,7 @@ impl<'a> Writer<'a> {
         let keep = bytes.len().min(room.saturating_sub(2) / 2);
         self.out.push_str("\"0x");
         for &byte in &bytes[..keep] {
-            super::text::push_hex(self.out, byte);
+            audit_record::private::json::push_hex(self.out, byte);
         }
         if keep == bytes.len() {
             self.out.push('"');
@@ -238,11 +240,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Notes a cut that was noted elsewhere, for `path`.
-    pub(super) fn note_again(&mut self, path: &Path<'_>, cut: Truncation) {
+    pub(super) fn note_again(&mut self, path: &Path<'_>, mut cut: Truncation) {
         if self.cuts.len() - self.first_cut < MAX_CUTS {
             let mut line = OneLine::new(MAX_PATH);
             self.describe(path, &mut line);
-            self.cuts.push(Truncation { path: line.text, ..cut });
+            cut.path = line.text;
+            self.cuts.push(cut);
         }
     }
 
@@ -296,7 +299,9 @@ impl<'a> Writer<'a> {
 /// The text of a key that was written to the output.
 pub(super) fn unescaped(key: &str) -> Cow<'_, str> {
     match key.contains('\\') {
-        true => Cow::Owned(crate::read::unescaped(&format!("\"{key}\"")).into_owned()),
+        true => {
+            Cow::Owned(audit_record::private::json::unescaped(&format!("\"{key}\"")).into_owned())
+        }
         false => Cow::Borrowed(key),
     }
 }

@@ -7,15 +7,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::Instant;
 
+use audit_record::private::json::write_str;
+use audit_record::{ChangeKind, Json, Truncation};
 use serde::Serialize;
 
-use super::save::Done;
-use super::tell::{self, Failed, Occasion};
-use super::{AuditedFields, ObjectKey, SaveInfo, Tracked, change_time};
-use crate::call::Began;
-use crate::capture;
-use crate::recorder::{self, RecorderRef};
-use crate::{ChangeKind, Json, Truncation};
+use crate::change::save::Done;
+use crate::change::tell::{self, Failed, Occasion};
+use crate::change::{SaveInfo, Tracked};
+use crate::fields::{AuditedFields, ObjectKey, change_time};
+use crate::in_flight::Began;
+use crate::recorder::RecorderRef;
+use crate::{capture, current};
 
 /// Puts what one operation does to many objects into one record, instead of one for each.
 ///
@@ -246,7 +248,7 @@ struct Attempt<'b, T: AuditedFields> {
 
 impl<'b, T: AuditedFields> Attempt<'b, T> {
     fn new(bulk: &'b Bulk, objects: &'b mut [Tracked<T>], deletes: bool) -> Self {
-        let began = recorder::active().map(|recorder| (recorder, Instant::now()));
+        let began = current::active_recorder().map(|recorder| (recorder, Instant::now()));
         let panicking_before = thread::panicking();
         objects.iter_mut().for_each(Tracked::settle);
         Self { bulk, objects, deletes, began, over: false, panicking_before }
@@ -311,7 +313,7 @@ impl<T: AuditedFields> Drop for Attempt<'_, T> {
 }
 
 fn begin() -> Option<(RecorderRef, Began)> {
-    recorder::active().map(|recorder| (recorder, Began::now()))
+    current::active_recorder().map(|recorder| (recorder, Began::now()))
 }
 
 fn function(deletes: bool) -> &'static str {
@@ -333,7 +335,7 @@ fn summed_up(
     touched: &[Touched],
 ) -> (Json, Vec<Truncation>) {
     let (mut json, mut cuts) = (String::from("{\"type\":"), Vec::new());
-    capture::write_str(&mut json, target_type);
+    write_str(&mut json, target_type);
     for Touched { kind, keys } in touched {
         json.push_str(&format!(",\"{kind}\":{},\"", keys.len()));
         let name = if touched.len() == 1 { "keys".to_owned() } else { format!("{kind}_keys") };

@@ -2,16 +2,18 @@
 
 use std::borrow::Cow;
 
+use audit_record::private::path;
+use audit_record::{ChangeKind, Json, Truncation};
 use serde::Serialize;
 
-use super::delta::{Rows, redacted};
-use super::tell::{self, Occasion};
-use super::{AuditedFields, Delta, ObjectKey, SaveInfo, change_time};
-use crate::call::{Began, Target};
 use crate::capture::{self, Rules};
-use crate::recorder::{self, RecorderRef};
-use crate::value::{self, Tree, diff};
-use crate::{ChangeKind, Json, Truncation};
+use crate::change::SaveInfo;
+use crate::change::tell::{self, Occasion};
+use crate::current;
+use crate::fields::{AuditedFields, Delta, ObjectKey, Rows, change_time, key_text, redacted};
+use crate::in_flight::{Began, Target};
+use crate::recorder::RecorderRef;
+use crate::value::{Tree, diff};
 
 /// Records what differs between two states of an object, as a change that has happened. Nothing is recorded if
 /// no audited field differs.
@@ -29,7 +31,7 @@ use crate::{ChangeKind, Json, Truncation};
 /// assert_eq!(records[0].changes[0].field, "age");
 /// ```
 pub fn change<T: AuditedFields>(before: &T, after: &T) {
-    let Some(recorder) = recorder::active() else { return };
+    let Some(recorder) = current::active_recorder() else { return };
     let mut delta = Delta::rows(T::TYPE, &recorder.rules, ChangeKind::Changed);
     let done = capture::guarded(|| after.compare(&before.snapshot(), &mut delta));
     let mut rows = delta.into_rows();
@@ -74,7 +76,7 @@ pub fn change<T: AuditedFields>(before: &T, after: &T) {
 /// assert_eq!(records[1].action, "delete invoice");
 /// ```
 pub fn change_of(target_type: impl Into<Cow<'static, str>>, key: impl Into<ObjectKey>) -> ChangeOf {
-    let recorder = recorder::active();
+    let recorder = current::active_recorder();
     let rules = recorder.as_ref().map_or_else(Rules::default, |recorder| recorder.rules.clone());
     ChangeOf {
         recorder,
@@ -99,7 +101,7 @@ pub struct ChangeOf {
     target: Target,
     action: Option<Cow<'static, str>>,
     info: SaveInfo,
-    rows: Vec<super::delta::RowParts>,
+    rows: Vec<crate::fields::RowParts>,
     cuts: Vec<Truncation>,
 }
 
@@ -122,7 +124,7 @@ impl ChangeOf {
 
     /// The object's name for people.
     pub fn label(mut self, label: impl std::fmt::Display) -> Self {
-        self.target.label = Some(super::key::part(&label));
+        self.target.label = Some(key_text(&label));
         self
     }
 
@@ -136,7 +138,7 @@ impl ChangeOf {
         match self.kind {
             ChangeKind::Created => return self.value(name, after),
             ChangeKind::Deleted => return self.value(name, before),
-            ChangeKind::Changed => {}
+            _ => {}
         }
         let (before, after) =
             (Tree::of(&before, &self.rules.mask), Tree::of(&after, &self.rules.mask));
@@ -159,7 +161,7 @@ impl ChangeOf {
         if self.recorder.is_none() {
             return self;
         }
-        let path = value::first_segment(name);
+        let path = path::first_segment(name);
         let json = if self.rules.mask.matches(name) {
             redacted()
         } else {
@@ -178,10 +180,10 @@ impl ChangeOf {
     pub fn redacted(mut self, name: &str) -> Self {
         let (before, after) = match self.kind {
             ChangeKind::Created => (None, Some(redacted())),
-            ChangeKind::Changed => (Some(redacted()), Some(redacted())),
             ChangeKind::Deleted => (Some(redacted()), None),
+            _ => (Some(redacted()), Some(redacted())),
         };
-        self.rows.push((value::first_segment(name).into(), before, after));
+        self.rows.push((path::first_segment(name).into(), before, after));
         self
     }
 
@@ -236,7 +238,7 @@ impl ChangeOf {
             (*before, *after) = match kind {
                 ChangeKind::Created => (None, said.1.or(said.0)),
                 ChangeKind::Deleted => (said.0.or(said.1), None),
-                ChangeKind::Changed => said,
+                _ => said,
             };
         }
         self

@@ -5,13 +5,15 @@ use std::fmt::Display;
 use std::thread;
 use std::time::Instant;
 
-use super::delta::Rows;
-use super::tell::{self, Failed, Occasion};
-use super::{AuditedFields, Delta, SaveInfo, Tracked, change_time};
-use crate::call::{Began, Target};
+use audit_record::{ChangeKind, FieldChange, Truncation};
+
 use crate::capture::{self, Rules};
-use crate::recorder::{self, Outlook, RecorderRef};
-use crate::{ChangeKind, FieldChange, Truncation};
+use crate::change::tell::{self, Failed, Occasion};
+use crate::change::{SaveInfo, Tracked};
+use crate::current;
+use crate::fields::{AuditedFields, Delta, Rows, change_time};
+use crate::in_flight::{Began, Target};
+use crate::recorder::{Outlook, RecorderRef};
 
 /// What is known of an object in the store.
 pub(super) enum Stored<T: AuditedFields> {
@@ -62,7 +64,7 @@ impl<T: AuditedFields> Stored<T> {
 
     pub(super) fn pending(&self, value: &T) -> Vec<FieldChange> {
         let kind = if matches!(self, Self::No) { ChangeKind::Created } else { ChangeKind::Changed };
-        let rules = recorder::current().map_or_else(Rules::default, |r| r.rules.clone());
+        let rules = current::recorder().map_or_else(Rules::default, |r| r.rules.clone());
         let id = self.id().map_or_else(|| value.target_id(), str::to_owned);
         let rows = self.rows(value, kind, &rules);
         rows.into_changes(T::type_path(), &id, kind, change_time()).0
@@ -169,7 +171,7 @@ impl<'t, T: AuditedFields> Attempt<'t, T> {
 
     fn new(tracked: &'t mut Tracked<T>, kind: ChangeKind, function: &'static str) -> Self {
         // The time of day is asked for only if there is something to record.
-        let began = recorder::active().map(|recorder| (recorder, Instant::now()));
+        let began = current::active_recorder().map(|recorder| (recorder, Instant::now()));
         Self { tracked, kind, function, began, over: false, panicking_before: thread::panicking() }
     }
 

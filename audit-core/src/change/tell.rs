@@ -5,13 +5,17 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Instant;
 
-use super::delta::Rows;
-use super::{SaveInfo, TypeInfo};
-use crate::call::{self, Began, Call, Target};
+use audit_record::private::write_attempted;
+use audit_record::{ChangeKind, ErrorInfo, FieldChange, Json, Kind, Note, Outcome, Truncation};
+
+use crate::busy::busy;
+use crate::call::{self, Call};
 use crate::capture::{self, Bounded};
+use crate::change::SaveInfo;
+use crate::fields::{Rows, TypeInfo};
+use crate::in_flight::{Began, Target, set_field};
 use crate::recorder::RecorderRef;
 use crate::scope::{self, Scope};
-use crate::{ChangeKind, ErrorInfo, FieldChange, Json, Kind, Note, Outcome, Record, Truncation};
 
 /// Something that happened, or was tried, about to become a record.
 pub(super) struct Occasion {
@@ -123,7 +127,7 @@ impl Occasion {
     }
 
     fn begin(&self, info: &SaveInfo) -> Option<Call> {
-        let _busy = scope::busy();
+        let _busy = busy();
         let call = call::occurrence(
             self.recorder.clone(),
             Kind::Change,
@@ -133,7 +137,7 @@ impl Occasion {
         )?;
         if let Some(shared) = call.shared() {
             for said in &info.fields {
-                call::now::set_field(shared, &said.key, |out, cuts, _, rules| {
+                set_field(shared, &said.key, |out, cuts, _, rules| {
                     out.push_str(said.masked(&rules.mask).as_str());
                     cuts.extend(said.cuts.iter().cloned());
                 });
@@ -168,8 +172,8 @@ fn end_of_object(changes: &[FieldChange], limit: usize) -> usize {
 pub(super) fn action(kind: ChangeKind, name: &str) -> Cow<'static, str> {
     let verb = match kind {
         ChangeKind::Created => "create",
-        ChangeKind::Changed => "change",
         ChangeKind::Deleted => "delete",
+        _ => "change",
     };
     format!("{verb} {name}").into()
 }
@@ -186,100 +190,4 @@ pub(super) fn attempted(rows: Rows, kind: ChangeKind) -> (Json, Vec<Truncation>)
     write_attempted(&mut json, kind, fields);
     json.push('}');
     (Json::trusted(json), rows.cuts)
-}
-
-/// A field with what it was and what it was to become.
-type Tried<'r> = (&'r str, &'r Option<Json>, &'r Option<Json>);
-
-/// `"attempted":"changed","changes":[{"field":"age","before":25,"after":26}]`
-fn write_attempted<'r>(
-    json: &mut String,
-    kind: ChangeKind,
-    fields: impl Iterator<Item = Tried<'r>>,
-) {
-    json.push_str("\"attempted\":\"");
-    json.push_str(kind.as_str());
-    json.push_str("\",\"changes\":[");
-    for (n, (field, before, after)) in fields.enumerate() {
-        json.push_str(if n == 0 { "{\"field\":" } else { ",{\"field\":" });
-        capture::write_str(json, field);
-        for (name, value) in [(",\"before\":", before), (",\"after\":", after)] {
-            if let Some(value) = value {
-                json.push_str(name);
-                json.push_str(value.as_str());
-            }
-        }
-        json.push('}');
-    }
-    json.push(']');
-}
-
-impl Record {
-    /// This record as that of an attempt, for a store whose transaction was rolled back: its changes have not
-    /// happened. They become part of what was tried: the input, or a note where there is another
-    /// input. A success becomes a failure, with the error `rollback`.
-    ///
-    /// ```
-    /// use audited::{Outcome, change_of, testing};
-    ///
-    /// let mut records = testing::capture(|| change_of("invoice", 4711).field("total", 5, 6).record());
-    /// let attempt = records.remove(0).rolled_back();
-    /// assert_eq!((attempt.outcome, attempt.changes.len()), (Outcome::Failure, 0));
-    /// assert_eq!(
-    ///     attempt.input.unwrap().as_str(),
-    ///     r#"{"attempted":"changed","changes":[{"field":"total","before":5,"after":6}]}"#,
-    /// );
-    /// ```
-    #[must_use]
-    pub fn rolled_back(mut self) -> Self {
-        let changes = std::mem::take(&mut self.changes);
-        if !changes.is_empty() {
-            let json = attempted_objects(&changes);
-            match self.input {
-                None => self.input = Some(json),
-                Some(_) => self.notes.push(Note::new("rolled back", json.as_str())),
-            }
-        }
-        if self.outcome == Outcome::Success {
-            self.outcome = Outcome::Failure;
-            self.error = Some(ErrorInfo::new(
-                "rollback",
-                "the transaction was rolled back",
-                Vec::new(),
-                None,
-            ));
-        }
-        self
-    }
-}
-
-/// The changes of one object as [`attempted`] writes them; of several, a list with each one's type and id.
-fn attempted_objects(changes: &[FieldChange]) -> Json {
-    let is_one = |a: &FieldChange, b: &FieldChange| {
-        a.target_type == b.target_type && a.target_id == b.target_id && a.change == b.change
-    };
-    let fields = |changes: &[FieldChange], json: &mut String| {
-        let kind = changes[0].change;
-        let each = changes.iter().map(|change| (&*change.field, &change.before, &change.after));
-        write_attempted(json, kind, each);
-    };
-    let mut json = String::from("{");
-    let objects: Vec<_> = changes.chunk_by(is_one).collect();
-    if let [only] = objects[..] {
-        fields(only, &mut json);
-    } else {
-        json.push_str("\"objects\":[");
-        for (n, object) in objects.into_iter().enumerate() {
-            json.push_str(if n == 0 { "{\"type\":" } else { ",{\"type\":" });
-            capture::write_str(&mut json, &object[0].target_type);
-            json.push_str(",\"id\":");
-            capture::write_str(&mut json, &object[0].target_id);
-            json.push(',');
-            fields(object, &mut json);
-            json.push('}');
-        }
-        json.push(']');
-    }
-    json.push('}');
-    Json::trusted(json)
 }

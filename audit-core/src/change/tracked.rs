@@ -4,9 +4,11 @@ use std::fmt::{self, Debug, Display};
 use std::ops::{AsyncFnOnce, Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::save::{Attempt, Stored, Undo};
-use super::{AuditedFields, SaveInfo};
-use crate::{ChangeKind, FieldChange};
+use audit_record::{ChangeKind, FieldChange};
+
+use crate::change::SaveInfo;
+use crate::change::save::{Attempt, Stored, Undo};
+use crate::fields::AuditedFields;
 
 /// An object that puts the changes of its audited fields on the record when it is saved or deleted.
 ///

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
-use crate::{Error, Record};
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
+use audit_record::{Error, Record};
 
 /// The changes of some records, as a store would hold them.
 pub(crate) struct MemoryReader(Vec<StoredChange>);
@@ -34,14 +34,14 @@ impl MemoryReader {
     }
 }
 
-fn notes(record: &Record) -> Option<crate::Json> {
+fn notes(record: &Record) -> Option<audit_record::Json> {
     if record.notes.is_empty() {
         return None;
     }
     let rules = crate::capture::Rules::default();
     let mut json = String::new();
     crate::capture::write_serialize(&mut json, &mut Vec::new(), "", &rules, &record.notes);
-    Some(crate::Json::trusted(json))
+    Some(audit_record::Json::trusted(json))
 }
 
 impl ChangeReader for MemoryReader {
@@ -57,39 +57,37 @@ impl ChangeReader for MemoryReader {
             query.after.is_none_or(|after| order(&row.place(), &after).is_gt())
         };
         let mut found: Vec<StoredChange> =
-            self.0.iter().filter(|row| query.meets(row) && is_behind(row)).cloned().collect();
+            self.0.iter().filter(|row| meets(query, row) && is_behind(row)).cloned().collect();
         found.sort_by(|a, b| order(&a.place(), &b.place()));
         found.truncate(query.limit);
         Ok(found)
     }
 }
 
-impl ChangeQuery {
-    /// Whether `row` is asked for, wherever it stands.
-    fn meets(&self, row: &StoredChange) -> bool {
-        let change = &row.change;
-        let is_type = |name: &String| *change.target_type == **name;
-        let is_inside = |name: &String| {
-            change.field.strip_prefix(&**name).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('.') || rest.starts_with('[')
-            })
-        };
-        let id = self.target_id.as_deref();
-        let own =
-            self.target_types.iter().any(is_type) && id.is_none_or(|id| change.target_id == id);
-        let below = |text: &str, above: &str| {
-            text.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let child = self.children.as_ref().is_some_and(|id| {
-            (id.is_empty() || below(&change.target_id, id))
-                && self.target_types.iter().any(|name| below(&change.target_type, name))
-        });
-        (own || child)
-            && self.change.is_none_or(|kind| change.change == kind)
-            && (self.fields.is_empty() || self.fields.iter().any(is_inside))
-            && self.actor.as_deref().is_none_or(|actor| row.record.actor.as_deref() == Some(actor))
-            && self.kind.is_none_or(|kind| row.record.kind == kind)
-            && self.from.is_none_or(|from| change.changed_at >= from)
-            && self.until.is_none_or(|until| change.changed_at < until)
-    }
+/// Whether `row` is asked for, wherever it stands.
+fn meets(query: &ChangeQuery, row: &StoredChange) -> bool {
+    let change = &row.change;
+    let is_type = |name: &String| *change.target_type == **name;
+    let is_inside = |name: &String| {
+        change
+            .field
+            .strip_prefix(&**name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with('['))
+    };
+    let id = query.target_id.as_deref();
+    let own = query.target_types.iter().any(is_type) && id.is_none_or(|id| change.target_id == id);
+    let below = |text: &str, above: &str| {
+        text.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let child = query.children.as_ref().is_some_and(|id| {
+        (id.is_empty() || below(&change.target_id, id))
+            && query.target_types.iter().any(|name| below(&change.target_type, name))
+    });
+    (own || child)
+        && query.change.is_none_or(|kind| change.change == kind)
+        && (query.fields.is_empty() || query.fields.iter().any(is_inside))
+        && query.actor.as_deref().is_none_or(|actor| row.record.actor.as_deref() == Some(actor))
+        && query.kind.is_none_or(|kind| row.record.kind == kind)
+        && query.from.is_none_or(|from| change.changed_at >= from)
+        && query.until.is_none_or(|until| change.changed_at < until)
 }

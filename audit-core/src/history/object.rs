@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use audit_record::private::path;
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, StoredChange};
+use audit_record::{ChangeKind, Error, FieldChange, Kind};
 use chrono::{DateTime, Duration, DurationRound as _, Utc};
 
-use super::state::{self, State};
-use super::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
-use crate::change::{AuditedFields, FieldInfo, ITSELF, ObjectKey};
-use crate::value;
-use crate::{ChangeKind, Error, FieldChange, Json, Kind};
+use crate::fields::{AuditedFields, FieldInfo, ITSELF, ObjectKey};
+use crate::history::change::{Difference, ObjectChange};
+use crate::history::state::{self, State};
 
 /// A store's reader, shared by the histories that read from it.
 pub(crate) type SharedReader = Arc<Mutex<Box<dyn ChangeReader>>>;
@@ -68,24 +69,6 @@ pub struct History {
     place: Option<String>,
 }
 
-/// What happened to one object at one time.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ObjectChange {
-    /// The object's type.
-    pub target_type: String,
-    /// The object's id.
-    pub target_id: String,
-    /// What happened to it.
-    pub change: ChangeKind,
-    /// When it took effect.
-    pub changed_at: DateTime<Utc>,
-    /// The fields concerned, under their names of today.
-    pub fields: Vec<FieldChange>,
-    /// The record that tells of it: who, by which action, why.
-    pub record: Arc<ChangeRecord>,
-}
-
 /// Some changes, and where the next ones begin.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -96,31 +79,18 @@ pub struct Page {
     pub next: Option<ChangePosition>,
 }
 
-/// A field that has two values at two times.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Difference {
-    /// The field, or the path to the value inside it.
-    pub field: String,
-    /// The value at the first time; `None` if there was none, or none is known.
-    pub before: Option<Json>,
-    /// The value at the second time; `None` if there was none, or none is known.
-    pub after: Option<Json>,
-    /// Whether the record does not say for certain what the field was at one of the times; see
-    /// [`State::uncertain`].
-    pub is_uncertain: bool,
-}
-
 impl History {
     pub(crate) fn of_type<T: AuditedFields>(reader: SharedReader) -> Self {
-        let mut query = ChangeQuery { limit: PAGE, ..ChangeQuery::default() };
+        let mut query = ChangeQuery::default();
+        query.limit = PAGE;
         query.target_types = T::type_paths();
         Self { reader, query, renamed: T::TYPE.fields(), child_ids: String::new(), place: None }
     }
 
     pub(crate) fn named(reader: SharedReader, target_type: String) -> Self {
         let target_types = vec![target_type];
-        let query = ChangeQuery { limit: PAGE, target_types, ..ChangeQuery::default() };
+        let mut query = ChangeQuery::default();
+        (query.limit, query.target_types) = (PAGE, target_types);
         Self { reader, query, renamed: &[], child_ids: String::new(), place: None }
     }
 
@@ -168,7 +138,7 @@ impl History {
     pub fn field(mut self, field: &str) -> Self {
         self.query.fields = self.names_of(field);
         self.place = None;
-        if let Some((name, rest)) = value::split_first(field)
+        if let Some((name, rest)) = path::split_first(field)
             && !rest.is_empty()
         {
             let names = self.names_of(&name);
@@ -272,7 +242,7 @@ impl History {
     /// When the store can't be read; and when nothing is found for a name that is no audited field of the type.
     pub fn last_change_of(&self, field: &str) -> Result<Option<ObjectChange>, Error> {
         let found = self.clone().field(field).newest_first().next().transpose()?;
-        let name = value::split_first(field).map_or(field.into(), |(name, _)| name);
+        let name = path::split_first(field).map_or(field.into(), |(name, _)| name);
         let is_known = |info: &FieldInfo| info.name() == name || info.was().contains(&&*name);
         if found.is_some() || self.renamed.is_empty() || self.renamed.iter().any(is_known) {
             return Ok(found);
@@ -328,19 +298,19 @@ impl History {
 
     /// The names under which `field` is stored, as first segments of a path.
     fn names_of(&self, field: &str) -> Vec<String> {
-        let mut names = vec![value::first_segment(field)];
+        let mut names = vec![path::first_segment(field)];
         if let Some(info) = self.renamed.iter().find(|info| info.name() == field) {
-            names.extend(info.was().iter().map(|was| value::first_segment(was)));
+            names.extend(info.was().iter().map(|was| path::first_segment(was)));
         }
         names
     }
 
     /// The path under today's name of its field.
     fn todays(&self, path: &str) -> Option<String> {
-        let (name, rest) = value::split_first(path)?;
+        let (name, rest) = path::split_first(path)?;
         let is_it = |info: &&FieldInfo| info.was().contains(&&*name);
         let info = self.renamed.iter().find(is_it)?;
-        Some(value::first_segment(info.name()) + rest)
+        Some(path::first_segment(info.name()) + rest)
     }
 
     /// Whether the change of `path` is asked for, among those of its field.
@@ -354,12 +324,13 @@ impl History {
             let path = todays.as_deref().unwrap_or(path);
             is_within(path, place)
                 || is_within(place, path)
-                || is_within(path, &value::first_segment(place))
+                || is_within(path, &path::first_segment(place))
         })
     }
 
     fn read(&self, after: Option<ChangePosition>) -> Result<Vec<StoredChange>, Error> {
-        let query = ChangeQuery { after, ..self.query.clone() };
+        let mut query = self.query.clone();
+        query.after = after;
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).changes(&query)
     }
 }

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
+use audit_record::private::path;
+use audit_record::{ChangeKind, Error, FieldChange, Json};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::object::{Difference, ObjectChange};
 use crate::capture::{Limits, Mask, Rules};
-use crate::change::FieldInfo;
-use crate::value::{self, Tree, apply, diff};
-use crate::{ChangeKind, Error, FieldChange, Json, Outcome};
+use crate::fields::FieldInfo;
+use crate::history::change::{Difference, ObjectChange};
+use crate::value::{Tree, apply, diff};
 
 /// The audited fields of an object as they were at some time; from [`History::as_of`](crate::History::as_of).
 #[derive(Clone, Debug, PartialEq)]
@@ -150,14 +151,14 @@ impl State {
         let (before, after) = (tree(&change.before), tree(&change.after));
         let done = apply(&mut self.fields, &change.field, before.as_ref(), after.as_ref());
         let name = field_of(&change.field);
-        if *change.field == value::first_segment(&name) + "[]" && !self.sets.contains(&name) {
+        if *change.field == path::first_segment(&name) + "[]" && !self.sets.contains(&name) {
             self.sets.push(name.clone());
         }
         if done.is_err() || after.is_some_and(|after| after.is_cut()) {
             if !self.uncertain.contains(&name) {
                 self.uncertain.push(name);
             }
-        } else if *change.field == value::first_segment(&name) {
+        } else if *change.field == path::first_segment(&name) {
             // Whatever it was before, now it is told as a whole.
             self.uncertain.retain(|known| *known != name);
         }
@@ -191,7 +192,7 @@ pub(super) fn replay(
             match change.change {
                 ChangeKind::Created => state = Some(empty()),
                 ChangeKind::Deleted => state = None,
-                ChangeKind::Changed => {}
+                _ => {}
             }
             if change.change != ChangeKind::Deleted {
                 let state = state.get_or_insert_with(empty);
@@ -225,7 +226,7 @@ fn fill_in(state: &mut State, change: &ObjectChange, seen: &mut Vec<String>) {
         if seen.contains(&name) {
             continue;
         }
-        let is_whole = value::first_segment(&name) == *field.field;
+        let is_whole = path::first_segment(&name) == *field.field;
         let is_open = state.fields.get(&name).is_none() || state.uncertain.contains(&name);
         if let (true, true, Some(before)) = (is_whole, is_open, &field.before) {
             let before = Tree::from_json(before.as_str());
@@ -281,7 +282,7 @@ pub(super) fn difference(from: Option<&State>, to: Option<&State>) -> Vec<Differ
                 let steps = diff(&name, &before, &after, Limits::default().length);
                 steps.into_iter().for_each(|step| tell(step.path, step.before, step.after));
             }
-            (before, after) => tell(value::first_segment(&name), before, after),
+            (before, after) => tell(path::first_segment(&name), before, after),
         }
     }
     differences
@@ -289,7 +290,7 @@ pub(super) fn difference(from: Option<&State>, to: Option<&State>) -> Vec<Differ
 
 /// The name of the field in which the path lies.
 fn field_of(path: &str) -> String {
-    value::split_first(path).map_or_else(|| path.to_owned(), |(name, _)| name.into_owned())
+    path::split_first(path).map_or_else(|| path.to_owned(), |(name, _)| name.into_owned())
 }
 
 fn tree(json: &Option<Json>) -> Option<Tree> {
@@ -302,33 +303,4 @@ fn json(tree: &Tree) -> Json {
         Limits::default().bytes(usize::MAX / 4).length(usize::MAX).depth(Limits::MAX_DEPTH);
     let rules = Rules { limits, mask: Mask::none() };
     tree.to_json(&rules, "", &mut Vec::new())
-}
-
-impl fmt::Display for ObjectChange {
-    /// On one line: `Pilot 340 changed: age 25 → 26`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.target_type, self.target_id, self.change)?;
-        if self.record.outcome != Outcome::Success {
-            write!(f, " in a call that ended in {}", self.record.outcome)?;
-        }
-        f.write_str(":")?;
-        for (n, field) in self.fields.iter().enumerate() {
-            let comma = if n == 0 { "" } else { "," };
-            match (&field.before, &field.after) {
-                (Some(before), Some(after)) => {
-                    write!(f, "{comma} {} {before} → {after}", field.field)?;
-                }
-                (None, Some(after)) if self.change == ChangeKind::Created => {
-                    write!(f, "{comma} {} = {after}", field.field)?;
-                }
-                (Some(before), None) if self.change == ChangeKind::Deleted => {
-                    write!(f, "{comma} {} = {before}", field.field)?;
-                }
-                (None, Some(after)) => write!(f, "{comma} {} + {after}", field.field)?,
-                (Some(before), None) => write!(f, "{comma} {} − {before}", field.field)?,
-                (None, None) => write!(f, "{comma} {}", field.field)?,
-            }
-        }
-        Ok(())
-    }
 }

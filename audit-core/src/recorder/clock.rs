@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use audit_record::{Json, Kind, Outcome, Record};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-
-use crate::{Json, Kind, Outcome, Record};
 
 /// What clocks may differ by without having been set.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(1);

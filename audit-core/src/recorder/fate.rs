@@ -16,12 +16,12 @@ pub(crate) struct Fate(Arc<AtomicU8>);
 pub(crate) struct Outlook(Arc<AtomicU8>);
 
 impl Fate {
-    pub(super) fn outlook(&self) -> Outlook {
+    pub(crate) fn outlook(&self) -> Outlook {
         Outlook(self.0.clone())
     }
 
     /// All that was recorded has not happened.
-    pub(super) fn undo(&self) {
+    pub(crate) fn undo(&self) {
         self.0.store(UNDONE, Ordering::Release);
     }
 }

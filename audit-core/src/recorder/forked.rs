@@ -5,14 +5,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use super::Recorder;
-use crate::Error;
-use crate::session::forks;
+use audit_record::Error;
+use audit_record::process::{Home, forks};
 
 const TEXT: &str = "this process was forked from the one that built the recorder, so it records nothing: build a \
                     recorder in each process, after the fork";
 
-pub(super) fn error() -> Error {
+pub(crate) fn error() -> Error {
     Error::permanent(TEXT)
 }
 
@@ -39,14 +38,14 @@ fn warn() {
 }
 
 /// Leaves `kept` as it is: what it owns is the parent's.
-pub(super) fn leave<T>(kept: T) {
+pub(crate) fn leave<T>(kept: T) {
     std::mem::forget(kept);
 }
 
-/// Whether this process is the one that built `recorder`. Warns if it is not.
+/// Whether this process is the one that `home` stands for. Warns if it is not.
 #[inline]
-pub(super) fn is_at_home(recorder: &Recorder) -> bool {
-    recorder.home.is_here() || {
+pub(crate) fn is_at_home(home: Home) -> bool {
+    home.is_here() || {
         warn();
         false
     }

@@ -1,9 +1,10 @@
 //! [`Load`]: what the writer has in hand, and who waits for it.
 
-use super::queue::{Entry, Queue};
-use super::receipt::Promise;
-use super::sync::Arc;
-use crate::{Durability, Error, Record};
+use audit_record::{Durability, Error, Record};
+
+use crate::recorder::queue::{Entry, Queue};
+use crate::recorder::receipt::Promise;
+use crate::recorder::sync::Arc;
 
 /// Records and intents that are stored together, each with the promise to answer by its own fate.
 #[derive(Default)]

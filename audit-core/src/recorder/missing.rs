@@ -2,90 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use audit_record::{Error, ErrorInfo, Kind, Outcome, Record};
+use chrono::Utc;
 
-use super::writer::PAUSES;
-use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record, capture};
+use crate::capture;
+use crate::recorder::offered::{ACTIONS, Lost};
+use crate::recorder::settings::PAUSES;
 
-/// Actions that a gap names; what others have lost is one sum.
-const ACTIONS: usize = 32;
-/// Bytes of an action's name in a gap.
-const NAME: usize = 200;
 /// Bytes of what the store said.
 const WHY: usize = 1_000;
-
-/// Records that were lost for one reason: how many, when they began, and of which action.
-#[derive(Default)]
-pub(super) struct Lost {
-    records: u64,
-    /// When the first and the last of them began; none are known if the writer died with them.
-    range: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    actions: Vec<(String, u64)>,
-    others: u64,
-    /// When the first was lost.
-    pub(super) since: Option<DateTime<Utc>>,
-}
-
-impl Lost {
-    pub(super) fn add(&mut self, record: &Record) {
-        self.add_one(&record.action, record.started_at);
-    }
-
-    /// Adds a record of `action` that began `at` this time.
-    pub(super) fn add_one(&mut self, action: &str, at: DateTime<Utc>) {
-        self.since.get_or_insert_with(Utc::now);
-        self.records += 1;
-        self.range = Some(self.range.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
-        self.add_action(shortened(action), 1);
-    }
-
-    fn add_action(&mut self, name: &str, records: u64) {
-        if let Some((_, count)) = self.actions.iter_mut().find(|(known, _)| known == name) {
-            *count += records;
-        } else if self.actions.len() < ACTIONS {
-            self.actions.push((name.to_owned(), records));
-        } else {
-            self.others += records;
-        }
-    }
-
-    /// Takes `other` in as well, which was lost later.
-    fn merge(&mut self, other: Self) {
-        self.since = self.since.or(other.since);
-        self.records += other.records;
-        self.range = match (self.range, other.range) {
-            (Some((from, to)), Some((also, until))) => Some((from.min(also), to.max(until))),
-            (one, another) => one.or(another),
-        };
-        for (name, records) in other.actions {
-            self.add_action(&name, records);
-        }
-        self.others += other.others;
-    }
-
-    fn output(&self) -> Json {
-        let mut text = format!(r#"{{"records":{}"#, self.records);
-        if let Some((from, to)) = self.range {
-            let micros = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-            text += &format!(r#","from":"{}","to":"{}""#, micros(from), micros(to));
-        }
-        text += r#","actions":{"#;
-        let others = (self.others > 0).then_some(("(others)", self.others));
-        let actions = self.actions.iter().map(|(name, records)| (name.as_str(), *records));
-        for (at, (name, records)) in actions.chain(others).enumerate() {
-            text += if at > 0 { "," } else { "" };
-            capture::write_str(&mut text, name);
-            text += &format!(":{records}");
-        }
-        text += "}}";
-        Json::trusted(text)
-    }
-}
-
-fn shortened(action: &str) -> &str {
-    let end = (0..=NAME.min(action.len())).rev().find(|&at| action.is_char_boundary(at));
-    &action[..end.unwrap_or_default()]
-}
 
 /// The writer's account of records that are lost.
 #[derive(Default)]

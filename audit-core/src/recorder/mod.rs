@@ -2,30 +2,24 @@
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_queue::ArrayQueue;
+use audit_record::process::Home;
+use audit_record::{Durability, Error, Record};
 use tracing::level_filters::LevelFilter;
 use wildmatch::WildMatch;
 
-use crate::call::CallShared;
+use crate::busy::busy;
+use crate::call_site::{CaptureLevel, Site};
 use crate::capture::Rules;
-use crate::scope;
-use crate::session::Home;
-use crate::site::{CaptureLevel, Site};
-use crate::{Durability, Error, Record};
 
-mod audit;
-mod builder;
 mod clock;
-mod collect;
 mod counts;
 mod fate;
 mod forked;
-mod health;
 mod load;
+mod memory;
 mod missing;
 #[cfg(all(test, shuttle))]
 mod model;
@@ -33,21 +27,24 @@ mod offered;
 mod progress;
 mod queue;
 mod receipt;
-pub(crate) mod size;
+mod settings;
 mod sync;
 mod waits;
 mod watchdog;
 mod writer;
 
-pub use audit::{Audit, Counters};
-pub use builder::{AuditBuilder, Overflow};
-pub use collect::Collector;
-use collect::Kept;
+pub use counts::Counters;
+pub(crate) use counts::Counts;
 pub(crate) use fate::{Fate, Outlook};
-pub use health::{Health, Status};
-use offered::Offered;
-use queue::Queue;
+pub(crate) use forked::{error as forked_error, is_at_home, leave};
+pub(crate) use memory::Kept;
+pub(crate) use offered::{Lost, Offered, Pending};
+pub(crate) use queue::Queue;
 pub(crate) use receipt::Receipt;
+pub use settings::Overflow;
+pub(crate) use settings::QueueLimits;
+pub(crate) use sync::{JoinHandle, lock};
+pub(crate) use writer::{BATCH, start as start_writer};
 
 /// How calls are recorded, and where their records go.
 pub(crate) struct Recorder {
@@ -56,30 +53,25 @@ pub(crate) struct Recorder {
     pub(crate) log_bytes: usize,
     pub(crate) site: Option<Arc<str>>,
     pub(crate) service: Option<Arc<str>>,
-    capture: CaptureLevel,
-    durability: Durability,
-    skip_actions: Vec<WildMatch>,
-    enabled: AtomicBool,
-    retired: AtomicBool,
-    home: Home,
+    pub(crate) capture: CaptureLevel,
+    pub(crate) durability: Durability,
+    pub(crate) skip_actions: Vec<WildMatch>,
+    pub(crate) enabled: AtomicBool,
+    pub(crate) retired: AtomicBool,
+    pub(crate) home: Home,
     /// Tells the decisions of this recorder, as sites remember them, from those of others.
-    generation: u64,
-    out: Out,
-    /// Calls that are over, to be made new ones of.
-    spare_calls: ArrayQueue<Arc<CallShared>>,
+    pub(crate) generation: u64,
+    pub(crate) out: Out,
     /// What becomes of the transaction whose records are collected here.
-    fate: Option<Fate>,
+    pub(crate) fate: Option<Fate>,
 }
 
-enum Out {
+pub(crate) enum Out {
     /// To the writer thread.
     Queue(Arc<Queue>),
     /// Kept until they are taken, up to so many bytes.
     Memory(Mutex<Kept>, usize),
 }
-
-/// Calls that are over and are kept for the next ones: at most 8 MiB of them, see `KEPT_TEXT` in `call/shared.rs`.
-const SPARE_CALLS: usize = 4_096;
 
 /// The recorder installed for the process, or one that a context holds.
 #[derive(Clone)]
@@ -101,87 +93,14 @@ impl Deref for RecorderRef {
     }
 }
 
-static INSTALLED: AtomicPtr<Recorder> = AtomicPtr::new(ptr::null_mut());
 /// Recorders at work. At 0, a call costs no more than reading this.
-static ACTIVE: AtomicUsize = AtomicUsize::new(0);
-static GENERATION: AtomicU64 = AtomicU64::new(1);
+pub(crate) static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// Whether any recorder is at work.
 #[inline]
 pub(crate) fn is_any_active() -> bool {
     ACTIVE.load(Ordering::Relaxed) > 0
-}
-
-/// The recorder for calls made here: the context's, else the installed one.
-pub(crate) fn current() -> Option<RecorderRef> {
-    scope::with(|scope| scope.context().and_then(|context| context.recorder.clone()))
-        .or_else(|| installed().map(RecorderRef::Installed))
-        .filter(|recorder| recorder.enabled.load(Ordering::Relaxed) && forked::is_at_home(recorder))
-}
-
-/// Whether there is a recorder for calls made here, but one that is switched off.
-pub(crate) fn is_switched_off() -> bool {
-    scope::with(|scope| scope.context().and_then(|context| context.recorder.clone()))
-        .or_else(|| installed().map(RecorderRef::Installed))
-        .is_some_and(|recorder| !recorder.enabled.load(Ordering::Relaxed))
-}
-
-/// Hands a record that the program has made itself to the recorder in place, as it is: an event, or what has been
-/// read from elsewhere. Nothing is added to it, and nothing in it is masked. Without a recorder it does nothing.
-///
-/// It waits as an audited call does, by the recorder's [`durability`](crate::AuditBuilder::durability).
-///
-/// ```
-/// use audited::{Kind, Record, testing};
-///
-/// let records = testing::capture(|| {
-///     let mut record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
-///     record.actor = Some("alice".into());
-///     audited::append(record);
-/// });
-/// assert_eq!(records[0].kind, Kind::Event);
-/// ```
-pub fn append(record: Record) {
-    if let Some(recorder) = active()
-        && let Some(receipt) = recorder.offer(Box::new(record), recorder.durability)
-    {
-        recorder.confirm(receipt);
-    }
-}
-
-/// The recorder for what happens here; `None` also while the audit itself is at work here.
-pub(crate) fn active() -> Option<RecorderRef> {
-    if !is_any_active() {
-        return None;
-    }
-    let _busy = scope::busy()?;
-    current()
-}
-
-fn installed() -> Option<&'static Recorder> {
-    // SAFETY: the pointer is null, or comes from `install`, which leaks what it points to.
-    unsafe { INSTALLED.load(Ordering::Acquire).as_ref() }
-}
-
-/// Makes `recorder` the process's own; `false` if there is one already.
-fn install(recorder: &Arc<Recorder>) -> bool {
-    let leaked = Arc::into_raw(recorder.clone()).cast_mut();
-    // That of the process from which this one was forked is in nobody's way.
-    let vacant = installed()
-        .filter(|recorder| !recorder.home.is_here())
-        .map_or(ptr::null_mut(), |inherited| ptr::from_ref(inherited).cast_mut());
-    let installed = INSTALLED.compare_exchange(vacant, leaked, Ordering::AcqRel, Ordering::Acquire);
-    if installed.is_err() {
-        // SAFETY: `leaked` comes from `into_raw` above, and nobody else has seen it.
-        drop(unsafe { Arc::from_raw(leaked) });
-    }
-    installed.is_ok()
-}
-
-/// Takes `recorder` out of its place, if it has it. Calls under way may still hold it.
-fn uninstall(recorder: &Arc<Recorder>) {
-    let own = Arc::as_ptr(recorder).cast_mut();
-    let _ = INSTALLED.compare_exchange(own, ptr::null_mut(), Ordering::AcqRel, Ordering::Acquire);
 }
 
 fn enqueue(queue: &Queue, offered: Offered, durability: Durability) -> Option<Receipt> {
@@ -194,7 +113,7 @@ fn enqueue(queue: &Queue, offered: Offered, durability: Durability) -> Option<Re
 
 impl Recorder {
     /// A recorder with the same settings, for other records to go elsewhere.
-    fn with_out(&self, out: Out) -> Arc<Self> {
+    pub(crate) fn with_out(&self, out: Out) -> Arc<Self> {
         ACTIVE.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             rules: self.rules.clone(),
@@ -211,7 +130,6 @@ impl Recorder {
             // The settings are the same, and so is the trail: calls of one may be parents in the other.
             generation: self.generation,
             out,
-            spare_calls: ArrayQueue::new(1),
             fate: Some(Fate::default()),
         })
     }
@@ -221,16 +139,9 @@ impl Recorder {
         self.fate.as_ref().map(Fate::outlook)
     }
 
-    /// A call that is over, and that nobody else holds.
-    pub(crate) fn spare_call(&self) -> Option<Arc<CallShared>> {
-        self.spare_calls.pop()
-    }
-
-    /// Keeps `call`, if there is room.
-    pub(crate) fn keep_spare_call(&self, call: Arc<CallShared>) {
-        if !self.retired.load(Ordering::Relaxed) {
-            let _ = self.spare_calls.push(call);
-        }
+    /// Whether this recorder still takes records.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -240,7 +151,7 @@ impl Recorder {
     /// Takes `record`. What comes back is to be waited for; `None` if there is nothing to wait for.
     pub(crate) fn offer(&self, record: Box<Record>, durability: Durability) -> Option<Receipt> {
         // A call that was under way at the fork ends in both processes.
-        if !forked::is_at_home(self) {
+        if !forked::is_at_home(self.home) {
             return None;
         }
         match &self.out {
@@ -252,26 +163,22 @@ impl Recorder {
         }
     }
 
-    /// Takes a call that has ended, and that takes `bytes` while it waits for the writer, beside its context; else as
-    /// [`offer`](Self::offer).
-    pub(crate) fn offer_call(
+    /// Takes what becomes a record on the writer thread, and takes `bytes` until then; else as
+    /// [`offer`](Self::offer). Without `bytes`, the record is made on this thread.
+    pub(crate) fn offer_pending(
         &self,
-        call: Arc<CallShared>,
-        bytes: usize,
+        pending: Arc<dyn Pending>,
+        bytes: Option<usize>,
         durability: Durability,
     ) -> Option<Receipt> {
         // A call that was under way at the fork ends in both processes.
-        if !forked::is_at_home(self) {
+        if !forked::is_at_home(self.home) {
             return None;
         }
-        // What a context says is masked before it leaves this thread. That is done, but for a context that is used
-        // with more than one recorder.
-        if let Out::Queue(queue) = &self.out
-            && let Some(context) = call.context_bytes()
-        {
-            return enqueue(queue, Offered::Call(call, bytes + context), durability);
+        if let (Out::Queue(queue), Some(bytes)) = (&self.out, bytes) {
+            return enqueue(queue, Offered::Pending(pending, bytes), durability);
         }
-        self.offer(Box::new(CallShared::into_record(call)), durability)
+        self.offer(Box::new(pending.into_record()), durability)
     }
 
     /// Takes what is known of a call before its body runs. What comes back is to be waited for; `None` where
@@ -285,7 +192,7 @@ impl Recorder {
         intent: Box<Record>,
         durability: Durability,
     ) -> Result<Option<Receipt>, Error> {
-        if !forked::is_at_home(self) {
+        if !forked::is_at_home(self.home) {
             return Err(Error::permanent(
                 "the process was forked meanwhile, and its child has no recorder",
             ));
@@ -318,7 +225,7 @@ impl Recorder {
             return;
         }
         // The subscriber is the user's code: it must neither be recorded here nor break the call.
-        let _busy = scope::busy();
+        let _busy = busy();
         let _ = catch_unwind(AssertUnwindSafe(|| {
             tracing::warn!(
                 target: "audited",
@@ -352,10 +259,21 @@ impl Recorder {
     }
 
     /// Ends the work of this recorder; it may live on in calls under way.
-    fn retire(&self) {
+    pub(crate) fn retire(&self) {
         if !self.retired.swap(true, Ordering::Relaxed) {
             ACTIVE.fetch_sub(1, Ordering::Relaxed);
-            while self.spare_calls.pop().is_some() {}
+        }
+    }
+}
+
+impl Recorder {
+    /// Takes the records kept so far.
+    pub(crate) fn take_kept(&self) -> Kept {
+        match &self.out {
+            Out::Memory(kept, _) => {
+                std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            Out::Queue(_) => Kept::default(),
         }
     }
 }

@@ -11,17 +11,18 @@ use std::fmt;
 use std::sync::Mutex as StdMutex;
 use std::time::Duration;
 
+use audit_record::store::{Batch, Sink, Tally};
+use audit_record::{Durability, Error, Kind, Record};
 use chrono::Utc;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::thread::{self, JoinHandle};
 use uuid::Uuid;
 
-use super::builder::{Overflow, QueueLimits};
-use super::counts::Counts;
-use super::queue::{Queue, lock};
-use super::sync::Arc;
-use super::{Counters, writer};
-use crate::{Batch, Durability, Error, Kind, Record, Sink, Tally};
+use crate::recorder::counts::Counts;
+use crate::recorder::queue::Queue;
+use crate::recorder::settings::QueueLimits;
+use crate::recorder::sync::{Arc, lock};
+use crate::recorder::{Counters, Overflow, writer};
 
 /// What a store does with its next batches, the first first; afterwards it takes everything.
 #[derive(Clone, Copy)]
@@ -117,7 +118,7 @@ impl Sink for Store {
 struct Run {
     queue: Arc<Queue>,
     stored: Arc<StdMutex<Stored>>,
-    writer: super::sync::JoinHandle<Result<(), Error>>,
+    writer: crate::recorder::sync::JoinHandle<Result<(), Error>>,
 }
 
 impl Run {

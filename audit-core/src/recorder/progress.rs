@@ -2,30 +2,29 @@
 
 use std::sync::Arc;
 
+use audit_record::Error;
 use chrono::{DateTime, Utc};
 
-use crate::Error;
-
 /// What the writer tells.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Attempts of the writer that the store refused.
-    pub(super) refusals: u64,
-    pub(super) latest: Option<Arc<Error>>,
-    pub(super) latest_at: Option<DateTime<Utc>>,
+    pub(crate) refusals: u64,
+    pub(crate) latest: Option<Arc<Error>>,
+    pub(crate) latest_at: Option<DateTime<Utc>>,
     /// Of the records given up, those that a flush told of.
-    pub(super) failed_told: u64,
+    pub(crate) failed_told: u64,
     /// The writer has ended before its time.
-    pub(super) died: bool,
-    pub(super) works_since: DateTime<Utc>,
-    pub(super) refuses_since: Option<DateTime<Utc>>,
+    pub(crate) died: bool,
+    pub(crate) works_since: DateTime<Utc>,
+    pub(crate) refuses_since: Option<DateTime<Utc>>,
     /// Since when the trail lacks something that it does not tell yet.
-    pub(super) loses_since: Option<DateTime<Utc>>,
-    pub(super) stopped_at: Option<DateTime<Utc>>,
-    pub(super) stored_at: Option<DateTime<Utc>>,
+    pub(crate) loses_since: Option<DateTime<Utc>>,
+    pub(crate) stopped_at: Option<DateTime<Utc>>,
+    pub(crate) stored_at: Option<DateTime<Utc>>,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             refusals: 0,
             latest: None,
@@ -41,7 +40,7 @@ impl Progress {
     }
 
     /// The store has taken a batch, and with it the account of what is missing.
-    pub(super) fn stored(&mut self) {
+    pub(crate) fn stored(&mut self) {
         let now = Utc::now();
         self.stored_at = Some(now);
         if self.refuses_since.take().is_some() | self.loses_since.take().is_some() {
@@ -50,25 +49,25 @@ impl Progress {
     }
 
     /// The store refused, and will be asked again.
-    pub(super) fn refused(&mut self, error: Error) {
+    pub(crate) fn refused(&mut self, error: Error) {
         self.refusals += 1;
         self.refuses_since.get_or_insert_with(Utc::now);
         self.complained(Arc::new(error));
     }
 
     /// Records were given up.
-    pub(super) fn lost(&mut self, error: Arc<Error>) {
+    pub(crate) fn lost(&mut self, error: Arc<Error>) {
         self.loses_since.get_or_insert_with(Utc::now);
         self.complained(error);
     }
 
     /// The store said this.
-    pub(super) fn complained(&mut self, error: Arc<Error>) {
+    pub(crate) fn complained(&mut self, error: Arc<Error>) {
         self.latest = Some(error);
         self.latest_at = Some(Utc::now());
     }
 
-    pub(super) fn stopped(&mut self) {
+    pub(crate) fn stopped(&mut self) {
         self.stopped_at.get_or_insert_with(Utc::now);
     }
 }

@@ -9,30 +9,29 @@ use std::cell::Cell;
 use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
+use audit_record::{Durability, Error, Record};
 use crossbeam_queue::ArrayQueue;
 
-use super::Counters;
-use super::builder::{Overflow, QueueLimits};
-use super::counts::Counts;
-use super::missing::Lost;
-use super::offered::Offered;
-use super::progress::Progress;
-use super::receipt::{Promise, Receipt, receipt};
-use super::sync::{
-    Arc, AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Condvar, IS_WRITER, Mutex, MutexGuard,
-    OnceLock, Ordering, PoisonError, Thread, fence, sleep,
+use crate::busy::busy;
+use crate::recorder::counts::Counts;
+use crate::recorder::offered::{Lost, Offered};
+use crate::recorder::progress::Progress;
+use crate::recorder::receipt::{Promise, Receipt, receipt};
+use crate::recorder::settings::{PAUSES, QueueLimits};
+use crate::recorder::sync::{
+    Arc, AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Condvar, IS_WRITER, Mutex, OnceLock,
+    Ordering, PoisonError, Thread, fence, lock, sleep,
 };
-use super::waits::Waits;
-use super::watchdog::Watchdog;
-use super::writer::PAUSES;
-use crate::{Durability, Error, Record, scope};
+use crate::recorder::waits::Waits;
+use crate::recorder::watchdog::Watchdog;
+use crate::recorder::{Counters, Overflow};
 
 /// A store that is at work on one batch for longer than this hangs.
 const HANGS: Duration = Duration::from_secs(1);
 /// How long a caller waits at the least, if it may: the writer asks a store in trouble once in that time.
 const ATTEMPT: Duration = PAUSES.1;
 
-pub(super) struct Queue {
+pub(crate) struct Queue {
     records: ArrayQueue<Entry>,
     /// Of the records that wait here, and of those in the writer's hands.
     bytes: AtomicUsize,
@@ -40,7 +39,7 @@ pub(super) struct Queue {
     held: AtomicUsize,
     limits: QueueLimits,
     /// What was offered; readable when the process is gone.
-    pub(super) counts: Counts,
+    pub(crate) counts: Counts,
     /// Records that the writer has taken; it alone changes it.
     taken: AtomicU64,
     written: AtomicU64,
@@ -54,8 +53,8 @@ pub(super) struct Queue {
     /// Records and intents that have not been taken, and that a caller waits for. Counted after they are there, so
     /// that the writer never hurries for nothing: for a moment it may be negative.
     hurried: AtomicIsize,
-    pub(super) waits: Waits,
-    pub(super) watchdog: Arc<Watchdog>,
+    pub(crate) waits: Waits,
+    pub(crate) watchdog: Arc<Watchdog>,
     /// Microseconds after `born` when the store began to refuse; 0 while it does not.
     refuses_since: AtomicU64,
     /// Microseconds after `born` when the store was given the batch that it is at work on; 0 between two.
@@ -63,24 +62,19 @@ pub(super) struct Queue {
     born: Instant,
     writer_sleeps: AtomicBool,
     writer: OnceLock<Thread>,
-    pub(super) lost: Mutex<Lost>,
-    pub(super) progress: Mutex<Progress>,
+    pub(crate) lost: Mutex<Lost>,
+    pub(crate) progress: Mutex<Progress>,
     progressed: Condvar,
 }
 
 /// A record on its way, and who waits for it.
-pub(super) struct Entry {
-    pub(super) record: Offered,
-    pub(super) promise: Option<Promise>,
-}
-
-/// Where a panic leaves a lock, its data is as good as before: all of it is numbers and lists.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) struct Entry {
+    pub(crate) record: Offered,
+    pub(crate) promise: Option<Promise>,
 }
 
 impl Queue {
-    pub(super) fn new(limits: QueueLimits, counts: Counts) -> Self {
+    pub(crate) fn new(limits: QueueLimits, counts: Counts) -> Self {
         Self {
             records: ArrayQueue::new(limits.records),
             bytes: AtomicUsize::new(0),
@@ -110,13 +104,13 @@ impl Queue {
     }
 
     /// Takes `record`, or drops and counts it.
-    pub(super) fn offer(&self, record: impl Into<Offered>) {
+    pub(crate) fn offer(&self, record: impl Into<Offered>) {
         self.put(Entry { record: record.into(), promise: None });
     }
 
     /// Takes `record`, or drops and counts it; the receipt tells when it is stored. The writer can't wait for
     /// itself, and gets none.
-    pub(super) fn offer_durably(
+    pub(crate) fn offer_durably(
         &self,
         record: impl Into<Offered>,
         durability: Durability,
@@ -134,7 +128,7 @@ impl Queue {
     }
 
     /// Takes what is known of a call that has not begun.
-    pub(super) fn intend(
+    pub(crate) fn intend(
         &self,
         intent: Box<Record>,
         durability: Durability,
@@ -151,7 +145,7 @@ impl Queue {
     }
 
     /// Whether this thread is a writer: one can't wait for itself, and two might wait for each other.
-    pub(super) fn is_writer(&self) -> bool {
+    pub(crate) fn is_writer(&self) -> bool {
         IS_WRITER.with(Cell::get)
     }
 
@@ -246,7 +240,7 @@ impl Queue {
     }
 
     /// For how long the store has been at work on one batch, if that is longer than a store takes that works.
-    pub(super) fn hangs_for(&self) -> Option<Duration> {
+    pub(crate) fn hangs_for(&self) -> Option<Duration> {
         self.since(&self.writes_since).filter(|time| *time >= HANGS)
     }
 
@@ -270,7 +264,7 @@ impl Queue {
             return;
         }
         // The subscriber is the user's code: it must neither be recorded here nor break the call.
-        let _busy = scope::busy();
+        let _busy = busy();
         let _ = catch_unwind(|| {
             tracing::warn!(
                 target: "audited",
@@ -304,7 +298,7 @@ impl Queue {
     }
 
     /// Waits until all that was accepted before has come to its end, or the store refuses it.
-    pub(super) fn flush(&self) -> Result<(), Error> {
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         if self.is_writer() {
             return Err(Error::permanent(
                 "the writer thread can't wait for itself: call `flush` elsewhere",
@@ -348,11 +342,11 @@ impl Queue {
     }
 
     /// How many accepted records have come to their end.
-    pub(super) fn ended(&self) -> u64 {
+    pub(crate) fn ended(&self) -> u64 {
         self.written.load(Ordering::SeqCst) + self.failed.load(Ordering::SeqCst)
     }
 
-    pub(super) fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         // In this order: what has ended was accepted before.
         let unconfirmed = self.unconfirmed.load(Ordering::SeqCst);
         let (written, failed) =
@@ -376,18 +370,18 @@ impl Queue {
     }
 
     /// Bytes of the records that have not come to their end.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// Counts a caller that went on without knowing that its record is stored. Returns whether to warn of it.
-    pub(super) fn unconfirmed(&self) -> bool {
+    pub(crate) fn unconfirmed(&self) -> bool {
         self.unconfirmed.fetch_add(1, Ordering::SeqCst);
         !self.warned_unconfirmed.swap(true, Ordering::Relaxed)
     }
 
     /// Takes no more records, and makes the writer finish.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.tell(Progress::stopped);
         self.closed.store(true, Ordering::SeqCst);
         let refused = self.waits.shut();

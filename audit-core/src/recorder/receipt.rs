@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::queue::lock;
-use super::sync::{Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, spin};
-use super::watchdog::Watchdog;
-use crate::{Durability, Error};
+use audit_record::{Durability, Error};
+
+use crate::recorder::sync::{
+    Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, lock, spin,
+};
+use crate::recorder::watchdog::{Expire, Watchdog};
 
 /// How long a thread that waits alone looks for the answer before it blocks: blocking and being woken takes about as
 /// long.
@@ -23,7 +25,7 @@ pub(crate) struct Receipt(Arc<Shared>);
 pub(super) struct Promise(Arc<Shared>);
 
 /// The watchdog's way to end a wait in time, wherever the promise is.
-pub(super) struct Watch(Arc<Shared>);
+struct Watch(Arc<Shared>);
 
 struct Shared {
     durability: Durability,
@@ -115,7 +117,7 @@ impl Future for Receipt {
         drop(state);
         drop(before);
         if !watched {
-            self.0.watchdog.watch(Watch(self.0.clone()));
+            self.0.watchdog.watch(Box::new(Watch(self.0.clone())));
         }
         Poll::Pending
     }
@@ -154,18 +156,16 @@ impl Drop for Promise {
     }
 }
 
-impl Watch {
-    /// When the wait ends; `None` if that is so far away that no clock tells it.
-    pub(super) fn end(&self) -> Option<Instant> {
+impl Expire for Watch {
+    fn end(&self) -> Option<Instant> {
         self.0.since.checked_add(self.0.limit)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.0.state().over
     }
 
-    /// Says that the wait has lasted as long as is allowed.
-    pub(super) fn expire(&self) {
+    fn expire(&self) {
         self.0.answer(|| Err(Arc::new(out_of_time(self.0.limit))));
     }
 }

@@ -1,13 +1,13 @@
 //! What threads meet by: the standard library, or `shuttle` where the protocol of the queue is checked.
 
-pub(super) use std::sync::{Arc, OnceLock, PoisonError};
+pub(crate) use std::sync::{Arc, OnceLock, PoisonError};
 
 #[cfg(not(all(test, shuttle)))]
 mod real {
     use std::cell::Cell;
     use std::time::{Duration, Instant};
 
-    pub(in super::super) use std::{
+    pub(crate) use std::{
         sync::{
             Condvar, Mutex, MutexGuard,
             atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering, fence},
@@ -17,17 +17,17 @@ mod real {
 
     thread_local! {
         /// The writer can't wait for itself.
-        pub(in super::super) static IS_WRITER: Cell<bool> = const { Cell::new(false) };
+        pub(crate) static IS_WRITER: Cell<bool> = const { Cell::new(false) };
     }
 
     /// Lets `time` pass, whatever happens.
-    pub(in super::super) fn sleep(time: Duration) {
+    pub(crate) fn sleep(time: Duration) {
         thread::sleep(time);
     }
 
     /// Looks again and again whether it `is_over`, for `limit` at most. Parking takes longer than what is waited for
     /// here; other threads still come first.
-    pub(in super::super) fn spin(limit: Duration, is_over: impl Fn() -> bool) {
+    pub(crate) fn spin(limit: Duration, is_over: impl Fn() -> bool) {
         let since = Instant::now();
         while !is_over() && since.elapsed() < limit {
             thread::yield_now();
@@ -35,7 +35,7 @@ mod real {
     }
 
     /// Lets `limit` pass. Whoever unparks this thread has it look whether that is cut short.
-    pub(in super::super) fn pause(limit: Duration, is_cut_short: impl Fn() -> bool) {
+    pub(crate) fn pause(limit: Duration, is_cut_short: impl Fn() -> bool) {
         let since = Instant::now();
         while let Some(left) = limit.checked_sub(since.elapsed()) {
             thread::park_timeout(left);
@@ -51,7 +51,7 @@ mod real {
     use std::cell::Cell;
     use std::time::Duration;
 
-    pub(in super::super) use shuttle::{
+    pub(crate) use shuttle::{
         sync::{
             Condvar, Mutex, MutexGuard,
             atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering, fence},
@@ -60,22 +60,27 @@ mod real {
     };
 
     shuttle::thread_local! {
-        pub(in super::super) static IS_WRITER: Cell<bool> = const { Cell::new(false) };
+        pub(crate) static IS_WRITER: Cell<bool> = const { Cell::new(false) };
     }
 
-    pub(in super::super) fn sleep(_: Duration) {
+    pub(crate) fn sleep(_: Duration) {
         thread::yield_now();
     }
 
     /// Time is not modelled: what may happen meanwhile has happened or not.
-    pub(in super::super) fn spin(_: Duration, _: impl Fn() -> bool) {
+    pub(crate) fn spin(_: Duration, _: impl Fn() -> bool) {
         thread::yield_now();
     }
 
     /// As `spin`.
-    pub(in super::super) fn pause(_: Duration, _: impl Fn() -> bool) {
+    pub(crate) fn pause(_: Duration, _: impl Fn() -> bool) {
         thread::yield_now();
     }
 }
 
-pub(super) use real::*;
+pub(crate) use real::*;
+
+/// Where a panic leaves a lock, its data is as good as before: all of it is numbers and lists.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

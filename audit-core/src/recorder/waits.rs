@@ -1,11 +1,11 @@
 //! [`Waits`]: who waits for the store, beside the queue of records: calls that must not begin before their
 //! intent is stored.
 
-use super::queue::lock;
-use super::receipt::Promise;
-use super::size::size_of_record;
-use super::sync::Mutex;
-use crate::{Error, Record};
+use audit_record::private::size::size_of_record;
+use audit_record::{Error, Record};
+
+use crate::recorder::receipt::Promise;
+use crate::recorder::sync::{Mutex, lock};
 
 pub(super) struct Waits {
     intents: Mutex<Intents>,

@@ -7,10 +7,20 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::queue::lock;
-use super::receipt::Watch;
-use super::sync::{Arc, AtomicUsize, Condvar, Mutex, PoisonError, thread};
-use crate::scope;
+use crate::busy::busy;
+use crate::recorder::sync::{Arc, AtomicUsize, Condvar, Mutex, PoisonError, lock, thread};
+
+/// A wait that ends in time, whatever the store does.
+pub(super) trait Expire: Send {
+    /// When the wait ends; `None` if that is so far away that no clock tells it.
+    fn end(&self) -> Option<Instant>;
+
+    /// Whether it was answered, or nobody waits any more.
+    fn is_over(&self) -> bool;
+
+    /// Says that the wait has lasted as long as is allowed.
+    fn expire(&self);
+}
 
 pub(super) struct Watchdog {
     state: Mutex<State>,
@@ -22,7 +32,7 @@ pub(super) struct Watchdog {
 #[derive(Default)]
 struct State {
     /// Those whose time is over first. Answered ones stay until they come to the front.
-    watched: VecDeque<Watch>,
+    watched: VecDeque<Box<dyn Expire>>,
     /// Its thread is there.
     runs: bool,
     /// Until when the thread sleeps, if it knows.
@@ -37,13 +47,13 @@ impl Watchdog {
     }
 
     /// Sees to it that the wait ends in time.
-    pub(super) fn watch(self: &Arc<Self>, watch: Watch) {
+    pub(super) fn watch(self: &Arc<Self>, watch: Box<dyn Expire>) {
         let Some(end) = watch.end() else { return };
         let mut state = lock(&self.state);
         if state.over {
             return;
         }
-        while state.watched.front().is_some_and(Watch::is_over) {
+        while state.watched.front().is_some_and(|watch| watch.is_over()) {
             state.watched.pop_front();
         }
         // At the end but for those that came late to wait, or have less time.
@@ -71,7 +81,7 @@ impl Watchdog {
 
     fn run(&self) {
         // Wakers are user code: what they do here is not to be recorded.
-        let _busy = scope::busy();
+        let _busy = busy();
         let mut state = lock(&self.state);
         while !state.over {
             let now = Instant::now();
@@ -81,7 +91,9 @@ impl Watchdog {
                     let watch = state.watched.pop_front();
                     drop(state);
                     // Wakes whom it concerns: not under the lock.
-                    watch.inspect(Watch::expire);
+                    if let Some(watch) = watch {
+                        watch.expire();
+                    }
                     state = lock(&self.state);
                 }
                 Some((_, Some(end))) => {

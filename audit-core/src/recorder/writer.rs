@@ -3,15 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::clock::Clock;
-use super::load::Load;
-use super::missing::Missing;
-use super::queue::Queue;
-use super::sync::{Arc, JoinHandle, thread};
-use crate::{Batch, Durability, Error, Sink, Tally, scope};
+use audit_record::store::{Batch, Sink, Tally};
+use audit_record::{Durability, Error};
+
+use crate::busy::busy;
+use crate::recorder::clock::Clock;
+use crate::recorder::load::Load;
+use crate::recorder::missing::Missing;
+use crate::recorder::queue::Queue;
+use crate::recorder::settings::PAUSES;
+use crate::recorder::sync::{Arc, JoinHandle, thread};
 
 /// Records of one transaction at most.
-pub(super) const BATCH: usize = 4_096;
+pub(crate) const BATCH: usize = 4_096;
 /// How long the first record of a batch waits for others, if no caller waits for it.
 const GATHER: Duration = Duration::from_millis(5);
 /// How long callers that were let go together are expected back, to share the next sync again. One alone is expected
@@ -19,11 +23,9 @@ const GATHER: Duration = Duration::from_millis(5);
 const LINGER: Duration = Duration::from_micros(100);
 /// How long the writer sleeps when it is not woken.
 const SLEEP: Duration = Duration::from_secs(1);
-/// The shortest and the longest pause after the store has refused.
-pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// Starts the thread. It ends, and returns, when the queue is closed.
-pub(super) fn start(
+pub(crate) fn start(
     queue: Arc<Queue>,
     sink: Box<dyn Sink>,
     close_timeout: Duration,
@@ -41,7 +43,7 @@ pub(super) fn start(
         .spawn(move || {
             writer.queue.become_writer();
             // Whatever the store does is work of the audit: it is not recorded in turn.
-            let _busy = scope::busy();
+            let _busy = busy();
             // Out here, so that it outlives a panic.
             let mut load = Load::default();
             let ended = catch_unwind(AssertUnwindSafe(|| writer.run(&mut load)));
@@ -193,18 +195,17 @@ impl Writer {
     /// One attempt at `load`, with what is missing before it.
     fn write(&mut self, load: &mut Load) -> Result<(), Error> {
         let ended = self.queue.ended() + load.records.len() as u64;
-        let tally = Tally { ended, dropped_told: self.missing.dropped_told() };
+        let mut tally = Tally::default();
+        (tally.ended, tally.dropped_told) = (ended, self.missing.dropped_told());
         let front = self.missing.front();
         let fronts = front.len();
         if fronts > 0 {
             load.records.splice(0..0, front);
         }
-        let batch = Batch {
-            records: &load.records,
-            intents: &load.intents,
-            durability: load.durability(),
-            tally,
-        };
+        let mut batch = Batch::new(&load.records);
+        batch.intents = &load.intents;
+        batch.durability = load.durability();
+        batch.tally = tally;
         self.queue.writes();
         let result = catch_unwind(AssertUnwindSafe(|| self.sink.write_batch(&batch)))
             .unwrap_or_else(|_| Err(Error::permanent("the store panicked while writing")));

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::Tree;
+use crate::value::tree::Tree;
 
 /// More removals and insertions than these are not looked for: 1 million steps, 4 MB.
 pub(super) const MOST: usize = 1_000;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::Tree;
-use super::decimal::Normal;
-use super::path::{self, Segment};
+use audit_record::private::path::{self, Segment};
+
+use crate::value::decimal::Normal;
+use crate::value::tree::Tree;
 
 /// Why a recorded change can't be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

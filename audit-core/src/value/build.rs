@@ -3,13 +3,14 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use audit_record::private::json::{Digits, NUMBER, RAW_VALUE, hex, not_finite};
 use serde::Serialize;
 use serde::ser::{Error as _, Serializer};
 
-use super::gather::{Gather, Kind};
-use super::hint::{self, Hint};
-use super::{Form, TOO_DEEP, Tree};
-use crate::capture::{self, Digits, Limits, Mask, NUMBER, RAW_VALUE, Stop, not_finite};
+use crate::capture::{self, Limits, Mask, Stop};
+use crate::value::gather::{Gather, Kind};
+use crate::value::hint::{self, Hint};
+use crate::value::tree::{Form, TOO_DEEP, Tree};
 
 /// What all parts of one value share.
 pub(super) struct State<'m> {
@@ -202,7 +203,7 @@ impl<'s, 'm> Serializer for Ser<'s, 'm> {
     fn serialize_bytes(self, value: &[u8]) -> Result<Tree, Stop> {
         self.state.scalar = false;
         self.state.spend(2 * value.len())?;
-        Ok(Tree::Text(capture::hex(value).into()))
+        Ok(Tree::Text(hex(value).into()))
     }
 
     fn serialize_none(self) -> Result<Tree, Stop> {

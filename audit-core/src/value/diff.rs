@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::align::{Hunk, align};
-use super::same::{by_key, same_keys};
-use super::{Entry, Tree, path};
+use audit_record::private::path;
+
+use crate::value::align::{Hunk, align};
+use crate::value::same::{by_key, same_keys};
+use crate::value::tree::{Entry, Tree};
 
 /// One difference. Done one after the other, each to the result of the one before, the steps of a change
 /// lead from one state to the other.

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::mem;
 
+use audit_record::private::json::{self, NUMBER, Text, Wrong};
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
-use super::build::{Ser, State, secret, taken, too_deep};
-use super::{Entry, Form, Tree, write};
-use crate::capture::{NUMBER, REDACTED, Stop, is_secret_type};
-use crate::read::{self, Text, Wrong};
+use crate::capture::{REDACTED, Stop, is_secret_type};
+use crate::value::build::{Ser, State, secret, taken, too_deep};
+use crate::value::tree::{Entry, Form, Tree};
+use crate::value::write;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -160,7 +161,7 @@ impl<'s, 'm> Gather<'s, 'm> {
 
     /// Reads JSON text, since names in it may have to be hidden.
     fn json(&mut self, text: String) -> Result<Tree, Stop> {
-        match read::check(&text) {
+        match json::check(&text) {
             Ok(()) => Text { text: &text, number: Some(NUMBER) }.serialize(self.ser()),
             // As a text it would show what is to be hidden.
             Err(Wrong::TooDeep) => Ok(too_deep()),
@@ -184,7 +185,7 @@ impl<'s, 'm> Gather<'s, 'm> {
 }
 
 fn number(text: String) -> Tree {
-    if read::is_number(&text) { Tree::number(&text) } else { Tree::Text(text.into()) }
+    if json::is_number(&text) { Tree::number(&text) } else { Tree::Text(text.into()) }
 }
 
 /// Of several values under one key the last one counts, as it does for whoever reads the JSON.
@@ -195,7 +196,7 @@ pub(super) fn unique(mut entries: Vec<Entry>) -> Vec<Entry> {
     } else if entries.len() <= FEW {
         (1..entries.len()).any(|at| entries[..at].iter().any(|(key, _)| *key == entries[at].0))
     } else {
-        super::same::by_key(&entries).windows(2).any(|pair| pair[0].0 == pair[1].0)
+        crate::value::same::by_key(&entries).windows(2).any(|pair| pair[0].0 == pair[1].0)
     };
     if !repeats {
         return entries;

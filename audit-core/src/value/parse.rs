@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::Tree;
-use super::gather::unique;
-use crate::read::{Reader, Token, Wrong};
+use audit_record::private::json::{Reader, Token, Wrong};
+
+use crate::value::gather::unique;
+use crate::value::tree::Tree;
 
 pub(super) fn tree(text: &str) -> Result<Tree, Wrong> {
     let mut reader = Reader::new(text);

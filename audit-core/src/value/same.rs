@@ -1,18 +1,11 @@
 //! When two trees are equal, and in which order they stand in a set.
 
 use std::cmp::Ordering;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
-use std::sync::LazyLock;
 
-use super::decimal::Normal;
-use super::{Entry, Tree};
-
-/// Stands for what must not be kept; the key is drawn anew by each process.
-pub(super) fn keyed_hash<T: ?Sized + Hash>(value: &T) -> u64 {
-    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    KEY.hash_one(value)
-}
+use crate::value::decimal::Normal;
+use crate::value::tree::{Entry, Tree};
 
 impl PartialEq for Tree {
     fn eq(&self, other: &Self) -> bool {

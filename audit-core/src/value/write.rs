@@ -1,12 +1,13 @@
 //! Writes a [`Tree`] as the value it was made of.
 
+use audit_record::private::json::NUMBER;
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTupleVariant, Serializer,
 };
 
-use super::{Entry, Form, Tree};
-use crate::capture::{self, Limits, Mask, NUMBER, REDACTED, Rules};
+use crate::capture::{self, Limits, Mask, REDACTED, Rules};
+use crate::value::tree::{Entry, Form, Tree};
 
 /// A tree for a capture, which takes the digits of numbers as they are.
 pub(super) struct Exactly<'t>(pub(super) &'t Tree);

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use audit_core::capture::write_str;
-use audit_core::history::ChangeQuery;
+use audit_record::private::json::write_str;
+use audit_record::store::ChangeQuery;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use audit_core::history::{ChangePosition, ChangeQuery};
+use audit_record::store::{ChangePosition, ChangeQuery};
 
 use super::filter::is_between_micros;
 use super::{Place, in_range};

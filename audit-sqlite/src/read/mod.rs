@@ -11,9 +11,9 @@ mod search;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use audit_core::Error;
-use audit_core::history::{ChangeQuery, ChangeReader, StoredChange};
-use audit_core::session::hold_off_forks;
+use audit_record::Error;
+use audit_record::process::hold_off_forks;
+use audit_record::store::{ChangeQuery, ChangeReader, StoredChange};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 

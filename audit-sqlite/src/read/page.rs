@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use audit_core::capture::write_str;
-use audit_core::history::{ChangeRecord, StoredChange};
-use audit_core::{CorrelationId, Error, FieldChange, Json, Outcome};
+use audit_record::private::json::write_str;
+use audit_record::store::{ChangeRecord, StoredChange};
+use audit_record::{CorrelationId, Error, FieldChange, Json, Outcome};
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Row};
 use uuid::Uuid;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use audit_core::ChangeKind;
-use audit_core::history::ChangeQuery;
+use audit_record::ChangeKind;
+use audit_record::store::ChangeQuery;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
 use super::filter::Filter;

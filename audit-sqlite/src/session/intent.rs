@@ -1,6 +1,6 @@
 //! Calls under way, as they were announced before their body ran.
 
-use audit_core::Record;
+use audit_record::Record;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 

@@ -4,9 +4,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
 #[cfg(target_os = "linux")]
 use rustix::fs::OFlags;
-use uuid::Uuid;
 
 /// Locked for as long as the session is at work. The system unlocks it when the process ends, in whatever way.
 pub(super) struct Lock {

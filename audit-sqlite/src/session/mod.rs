@@ -11,7 +11,8 @@ mod recover;
 use std::collections::HashSet;
 use std::path::Path;
 
-use audit_core::{Batch, Error, Session, Tally};
+use audit_record::Error;
+use audit_record::store::{Batch, Session, Tally};
 use chrono::Utc;
 use rusqlite::{Connection, TransactionBehavior, params};
 use uuid::Uuid;
@@ -144,7 +145,7 @@ impl Work {
     /// Ends the session in order. If records are missing that the trail does not know of, it is left for the next
     /// start to be told.
     pub(crate) fn close(self, link: &mut Link, path: &Path) -> Result<(), Failure> {
-        let missing = audit_core::session::left_behind(self.id).is_some_and(|counted| {
+        let missing = audit_record::process::left_behind(self.id).is_some_and(|counted| {
             counted.accepted > self.tally.ended || counted.dropped > self.tally.dropped_told
         });
         if missing {
@@ -158,7 +159,7 @@ impl Work {
         if let Some(lock) = self.lock {
             lock.remove();
         }
-        audit_core::session::forget(self.id);
+        audit_record::process::forget(self.id);
         Ok(())
     }
 }

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use audit_core::capture::write_str;
-use audit_core::session::{forget, left_behind};
-use audit_core::{ErrorInfo, Json, Kind, Outcome, Record};
+use audit_record::private::json::write_str;
+use audit_record::process::{forget, left_behind};
+use audit_record::{ErrorInfo, Json, Kind, Outcome, Record};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;

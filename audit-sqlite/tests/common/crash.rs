@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::Path;
 
-use audit_core::{Batch, Durability, Kind, Outcome, Record, Session, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::store::{Batch, Session};
+use audit_record::{Durability, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use fastrand::Rng;
 use rusqlite::Connection;
@@ -84,7 +86,7 @@ pub(crate) fn run(directory: &Path, seed: u64, setup: Setup) -> Recorded {
     Recorded { journal, batches, sessions, setup }
 }
 
-pub(crate) fn open(path: &Path, setup: Setup) -> Result<SqliteStore, audit_core::Error> {
+pub(crate) fn open(path: &Path, setup: Setup) -> Result<SqliteStore, audit_record::Error> {
     SqliteStore::builder().shared(setup.shared.is_some()).open(path)
 }
 

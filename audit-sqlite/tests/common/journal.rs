@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use audit_core::Durability;
+use audit_record::Durability;
 use fastrand::Rng;
 
 /// A file, whatever its name is now.

@@ -5,8 +5,8 @@ pub(crate) mod session;
 
 use std::path::Path;
 
-use audit_core::history::ChangeQuery;
-use audit_core::{
+use audit_record::store::ChangeQuery;
+use audit_record::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Record,
     Truncation,
 };

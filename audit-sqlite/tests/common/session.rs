@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use audit_core::{Batch, Outcome, Record, Session, Sink as _};
+use audit_record::store::Sink as _;
+use audit_record::store::{Batch, Session};
+use audit_record::{Outcome, Record};
 use audit_sqlite::SqliteStore;
 use rusqlite::types::Value;
 use tempfile::TempDir;

@@ -3,27 +3,20 @@
 //! `probe.rs` finds by its type whether an object is watched; `within.rs` lets a call know what the calls in it
 //! have told of the same object, so that each change is told once.
 
-mod probe;
-mod within;
+pub(super) mod probe;
 
 use std::any::type_name;
 use std::sync::Arc;
 
-pub(super) use probe::Never;
+use audit_record::{FieldChange, Truncation};
+
+use crate::busy::busy;
+use crate::call::lifecycle::Call;
+use crate::capture;
+use crate::fields::{AuditedFields, change_time, compared, difference, values};
+use crate::in_flight::{CHANGES, CallShared, Object, Parts, Target, Told, Watched};
+
 pub use probe::{InFuture, Moved, Own, lend, reached, watch, whole};
-pub(crate) use within::Register;
-use within::{Object, Told, Watched};
-
-use super::{Call, CallShared, Target};
-use crate::capture::{self, Rules};
-use crate::change::{AuditedFields, Delta, Rows, TypeInfo, Values, change_time};
-use crate::{ChangeKind, FieldChange, Truncation, scope};
-
-/// Changes that calls may leave in one record; of more, they are counted. One object's are never torn apart.
-const CHANGES: usize = 4_096;
-
-/// Changes of one object, and what was cut in them.
-type Parts = (Vec<FieldChange>, Vec<Truncation>);
 
 /// An object as it was when the call began.
 struct Watch<T: AuditedFields> {
@@ -41,7 +34,7 @@ impl<T: AuditedFields> Watch<T> {
     /// `None` where nothing is recorded, or where the object's own code panicked.
     fn begin(call: &Call, object: &T, parameter: &'static str) -> Option<Box<Self>> {
         // Its first use allocates: an audited allocator must not come back here.
-        let _busy = scope::busy();
+        let _busy = busy();
         let shared = call.shared()?;
         let id = about(shared, object);
         let Some(before) = capture::guarded(|| object.snapshot()) else {
@@ -61,7 +54,7 @@ impl<T: AuditedFields> Watch<T> {
     /// Tells what has changed of it.
     fn finish(self: Box<Self>, object: &T) {
         // First, so that all of this is freed before it ends.
-        let _busy = scope::busy();
+        let _busy = busy();
         let this = self;
         let rules = this.call.rules();
         let (mut changes, mut cuts) = (Vec::new(), Vec::new());
@@ -90,13 +83,13 @@ impl<T: AuditedFields> Watch<T> {
 
     /// Says that the object can't be looked at any more.
     fn give_up(self: Box<Self>) {
-        let _busy = scope::busy();
+        let _busy = busy();
         let this = self;
         unseen(&this.call, this.parameter);
     }
 }
 
-impl super::shared::CallState {
+impl crate::in_flight::CallState {
     /// Adds what has changed of one object; `left_out` changes more are only counted.
     fn changed(&mut self, changes: Vec<FieldChange>, cuts: Vec<Truncation>, left_out: u64) {
         if left_out > 0 || !changes.is_empty() {
@@ -134,43 +127,4 @@ fn about<T: AuditedFields>(call: &CallShared, object: &T) -> String {
 fn unseen(call: &CallShared, parameter: &str) {
     let cut = Truncation::new(format!("changes.{parameter}"), "objects", 0, Some(1));
     call.state().cut(cut);
-}
-
-/// What differs in `object`.
-fn compared<T: AuditedFields>(object: &T, before: &T::Snapshot, rules: &Rules) -> Rows {
-    let mut delta = Delta::rows(T::TYPE, rules, ChangeKind::Changed);
-    let done = capture::guarded(|| object.compare(before, &mut delta));
-    let mut rows = delta.into_rows();
-    if done.is_none() {
-        rows.not_told();
-    }
-    rows
-}
-
-/// All fields as they are, or as they were `before`; `None` if the object's own code panicked.
-fn values<T: AuditedFields>(
-    object: &T,
-    before: Option<&T::Snapshot>,
-    rules: &Rules,
-) -> Option<Values> {
-    let mut delta = Delta::values(T::TYPE, rules);
-    capture::guarded(|| object.describe(before, &mut delta))?;
-    Some(delta.into_values())
-}
-
-/// What differs between two states; where one is not known, that.
-fn difference(
-    info: &'static TypeInfo,
-    rules: &Rules,
-    before: Option<&Values>,
-    after: Option<&Values>,
-) -> Rows {
-    let mut delta = Delta::rows(info, rules, ChangeKind::Changed);
-    if let (Some(before), Some(after)) = (before, after) {
-        delta.compare(before, after);
-        return delta.into_rows();
-    }
-    let mut rows = delta.into_rows();
-    rows.not_told();
-    rows
 }

@@ -8,9 +8,9 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use super::{Watch, unseen};
-use crate::call::Call;
-use crate::change::AuditedFields;
+use crate::call::lifecycle::Call;
+use crate::call::watch::{Watch, unseen};
+use crate::fields::AuditedFields;
 
 // ---- receivers --------------------------------------------------------------------------------------
 
@@ -101,9 +101,9 @@ impl<T: ?Sized, F> NotAudited<'_, T, F> {
 
 /// The object is not watched, but named.
 fn tell<T: AuditedFields>(call: &Call, object: &T, parameter: &'static str) {
-    let _busy = crate::scope::busy();
+    let _busy = crate::busy::busy();
     if let Some(shared) = call.shared() {
-        super::about(shared, object);
+        crate::call::watch::about(shared, object);
         unseen(shared, parameter);
     }
 }
@@ -189,7 +189,7 @@ impl Reached for Never {
 }
 
 /// `!`, which can't be named yet but as what a function returns.
-pub(in crate::call) type Never = <fn() -> ! as Returns>::Value;
+pub(crate) type Never = <fn() -> ! as Returns>::Value;
 
 /// What a function returns.
 pub trait Returns {

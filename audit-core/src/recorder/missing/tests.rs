@@ -1,4 +1,7 @@
+use chrono::DateTime;
+
 use super::*;
+use crate::recorder::offered::{NAME, shortened};
 
 const START: i64 = 1_700_000_000_000_000;
 

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use audit_record::Kind;
 use chrono::Utc;
 
-use super::super::writer;
 use super::*;
-use crate::Kind;
+use crate::recorder::writer;
 
 fn queue(records: usize, overflow: Overflow) -> Queue {
     let limits =
@@ -130,7 +130,7 @@ fn the_next_flush_learns_of_a_loss_that_no_flush_waited_for() {
 /// A store that takes everything.
 struct Taking;
 
-impl crate::Sink for Taking {
+impl audit_record::store::Sink for Taking {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
         Ok(())
     }

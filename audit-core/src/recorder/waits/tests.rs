@@ -2,22 +2,22 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use audit_record::store::{Batch, Sink};
+use audit_record::{Durability, Error, Kind, Record};
 use chrono::Utc;
 
-use super::super::builder::{Overflow, QueueLimits};
-use super::super::counts::Counts;
-use super::super::queue::Queue;
-use super::super::receipt::{Promise, Receipt};
-use super::super::watchdog::Watchdog;
-use super::super::writer;
-use crate::{Batch, Durability, Error, Kind, Record, Sink};
+use crate::recorder::counts::Counts;
+use crate::recorder::queue::Queue;
+use crate::recorder::receipt::{Promise, Receipt};
+use crate::recorder::settings::QueueLimits;
+use crate::recorder::watchdog::Watchdog;
+use crate::recorder::{Overflow, writer};
 
 /// Wakes as an executor would, counts it, and then panics.
 #[derive(Default)]

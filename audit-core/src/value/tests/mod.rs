@@ -5,13 +5,13 @@ mod steps;
 
 use std::borrow::Cow;
 
+use audit_record::Json;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use serde::Serialize;
 
-use super::{Tree, apply};
-use crate::Json;
 use crate::capture::{Limits, Mask, Rules, write_serialize};
+use crate::value::{Tree, apply};
 
 /// All of a value.
 fn all(mask: Mask) -> Rules {

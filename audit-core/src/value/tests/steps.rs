@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use proptest::test_runner::TestCaseError;
 
-use super::super::apply::Wrong;
-use super::super::diff::{Step, diff};
 use super::*;
+use crate::value::apply::Wrong;
+use crate::value::diff::{Step, diff};
 
 /// The steps as rows: path, before, after.
 fn rows(before: &Tree, after: &Tree) -> Vec<(String, String, String)> {
@@ -43,7 +43,7 @@ fn stored(tree: &Tree, like: &Tree) -> Tree {
             elements.iter().zip(likes).map(|(element, like)| stored(element, like)).collect(),
         ),
         (Tree::Map(entries), Tree::Map(likes)) => {
-            let entry = |(key, tree): &super::super::Entry| {
+            let entry = |(key, tree): &crate::value::tree::Entry| {
                 let like = likes.iter().find(|(other, _)| other == key);
                 (key.clone(), like.map_or_else(|| tree.clone(), |(_, like)| stored(tree, like)))
             };

@@ -1,0 +1,222 @@
+//! [`Subscriber`]: takes the tracing events of calls in a program that has no subscriber of its own.
+//!
+//! Nobody else sees the spans of calls there, so a call has none: its events find it by what this thread is in the
+//! middle of. Only when somebody asks for the current span, to carry it into a task or a thread, does the call get
+//! an id; and only while it is carried is it kept in a table. A span that the program makes within a call stands for
+//! that call: it may be what is carried.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata};
+use tracing_core::span::Current;
+use tracing_core::subscriber::Interest;
+use tracing_core::{Callsite, Kind, Level, LevelFilter};
+
+use crate::events::names::{SPAN, TARGET};
+use crate::events::write::write;
+use crate::in_flight::CallShared;
+use crate::scope::{self, Log};
+use crate::{capture, levels};
+
+/// Parts of the table, each under a lock of its own, so that threads seldom meet.
+const SHARDS: usize = 16;
+
+/// The id of all spans that are made outside of calls.
+const OF_NONE: u64 = u64::MAX;
+
+pub(crate) struct Subscriber {
+    carried: [Mutex<HashMap<u64, Carried>>; SHARDS],
+}
+
+/// A call whose span somebody holds.
+struct Carried {
+    call: Arc<CallShared>,
+    holders: usize,
+}
+
+thread_local! {
+    /// The carried spans that this thread is in, the innermost last, each with where events went before.
+    static ENTERED: RefCell<Vec<(Id, Log)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Subscriber {
+    pub(crate) fn new() -> Self {
+        Self { carried: Default::default() }
+    }
+
+    fn hold(&self, id: &Id, call: Arc<CallShared>) {
+        let mut shard = self.shard(id);
+        shard.entry(id.into_u64()).or_insert(Carried { call, holders: 0 }).holders += 1;
+    }
+
+    fn shard(&self, id: &Id) -> MutexGuard<'_, HashMap<u64, Carried>> {
+        let shard = &self.carried[id.into_u64() as usize % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The call whose span is `id`: a carried one, or that of this thread.
+    fn find(&self, id: &Id) -> Option<Arc<CallShared>> {
+        if id.into_u64() == OF_NONE {
+            return None;
+        }
+        let carried = self.shard(id).get(&id.into_u64()).map(|carried| carried.call.clone());
+        carried.or_else(|| scope::with(|scope| scope.log().filter(|call| call.has_id(id)).cloned()))
+    }
+}
+
+fn new_id() -> Id {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Id::from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl tracing::Subscriber for Subscriber {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= levels::wanted() || is_warning(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(levels::wanted().max(LevelFilter::WARN))
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let call = match span.parent() {
+            Some(id) => self.find(id),
+            None if span.is_contextual() => scope::with(|scope| scope.log().cloned()),
+            None => None,
+        };
+        let Some(call) = call else { return Id::from_u64(OF_NONE) };
+        let id = call.id_or(new_id);
+        self.hold(&id, call);
+        id
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if is_warning(event.metadata()) {
+            return print(event);
+        }
+        if capture::in_progress() {
+            return;
+        }
+        let call = match event.parent() {
+            Some(id) => self.find(id),
+            None if event.is_contextual() => scope::with(|scope| scope.log().cloned()),
+            None => None,
+        };
+        if let Some(call) = call {
+            write(&call, event);
+        }
+    }
+
+    fn current_span(&self) -> Current {
+        match scope::with(|scope| scope.log().map(|call| call.id_or(new_id))) {
+            Some(id) => Current::new(id, &METADATA),
+            None => Current::none(),
+        }
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        if let Some(call) = self.find(id) {
+            self.hold(id, call);
+        }
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let mut shard = self.shard(&id);
+        let Some(carried) = shard.get_mut(&id.into_u64()) else { return false };
+        carried.holders -= 1;
+        if carried.holders > 0 {
+            return false;
+        }
+        let last = shard.remove(&id.into_u64());
+        // The call may be freed with it: not under the lock.
+        drop(shard);
+        drop(last);
+        true
+    }
+
+    fn enter(&self, id: &Id) {
+        let Some(call) = self.find(id) else { return };
+        let before = scope::replace_log(Log::Of(call));
+        let _ = ENTERED.try_with(|entered| entered.borrow_mut().push((id.clone(), before)));
+    }
+
+    fn exit(&self, id: &Id) {
+        let before = ENTERED.try_with(|entered| {
+            let mut entered = entered.borrow_mut();
+            let at = entered.iter().rposition(|(of, _)| of == id)?;
+            let (_, before) = entered.remove(at);
+            match entered.get_mut(at) {
+                // Left before one that was entered later: that one goes on, and leads back further.
+                Some((_, of_later)) => {
+                    *of_later = before;
+                    None
+                }
+                None => Some(before),
+            }
+        });
+        if let Ok(Some(before)) = before
+            && scope::with(|scope| matches!(&scope.log, Log::Of(call) if call.has_id(id)))
+        {
+            scope::replace_log(before);
+        }
+    }
+}
+
+/// Whether the audit itself complains: somebody must see it, and here there is nobody else.
+fn is_warning(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == TARGET && metadata.is_event() && *metadata.level() <= Level::WARN
+}
+
+/// Writes what the audit complains of to standard error.
+fn print(event: &Event<'_>) {
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+    }
+
+    let mut message = Message(String::new());
+    event.record(&mut message);
+    // Not `eprintln!`, which panics where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "audited: {}", message.0);
+}
+
+/// The place in the program where spans of calls come from, were there one.
+struct OfCalls;
+
+impl Callsite for OfCalls {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &METADATA
+    }
+}
+
+static METADATA: Metadata<'static> = tracing_core::metadata! {
+    name: SPAN,
+    target: TARGET,
+    level: Level::ERROR,
+    fields: &[],
+    callsite: &OfCalls,
+    kind: Kind::SPAN,
+};

@@ -1,0 +1,160 @@
+//! Writes a tracing event into the log of a call.
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
+
+use audit_record::Truncation;
+use audit_record::private::json::write_key;
+use tracing::Event;
+use tracing::field::{Field, Visit};
+use tracing_log::NormalizeEvent;
+
+use crate::busy::busy;
+use crate::capture::{self, Rules};
+use crate::in_flight::{CallShared, LogLine};
+use crate::{clock, scratch};
+
+pub(crate) fn write(call: &CallShared, event: &Event<'_>) {
+    // Only events that `tracing-log` has made of records of the crate `log` need it.
+    let normalized =
+        if event.metadata().target() == "log" { event.normalized_metadata() } else { None };
+    let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+    if *metadata.level() > call.log_level {
+        return;
+    }
+    let mut fields = Fields::new(call.rules(), normalized.is_some());
+    event.record(&mut fields);
+    let Some(_busy) = busy() else { return };
+    let target = match &normalized {
+        Some(metadata) => Cow::Owned(metadata.target().to_owned()),
+        None => Cow::Borrowed(event.metadata().target()),
+    };
+    let Fields { message, mut json, cuts, .. } = fields;
+    if !json.is_empty() {
+        json.push('}');
+    }
+    let line = LogLine {
+        at: clock::micros(),
+        level: *metadata.level(),
+        target,
+        message: &message,
+        fields: (!json.is_empty()).then_some(&json),
+    };
+    let mut state = call.state();
+    if state.log(line, call.recorder.log_bytes) && !cuts.is_empty() {
+        let at = state.logged() - 1;
+        for mut cut in cuts {
+            cut.path = format!("log[{at}].{}", cut.path);
+            state.cut(cut);
+        }
+    }
+    drop(state);
+    scratch::give_back(message);
+    scratch::give_back(json);
+}
+
+/// Reads the fields of an event: the message, and the rest as JSON.
+struct Fields<'r> {
+    rules: &'r Rules,
+    is_log: bool,
+    message: String,
+    /// Begun by the first field, ended by the caller.
+    json: String,
+    cuts: Vec<Truncation>,
+}
+
+impl<'r> Fields<'r> {
+    fn new(rules: &'r Rules, is_log: bool) -> Self {
+        let (message, json) = {
+            let _busy = busy();
+            (scratch::take(), scratch::take())
+        };
+        Self { rules, is_log, message, json, cuts: Vec::new() }
+    }
+
+    fn field(
+        &mut self,
+        field: &Field,
+        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &Rules),
+    ) {
+        let name = field.name();
+        // `tracing-log` carries the place of a `log` record in fields; it is in the target already.
+        if self.is_log && name.starts_with("log.") {
+            return;
+        }
+        self.json.push(if self.json.is_empty() { '{' } else { ',' });
+        write_key(&mut self.json, name);
+        if self.rules.mask.matches_static(name) {
+            capture::write_redacted(&mut self.json);
+        } else {
+            write(&mut self.json, &mut self.cuts, self.rules);
+        }
+    }
+
+    fn message(&mut self, value: fmt::Arguments<'_>) {
+        // The last one counts, if there were two.
+        self.message.clear();
+        let cut = capture::write_bounded(&mut self.message, self.rules.limits.bytes, value);
+        if let Some((kept, was)) = cut {
+            self.cuts.push(Truncation::new("message", "bytes", kept, was));
+        }
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message(format_args!("{value:?}"));
+        } else {
+            self.field(field, |out, cuts, rules| {
+                capture::write_debug(out, cuts, field.name(), rules, value);
+            });
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.message(format_args!("{value}"));
+        } else {
+            self.field(field, |out, cuts, rules| {
+                capture::write_text(out, cuts, field.name(), rules, value);
+            });
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.serialize(field, &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.serialize(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.serialize(field, &value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.serialize(field, &value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.serialize(field, &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.serialize(field, &value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+impl Fields<'_> {
+    fn serialize(&mut self, field: &Field, value: &impl serde::Serialize) {
+        self.field(field, |out, cuts, rules| {
+            capture::write_serialize(out, cuts, field.name(), rules, value);
+        });
+    }
+}

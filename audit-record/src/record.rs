@@ -1,0 +1,411 @@
+//! [`Record`]: what is known about one call, change or event.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Json;
+
+/// Defines an enum whose variants have one stable name in Rust, SQL, JSON and on the command line.
+macro_rules! named_enum {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $text:literal ),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum $name {
+            $( $(#[$vmeta])* #[serde(rename = $text)] $variant ),+
+        }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable name, as it is stored and shown.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or(UnknownName {
+                    what: stringify!($name),
+                })
+            }
+        }
+    };
+}
+
+/// A text that names no value of a [`Kind`] or [`Outcome`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    what: &'static str,
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not the name of any {}", self.what)
+    }
+}
+
+impl std::error::Error for UnknownName {}
+
+named_enum! {
+    /// What a [`Record`] is about.
+    Kind {
+        /// A call of an audited function, or of [`execute`](crate::execute).
+        Call = "call",
+        /// A change of an object's fields outside any call.
+        Change = "change",
+        /// Something that the program states has happened.
+        Event = "event",
+        /// A request that the program has served.
+        Request = "request",
+        /// A call to another system.
+        External = "external",
+        /// A login, a logout, or an attempt at one.
+        Login = "login",
+        /// Data that left the system.
+        Export = "export",
+        /// Something about the running system itself.
+        System = "system",
+        /// A remark added later to another record.
+        Note = "note",
+        /// Records that were offered and are missing here, with their number and the reason.
+        Gap = "gap",
+    }
+}
+
+named_enum! {
+    /// How a call ended.
+    Outcome {
+        /// It returned, and what it returned is no `Err`.
+        Success = "success",
+        /// It returned `Err`.
+        Failure = "failure",
+        /// It panicked.
+        Panic = "panic",
+        /// Its future was dropped after it had begun and before it was done.
+        Cancelled = "cancelled",
+        /// It began, and how it ended is not known.
+        Unknown = "unknown",
+    }
+}
+
+/// One entry of the audit trail.
+///
+/// The field names are the columns of the SQLite view `audit_log` and the keys of the JSON form.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// Position in the store, counted from 1; `None` until it is stored.
+    pub seq: Option<u64>,
+    /// The record's own id, a UUID of version 7: sorts by the time the call began.
+    pub id: Uuid,
+    /// What the record is about.
+    pub kind: Kind,
+    /// When the call began, by the machine's clock, to the microsecond.
+    pub started_at: DateTime<Utc>,
+    /// How long it took, in microseconds, by the monotonic clock.
+    pub duration_us: u64,
+    /// What was done, in the words of the one who asked: `transfer funds`.
+    pub action: Cow<'static, str>,
+    /// The function that did it, with its path: `bank::Account::transfer`.
+    pub method: Cow<'static, str>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who did it.
+    pub actor: Option<Arc<str>>,
+    /// With whose rights, if not the actor's own.
+    pub on_behalf_of: Option<Arc<str>>,
+    /// From which address.
+    pub ip: Option<IpAddr>,
+    /// At which site (host, region, tenant) it was recorded.
+    pub site: Option<Arc<str>>,
+    /// By which service it was recorded.
+    pub service: Option<Arc<str>>,
+    /// The type of the object concerned: `invoice`.
+    pub target_type: Option<Cow<'static, str>>,
+    /// The id of the object concerned.
+    pub target_id: Option<String>,
+    /// The object's name for people.
+    pub target_label: Option<String>,
+    /// Common to all records of one undertaking: the outermost call's id, or what the context says.
+    pub correlation_id: CorrelationId,
+    /// The id of the call in which this one was made.
+    pub parent_id: Option<Uuid>,
+    /// The arguments, a JSON object by their names.
+    pub input: Option<Json>,
+    /// The value returned.
+    pub output: Option<Json>,
+    /// The tracing events of the call, in the order they were emitted.
+    pub log: Vec<LogEntry>,
+    /// The error returned, or the panic.
+    pub error: Option<ErrorInfo>,
+    /// The backtrace of the error or the panic.
+    pub traceback: Option<String>,
+    /// Why it was done.
+    pub reason: Option<String>,
+    /// Remarks made during the call.
+    pub notes: Vec<Note>,
+    /// What else the context says: a JSON object with `request_id`, `session`, `user_agent`, `url`,
+    /// `actor_details` and `extra`, each if given.
+    pub context: Option<Json>,
+    /// Which values were cut to fit the limits, and what they were.
+    pub truncated: Vec<Truncation>,
+    /// Changes of fields that belong to this record; rows of the view `audit_changes`.
+    pub changes: Vec<FieldChange>,
+}
+
+impl Record {
+    /// A record of `kind` for `action` that began at `started_at`, and says nothing else yet.
+    #[must_use]
+    pub fn new(
+        kind: Kind,
+        action: impl Into<Cow<'static, str>>,
+        started_at: DateTime<Utc>,
+    ) -> Self {
+        let id = crate::id::record_id(started_at.timestamp_micros());
+        Self::with_id(id, kind, action.into(), started_at)
+    }
+
+    /// As [`new`](Self::new), under an id that is known already.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_id(
+        id: Uuid,
+        kind: Kind,
+        action: Cow<'static, str>,
+        started_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            seq: None,
+            id,
+            kind,
+            started_at,
+            duration_us: 0,
+            action,
+            method: Cow::Borrowed(""),
+            outcome: Outcome::Success,
+            actor: None,
+            on_behalf_of: None,
+            ip: None,
+            site: None,
+            service: None,
+            target_type: None,
+            target_id: None,
+            target_label: None,
+            correlation_id: CorrelationId::Uuid(id),
+            parent_id: None,
+            input: None,
+            output: None,
+            log: Vec::new(),
+            error: None,
+            traceback: None,
+            reason: None,
+            notes: Vec::new(),
+            context: None,
+            truncated: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+}
+
+/// What joins the records of one undertaking: the id of its outermost call, or an id from outside.
+///
+/// ```
+/// use audited::CorrelationId;
+///
+/// let id = CorrelationId::from("0192f0c1-7c1e-7cc3-9d4e-2f5b6c7d8e9f");
+/// assert!(matches!(id, CorrelationId::Uuid(_)));
+/// assert_eq!(id.to_string(), "0192f0c1-7c1e-7cc3-9d4e-2f5b6c7d8e9f");
+/// assert_eq!(CorrelationId::from("order 17").to_string(), "order 17");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CorrelationId {
+    /// A UUID; stored in 16 bytes.
+    Uuid(Uuid),
+    /// Any other text.
+    Text(Arc<str>),
+}
+
+impl fmt::Display for CorrelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uuid(id) => id.fmt(f),
+            Self::Text(text) => f.pad(text),
+        }
+    }
+}
+
+impl From<Uuid> for CorrelationId {
+    fn from(id: Uuid) -> Self {
+        Self::Uuid(id)
+    }
+}
+
+impl From<&str> for CorrelationId {
+    /// Text in the usual form of a UUID (36 lower-case characters) becomes [`CorrelationId::Uuid`].
+    fn from(text: &str) -> Self {
+        match Uuid::try_parse(text) {
+            Ok(id) if id.hyphenated().to_string() == text => Self::Uuid(id),
+            _ => Self::Text(text.into()),
+        }
+    }
+}
+
+impl From<String> for CorrelationId {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl Serialize for CorrelationId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One tracing event of a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LogEntry {
+    /// When it was emitted.
+    pub time: DateTime<Utc>,
+    /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
+    pub level: Cow<'static, str>,
+    /// Where it was emitted: the module, unless the event says otherwise.
+    pub target: Cow<'static, str>,
+    /// Its text.
+    pub message: String,
+    /// Its other fields, a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Json>,
+}
+
+/// An error as it was returned, or a panic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ErrorInfo {
+    /// The error's type with its path, or `panic`.
+    #[serde(rename = "type")]
+    pub type_name: Cow<'static, str>,
+    /// Its text.
+    pub message: String,
+    /// The texts of the errors that caused it, the nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// Where a panic began: `src/bank.rs:17:9`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+}
+
+/// A remark made during a call by [`note`](crate::note).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Note {
+    /// A short heading.
+    pub title: String,
+    /// The remark.
+    pub description: String,
+}
+
+/// A value that was cut to fit a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Truncation {
+    /// Which value: `input.body`, `input.rows[3].name`, `output`, `log`.
+    pub path: String,
+    /// What was counted: `bytes`, `elements`, `entries`, `levels`.
+    pub unit: Cow<'static, str>,
+    /// How much was kept.
+    pub kept: u64,
+    /// How much there was; `None` where that can't be known without walking the whole value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<u64>,
+}
+
+named_enum! {
+    /// What happened to an object.
+    ChangeKind {
+        /// It was stored for the first time.
+        Created = "created",
+        /// A field of it changed.
+        Changed = "changed",
+        /// It was deleted; `before` holds its last value.
+        Deleted = "deleted",
+    }
+}
+
+/// The change of one field of one object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FieldChange {
+    /// The object's type.
+    pub target_type: Cow<'static, str>,
+    /// The object's id.
+    pub target_id: String,
+    /// What happened to the object.
+    pub change: ChangeKind,
+    /// The field, or the path to the value inside it.
+    pub field: Cow<'static, str>,
+    /// The value before; `None` if there was none.
+    pub before: Option<Json>,
+    /// The value after; `None` if there is none any more.
+    pub after: Option<Json>,
+    /// When it took effect, by the machine's clock, to the microsecond: inside a call, later than the call's
+    /// `started_at`. The changes of one process have each a time of their own or share it with the other
+    /// fields of one change, and later changes have later times, so they can be put in order.
+    pub changed_at: DateTime<Utc>,
+}
+
+macro_rules! constructors {
+    ($( $name:ident { $($field:ident : $ty:ty),* $(,)? } )*) => {$(
+        impl $name {
+            /// Makes one from its parts.
+            #[must_use]
+            pub fn new($($field: $ty),*) -> Self {
+                Self { $($field: $field.into()),* }
+            }
+        }
+    )*};
+}
+
+constructors! {
+    LogEntry {
+        time: DateTime<Utc>, level: impl Into<Cow<'static, str>>,
+        target: impl Into<Cow<'static, str>>, message: impl Into<String>, fields: Option<Json>,
+    }
+    ErrorInfo {
+        type_name: impl Into<Cow<'static, str>>, message: impl Into<String>,
+        sources: Vec<String>, location: Option<String>,
+    }
+    Note { title: impl Into<String>, description: impl Into<String> }
+    Truncation {
+        path: impl Into<String>, unit: impl Into<Cow<'static, str>>, kept: u64, was: Option<u64>,
+    }
+    FieldChange {
+        target_type: impl Into<Cow<'static, str>>, target_id: impl Into<String>, change: ChangeKind,
+        field: impl Into<Cow<'static, str>>, before: Option<Json>, after: Option<Json>,
+        changed_at: DateTime<Utc>,
+    }
+}
