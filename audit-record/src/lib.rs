@@ -8,16 +8,20 @@ pub mod process;
 pub mod store;
 
 mod attempt;
+mod columns;
 mod durability;
 mod error;
+mod gap;
 mod id;
 mod json;
 mod path;
 mod record;
 mod size;
+mod text;
 
 pub use durability::Durability;
 pub use error::Error;
+pub use gap::{Gap, GapBasis};
 pub use json::Json;
 pub use record::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
@@ -34,6 +38,12 @@ pub mod private {
         //! Paths of values inside a field.
 
         pub use crate::path::*;
+    }
+
+    pub mod text {
+        //! The canonical text of a record and its parts.
+
+        pub use crate::text::*;
     }
 
     pub mod size {

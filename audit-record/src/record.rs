@@ -1,6 +1,7 @@
 //! [`Record`]: what is known about one call, change or event.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Json;
+use crate::columns::columns;
 
 /// Defines an enum whose variants have one stable name in Rust, SQL, JSON and on the command line.
 macro_rules! named_enum {
@@ -110,73 +112,87 @@ named_enum! {
     }
 }
 
-/// One entry of the audit trail.
-///
-/// The field names are the columns of the SQLite view `audit_log` and the keys of the JSON form.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Record {
-    /// Position in the store, counted from 1; `None` until it is stored.
-    pub seq: Option<u64>,
-    /// The record's own id, a UUID of version 7: sorts by the time the call began.
-    pub id: Uuid,
-    /// What the record is about.
-    pub kind: Kind,
-    /// When the call began, by the machine's clock, to the microsecond.
-    pub started_at: DateTime<Utc>,
-    /// How long it took, in microseconds, by the monotonic clock.
-    pub duration_us: u64,
-    /// What was done, in the words of the one who asked: `transfer funds`.
-    pub action: Cow<'static, str>,
-    /// The function that did it, with its path: `bank::Account::transfer`.
-    pub method: Cow<'static, str>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Who did it.
-    pub actor: Option<Arc<str>>,
-    /// With whose rights, if not the actor's own.
-    pub on_behalf_of: Option<Arc<str>>,
-    /// From which address.
-    pub ip: Option<IpAddr>,
-    /// At which site (host, region, tenant) it was recorded.
-    pub site: Option<Arc<str>>,
-    /// By which service it was recorded.
-    pub service: Option<Arc<str>>,
-    /// The type of the object concerned: `invoice`.
-    pub target_type: Option<Cow<'static, str>>,
-    /// The id of the object concerned.
-    pub target_id: Option<String>,
-    /// The object's name for people.
-    pub target_label: Option<String>,
-    /// Common to all records of one undertaking: the outermost call's id, or what the context says.
-    pub correlation_id: CorrelationId,
-    /// The id of the call in which this one was made.
-    pub parent_id: Option<Uuid>,
-    /// The arguments, a JSON object by their names.
-    pub input: Option<Json>,
-    /// The value returned.
-    pub output: Option<Json>,
-    /// The tracing events of the call, in the order they were emitted.
-    pub log: Vec<LogEntry>,
-    /// The error returned, or the panic.
-    pub error: Option<ErrorInfo>,
-    /// The backtrace of the error or the panic.
-    pub traceback: Option<String>,
-    /// Why it was done.
-    pub reason: Option<String>,
-    /// Remarks made during the call.
-    pub notes: Vec<Note>,
-    /// What else the context says: a JSON object with `request_id`, `session`, `user_agent`, `url`,
-    /// `actor_details` and `extra`, each if given.
-    pub context: Option<Json>,
-    /// Which values were cut to fit the limits, and what they were.
-    pub truncated: Vec<Truncation>,
-    /// Changes of fields that belong to this record; rows of the view `audit_changes`.
-    pub changes: Vec<FieldChange>,
+columns! {
+    /// One entry of the audit trail.
+    ///
+    /// The field names are the columns of the SQLite view `audit_log` and the keys of the JSON form,
+    /// which is [canonical](Record::to_json).
+    pub struct Record {
+        /// Position in the store, counted from 1; `None` until it is stored.
+        seq: Option<u64>,
+        /// The record's own id, a UUID of version 7: sorts by the time the call began.
+        id: Uuid,
+        /// What the record is about.
+        kind: Kind = Kind::Call,
+        /// When the call began, by the system clock, to the microsecond.
+        started_at: DateTime<Utc>,
+        /// How long it took, in microseconds, by the monotonic clock.
+        duration_us: u64,
+        /// What was done, as a short phrase in domain terms: `transfer funds`.
+        action: Cow<'static, str>,
+        /// The function that did it, with its path: `bank::Account::transfer`.
+        method: Cow<'static, str>,
+        /// How it ended.
+        outcome: Outcome = Outcome::Success,
+        /// Who did it.
+        actor: Option<Arc<str>>,
+        /// The user on whose behalf the actor acted, if not the actor's own.
+        on_behalf_of: Option<Arc<str>>,
+        /// The client's IP address.
+        ip: Option<IpAddr>,
+        /// The site (host, region, tenant) at which it was recorded.
+        site: Option<Arc<str>>,
+        /// The service that recorded it.
+        service: Option<Arc<str>>,
+        /// The type of the object concerned: `invoice`.
+        target_type: Option<Cow<'static, str>>,
+        /// The id of the object concerned.
+        target_id: Option<String>,
+        /// The display name of the object concerned.
+        target_label: Option<String>,
+        /// Common to all records of one operation: the outermost call's id, or the context's.
+        correlation_id: CorrelationId = CorrelationId::Uuid(Uuid::nil()),
+        /// The id of the call in which this one was made.
+        parent_id: Option<Uuid>,
+        /// The arguments: a JSON object with their names as keys.
+        #[serde(default, deserialize_with = "crate::json::present")]
+        input: Option<Json>,
+        /// The return value.
+        #[serde(default, deserialize_with = "crate::json::present")]
+        output: Option<Json>,
+        /// The tracing events of the call, in the order in which they were emitted.
+        #[serde(default)]
+        log: Vec<LogEntry>,
+        /// The error returned, or the panic.
+        error: Option<ErrorInfo>,
+        /// The backtrace of the error or the panic.
+        traceback: Option<String>,
+        /// Why it was done.
+        reason: Option<String>,
+        /// Notes attached during the call.
+        #[serde(default)]
+        notes: Vec<Note>,
+        /// The rest of the context: a JSON object with `request_id`, `session`, `user_agent`, `url`,
+        /// `actor_details` and `extra`, each if given.
+        #[serde(default, deserialize_with = "crate::json::present")]
+        context: Option<Json>,
+        /// Which values were cut to fit the limits, and their full size.
+        #[serde(default)]
+        truncated: Vec<Truncation>,
+        /// The recorder session that wrote the record: a row of the view `audit_sessions`. `None` until it
+        /// is stored, and for a record written in the caller's own transaction.
+        session_id: Option<Uuid>,
+        /// How long the call waited for durability, in microseconds: for its intent, and for its record
+        /// until the writer thread handed that to the store. `None` for a call that did not wait.
+        wait_us: Option<u64>,
+        /// The field changes that belong to this record; rows of the view `audit_changes`.
+        #[serde(default)]
+        changes: Vec<FieldChange>,
+    }
 }
 
 impl Record {
-    /// A record of `kind` for `action` that began at `started_at`, and says nothing else yet.
+    /// A record of `kind` for `action` that began at `started_at`; everything else is empty.
     #[must_use]
     pub fn new(
         kind: Kind,
@@ -187,7 +203,7 @@ impl Record {
         Self::with_id(id, kind, action.into(), started_at)
     }
 
-    /// As [`new`](Self::new), under an id that is known already.
+    /// As [`new`](Self::new), with a given id.
     #[doc(hidden)]
     #[must_use]
     pub fn with_id(
@@ -196,36 +212,8 @@ impl Record {
         action: Cow<'static, str>,
         started_at: DateTime<Utc>,
     ) -> Self {
-        Self {
-            seq: None,
-            id,
-            kind,
-            started_at,
-            duration_us: 0,
-            action,
-            method: Cow::Borrowed(""),
-            outcome: Outcome::Success,
-            actor: None,
-            on_behalf_of: None,
-            ip: None,
-            site: None,
-            service: None,
-            target_type: None,
-            target_id: None,
-            target_label: None,
-            correlation_id: CorrelationId::Uuid(id),
-            parent_id: None,
-            input: None,
-            output: None,
-            log: Vec::new(),
-            error: None,
-            traceback: None,
-            reason: None,
-            notes: Vec::new(),
-            context: None,
-            truncated: Vec::new(),
-            changes: Vec::new(),
-        }
+        let correlation_id = CorrelationId::Uuid(id);
+        Self { id, kind, action, started_at, correlation_id, ..Self::empty() }
     }
 }
 
@@ -279,14 +267,29 @@ impl From<String> for CorrelationId {
     }
 }
 
+impl FromStr for CorrelationId {
+    type Err = Infallible;
+
+    /// As `From<&str>`; it never fails.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self::from(text))
+    }
+}
+
 impl Serialize for CorrelationId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
+impl<'de> Deserialize<'de> for CorrelationId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer).map(|text| Self::from(&*text))
+    }
+}
+
 /// One tracing event of a call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct LogEntry {
     /// When it was emitted.
@@ -298,12 +301,12 @@ pub struct LogEntry {
     /// Its text.
     pub message: String,
     /// Its other fields, a JSON object.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::json::present")]
     pub fields: Option<Json>,
 }
 
 /// An error as it was returned, or a panic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ErrorInfo {
     /// The error's type with its path, or `panic`.
@@ -312,15 +315,14 @@ pub struct ErrorInfo {
     /// Its text.
     pub message: String,
     /// The texts of the errors that caused it, the nearest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub sources: Vec<String>,
     /// Where a panic began: `src/bank.rs:17:9`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
 }
 
 /// A remark made during a call by [`note`](crate::note).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Note {
     /// A short heading.
@@ -330,7 +332,7 @@ pub struct Note {
 }
 
 /// A value that was cut to fit a limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Truncation {
     /// Which value: `input.body`, `input.rows[3].name`, `output`, `log`.
@@ -340,7 +342,6 @@ pub struct Truncation {
     /// How much was kept.
     pub kept: u64,
     /// How much there was; `None` where that can't be known without walking the whole value.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub was: Option<u64>,
 }
 
@@ -357,7 +358,7 @@ named_enum! {
 }
 
 /// The change of one field of one object.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct FieldChange {
     /// The object's type.
@@ -369,8 +370,10 @@ pub struct FieldChange {
     /// The field, or the path to the value inside it.
     pub field: Cow<'static, str>,
     /// The value before; `None` if there was none.
+    #[serde(default, deserialize_with = "crate::json::present")]
     pub before: Option<Json>,
     /// The value after; `None` if there is none any more.
+    #[serde(default, deserialize_with = "crate::json::present")]
     pub after: Option<Json>,
     /// When it took effect, by the machine's clock, to the microsecond: inside a call, later than the call's
     /// `started_at`. The changes of one process have each a time of their own or share it with the other

@@ -1,84 +1,113 @@
-//! How much of the queue's bound in bytes a record takes.
+//! How many bytes a record takes in memory, for the bound of the queue.
 
-use std::mem::size_of;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::record::{CorrelationId, FieldChange, LogEntry, Note, Truncation};
-use crate::{ErrorInfo, Json, Record};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Record, Truncation,
+};
 
 /// What a record takes in memory, near enough for a bound.
 ///
 /// Every text that comes from outside is counted with its length, and every element of a list with its
 /// own size. Not counted: spare capacity, the allocator's own overhead, and that texts of the context are
 /// shared between records. A text that is part of the program is counted as if it were the record's own.
+#[must_use]
 pub fn size_of_record(record: &Record) -> usize {
-    let texts = [
-        record.action.len(),
-        record.method.len(),
-        opt(&record.actor),
-        opt(&record.on_behalf_of),
-        opt(&record.site),
-        opt(&record.service),
-        opt(&record.target_type),
-        opt(&record.target_id),
-        opt(&record.target_label),
-        correlation(&record.correlation_id),
-        opt(&record.traceback),
-        opt(&record.reason),
-    ];
-    size_of::<Record>()
-        + texts.iter().sum::<usize>()
-        + json(&record.input)
-        + json(&record.output)
-        + json(&record.context)
-        + record.error.as_ref().map_or(0, error)
-        + list(&record.log, |entry: &LogEntry| {
-            entry.level.len() + entry.target.len() + entry.message.len() + json(&entry.fields)
-        })
-        + list(&record.notes, note)
-        + list(&record.truncated, truncation)
-        + list(&record.changes, change)
+    size_of::<Record>() + record.heap_bytes()
 }
 
-pub fn note(note: &Note) -> usize {
-    note.title.len() + note.description.len()
+/// What a value takes in memory beside its own size.
+pub trait HeapBytes {
+    /// That many bytes.
+    fn heap_bytes(&self) -> usize;
 }
 
-pub fn truncation(cut: &Truncation) -> usize {
-    cut.path.len() + cut.unit.len()
-}
-
-pub fn error(error: &ErrorInfo) -> usize {
-    error.type_name.len()
-        + error.message.len()
-        + list(&error.sources, String::len)
-        + opt(&error.location)
-}
-
-pub fn change(change: &FieldChange) -> usize {
-    change.target_type.len()
-        + change.target_id.len()
-        + change.field.len()
-        + json(&change.before)
-        + json(&change.after)
-}
-
-fn correlation(id: &CorrelationId) -> usize {
-    match id {
-        CorrelationId::Uuid(_) => 0,
-        CorrelationId::Text(text) => text.len(),
+impl<T: HeapBytes> HeapBytes for Option<T> {
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
     }
 }
 
-fn json(json: &Option<Json>) -> usize {
-    json.as_ref().map_or(0, |json| json.as_str().len())
+impl<T: HeapBytes> HeapBytes for Vec<T> {
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        self.iter().map(|element| size_of::<T>() + element.heap_bytes()).sum()
+    }
 }
 
-pub fn opt<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> usize {
-    text.as_ref().map_or(0, |text| text.len())
+impl<A: HeapBytes, B: HeapBytes> HeapBytes for (A, B) {
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes() + self.1.heap_bytes()
+    }
 }
 
-pub fn list<T>(list: &[T], of_one: impl Fn(&T) -> usize) -> usize {
-    list.iter().map(|one| size_of::<T>() + of_one(one)).sum()
+macro_rules! texts {
+    ($($ty:ty)*) => {$(
+        impl HeapBytes for $ty {
+            #[inline]
+            fn heap_bytes(&self) -> usize {
+                self.len()
+            }
+        }
+    )*};
+}
+
+texts! { String Arc<str> Cow<'static, str> }
+
+macro_rules! inline {
+    ($($ty:ty)*) => {$(
+        impl HeapBytes for $ty {
+            #[inline]
+            fn heap_bytes(&self) -> usize {
+                0
+            }
+        }
+    )*};
+}
+
+inline! { u64 Uuid IpAddr DateTime<Utc> Kind Outcome }
+
+impl HeapBytes for Json {
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        self.as_str().len()
+    }
+}
+
+impl HeapBytes for CorrelationId {
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Uuid(_) => 0,
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
+macro_rules! structs {
+    ($($ty:ty { $($field:ident)+ })*) => {$(
+        impl HeapBytes for $ty {
+            #[inline]
+            fn heap_bytes(&self) -> usize {
+                0 $( + self.$field.heap_bytes() )+
+            }
+        }
+    )*};
+}
+
+structs! {
+    LogEntry { level target message fields }
+    ErrorInfo { type_name message sources location }
+    Note { title description }
+    Truncation { path unit }
+    FieldChange { target_type target_id field before after }
 }
 
 #[cfg(test)]

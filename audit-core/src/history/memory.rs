@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use audit_record::private::text::Canonical as _;
 use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
-use audit_record::{Error, Record};
+use audit_record::{Error, Json, Record};
 
 /// The changes of some records, as a store would hold them.
 pub(crate) struct MemoryReader(Vec<StoredChange>);
@@ -34,14 +35,13 @@ impl MemoryReader {
     }
 }
 
-fn notes(record: &Record) -> Option<audit_record::Json> {
+fn notes(record: &Record) -> Option<Json> {
     if record.notes.is_empty() {
         return None;
     }
-    let rules = crate::capture::Rules::default();
-    let mut json = String::new();
-    crate::capture::write_serialize(&mut json, &mut Vec::new(), "", &rules, &record.notes);
-    Some(audit_record::Json::trusted(json))
+    let mut text = String::new();
+    record.notes.write(&mut text);
+    Some(Json::trusted(text))
 }
 
 impl ChangeReader for MemoryReader {

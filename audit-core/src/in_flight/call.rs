@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use audit_record::private::size;
+use audit_record::private::size::HeapBytes;
 use audit_record::{CorrelationId, ErrorInfo, FieldChange, Kind, Note, Outcome, Truncation};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -126,22 +126,22 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn bytes(&self) -> usize {
-        size::opt(&self.traceback) + self.error.as_ref().map_or(0, size::error)
+        self.traceback.heap_bytes() + self.error.heap_bytes()
     }
 }
 
 impl Rest {
     fn bytes(&self) -> usize {
         let target = self.target.as_ref().map_or(0, |Target { type_name, id, label }| {
-            type_name.len() + id.len() + size::opt(label)
+            type_name.len() + id.len() + label.heap_bytes()
         });
         size_of::<Self>()
-            + size::opt(&self.reason)
             + target
-            + size::list(&self.notes, size::note)
-            + size::list(&self.fields, |(name, json)| name.len() + json.len())
-            + size::list(&self.truncated, size::truncation)
-            + size::list(&self.changes, size::change)
+            + self.reason.heap_bytes()
+            + self.notes.heap_bytes()
+            + self.fields.heap_bytes()
+            + self.truncated.heap_bytes()
+            + self.changes.heap_bytes()
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use audit_record::private::json::write_key;
-use audit_record::private::size;
+use audit_record::private::size::HeapBytes;
 use audit_record::{CorrelationId, Json, Record, Truncation};
 use serde::Serialize;
 
@@ -158,21 +158,17 @@ impl ContextData {
     fn bytes(&self, described: &Described) -> usize {
         let names = [&self.actor, &self.on_behalf_of, &self.site, &self.service];
         let texts = [&self.request_id, &self.session, &self.user_agent, &self.url];
-        let correlation = match &self.correlation_id {
-            Some(CorrelationId::Text(text)) => text.len(),
-            _ => 0,
-        };
         size_of::<Self>()
-            + names.into_iter().map(size::opt).sum::<usize>()
-            + texts.into_iter().map(size::opt).sum::<usize>()
-            + correlation
-            + self.actor_details.as_ref().map_or(0, |details| details.as_str().len())
-            + size::list(&self.extra, |(key, value)| key.len() + value.as_str().len())
-            + size::list(&self.cuts, size::truncation)
+            + names.into_iter().map(HeapBytes::heap_bytes).sum::<usize>()
+            + texts.into_iter().map(HeapBytes::heap_bytes).sum::<usize>()
+            + self.correlation_id.heap_bytes()
+            + self.actor_details.heap_bytes()
+            + self.extra.heap_bytes()
+            + self.cuts.heap_bytes()
             + described.members.len()
-            + size::list(&described.extra, |(key, json)| key.len() + json.len())
-            + described.whole.as_ref().map_or(0, |whole| whole.as_str().len())
-            + size::list(&described.cuts, size::truncation)
+            + described.extra.heap_bytes()
+            + described.whole.heap_bytes()
+            + described.cuts.heap_bytes()
     }
 }
 

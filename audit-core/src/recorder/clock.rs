@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use audit_record::private::text::member;
 use audit_record::{Json, Kind, Outcome, Record};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// What clocks may differ by without having been set.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(1);
@@ -45,16 +46,16 @@ fn set_back(before: DateTime<Utc>, passed: Duration, now: DateTime<Utc>) -> Opti
 
 impl SetBack {
     fn record(&self) -> Record {
-        let micros = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         let mut record = Record::new(Kind::System, "clock set back", self.to);
         record.method = "audited".into();
         record.outcome = Outcome::Success;
-        record.output = Some(Json::trusted(format!(
-            r#"{{"by_us":{},"from":"{}","to":"{}"}}"#,
-            (self.from - self.to).num_microseconds().unwrap_or(i64::MAX),
-            micros(self.from),
-            micros(self.to),
-        )));
+        let by_us = (self.from - self.to).num_microseconds().unwrap_or(i64::MAX);
+        let mut output = String::from("{");
+        member(&mut output, "by_us", &by_us.unsigned_abs());
+        member(&mut output, "from", &self.from);
+        member(&mut output, "to", &self.to);
+        output.push('}');
+        record.output = Some(Json::trusted(output));
         record
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use audit_record::{Error, ErrorInfo, Kind, Outcome, Record};
-use chrono::Utc;
+use audit_record::{Error, Record};
 
 use crate::capture;
 use crate::recorder::offered::{ACTIONS, Lost};
@@ -62,10 +61,10 @@ impl Missing {
             self.gaps_of = lost;
             self.gaps.clear();
             if self.dropped.records > 0 {
-                self.gaps.push(gap(&self.dropped, "the queue was full or closed"));
+                self.gaps.push(self.dropped.gap("the queue was full or closed"));
             }
             if self.failed.records > 0 {
-                self.gaps.push(gap(&self.failed, &format!("the store refused them: {}", self.why)));
+                self.gaps.push(self.failed.gap(format!("the store refused them: {}", self.why)));
             }
         }
         [&self.remarks[..], &self.gaps].concat()
@@ -132,22 +131,6 @@ impl Missing {
         self.refusal = Some(Refusal { since: Instant::now(), pause });
         (pause, first)
     }
-}
-
-/// Tells in the trail itself that records are missing before this point.
-fn gap(lost: &Lost, reason: &str) -> Record {
-    let mut gap = Record::new(Kind::Gap, "records missing", Utc::now());
-    gap.method = "audited".into();
-    gap.outcome = Outcome::Unknown;
-    gap.output = Some(lost.output());
-    gap.error = Some(ErrorInfo::new(
-        "gap",
-        format!("{} records are missing: {reason}", lost.records),
-        Vec::new(),
-        None,
-    ));
-    gap.reason = Some(reason.to_owned());
-    gap
 }
 
 #[cfg(test)]

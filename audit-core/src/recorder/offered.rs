@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use audit_record::private::json::write_str;
 use audit_record::private::size::size_of_record;
-use audit_record::{Json, Record};
-use chrono::{DateTime, SecondsFormat, Utc};
+use audit_record::{Gap, Record};
+use chrono::{DateTime, Utc};
 
 /// What becomes a record on the writer thread.
 pub(crate) trait Pending: Send + Sync {
@@ -109,22 +108,15 @@ impl Lost {
         self.others += other.others;
     }
 
-    pub(super) fn output(&self) -> Json {
-        let mut text = format!(r#"{{"records":{}"#, self.records);
-        if let Some((from, to)) = self.range {
-            let micros = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-            text += &format!(r#","from":"{}","to":"{}""#, micros(from), micros(to));
+    /// The record that reports these, for `reason`.
+    pub(super) fn gap(&self, reason: impl Into<String>) -> Record {
+        let mut gap = Gap::new(self.records, reason);
+        (gap.from, gap.to) = self.range.unzip();
+        gap.actions = self.actions.clone();
+        if self.others > 0 {
+            gap.actions.push(("(others)".to_owned(), self.others));
         }
-        text += r#","actions":{"#;
-        let others = (self.others > 0).then_some(("(others)", self.others));
-        let actions = self.actions.iter().map(|(name, records)| (name.as_str(), *records));
-        for (at, (name, records)) in actions.chain(others).enumerate() {
-            text += if at > 0 { "," } else { "" };
-            write_str(&mut text, name);
-            text += &format!(":{records}");
-        }
-        text += "}}";
-        Json::trusted(text)
+        gap.to_record(Utc::now())
     }
 }
 

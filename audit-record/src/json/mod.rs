@@ -1,9 +1,11 @@
 //! [`Json`]: a value that is already JSON text.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
-use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
 use crate::json::read::{Text, Wrong};
@@ -145,5 +147,119 @@ impl fmt::Debug for Json {
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Text { text: &self.0, number: None }.serialize(serializer)
+    }
+}
+
+impl FromStr for Json {
+    type Err = Error;
+
+    /// As [`parse`](Json::parse).
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+/// Takes any value. Numbers keep all their digits when the text is read by [`Json::to`], or by
+/// `serde_json` with its feature `raw_value`.
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_newtype_struct(write::RAW_VALUE, Whole)
+            .map(|Part(text)| Self(text))
+    }
+}
+
+/// Reads a value that is there, so that `null` is a value and not an absent one.
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
+}
+
+/// The text of a value, or of a part of one.
+struct Part(String);
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Whole)
+    }
+}
+
+/// Writes what it visits as JSON text.
+struct Whole;
+
+macro_rules! displayed {
+    ($($visit:ident: $ty:ty),*) => {$(
+        fn $visit<E>(self, value: $ty) -> Result<Part, E> {
+            Ok(Part(value.to_string()))
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for Whole {
+    type Value = Part;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    displayed! { visit_bool: bool, visit_u64: u64, visit_i64: i64 }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Part, E> {
+        Ok(Part(match write::not_finite(value) {
+            Some(name) => format!("\"{name}\""),
+            None => write::Digits::of_f64(value).as_str().to_owned(),
+        }))
+    }
+
+    fn visit_unit<E>(self) -> Result<Part, E> {
+        Ok(Part("null".to_owned()))
+    }
+
+    fn visit_none<E>(self) -> Result<Part, E> {
+        Ok(Part("null".to_owned()))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Part, D::Error> {
+        Part::deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Part, D::Error> {
+        Part::deserialize(deserializer)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Part, E> {
+        let mut text = String::with_capacity(value.len() + 2);
+        write::write_str(&mut text, value);
+        Ok(Part(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Part, A::Error> {
+        let mut text = String::from("[");
+        while let Some(Part(element)) = list.next_element()? {
+            text.push_str(if text.len() > 1 { "," } else { "" });
+            text.push_str(&element);
+        }
+        text.push(']');
+        Ok(Part(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
+        let mut text = String::from("{");
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            if text.len() == 1 && matches!(&*key, write::RAW_VALUE | write::NUMBER) {
+                // The text itself, as serde_json hands it over.
+                let whole = map.next_value::<Cow<'_, str>>()?;
+                return Json::parse(whole.into_owned())
+                    .map(|json| Part(json.0))
+                    .map_err(A::Error::custom);
+            }
+            text.push_str(if text.len() > 1 { "," } else { "" });
+            write::write_key(&mut text, &key);
+            let Part(value) = map.next_value()?;
+            text.push_str(&value);
+        }
+        text.push('}');
+        Ok(Part(text))
     }
 }

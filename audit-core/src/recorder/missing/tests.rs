@@ -72,7 +72,8 @@ fn a_gap_names_so_many_actions_and_sums_up_the_rest() {
     let mut record = work("", 0);
     record.action = long.into();
     lost.add(&record);
-    let output: serde_json::Value = lost.output().to().expect("JSON");
+    let output: serde_json::Value =
+        lost.gap("the queue was full").output.expect("an output").to().expect("JSON");
     let actions = output["actions"].as_object().expect("actions");
     assert_eq!(actions.len(), 33);
     assert_eq!((&actions["action 31"], &actions["(others)"]), (&1.into(), &9.into()));
@@ -85,7 +86,7 @@ fn a_gap_names_so_many_actions_and_sums_up_the_rest() {
 fn what_nothing_is_known_of_is_counted_all_the_same() {
     let mut missing = Missing::default();
     missing.failed_unseen(3);
-    assert_eq!(told(&mut missing), [r#"{"records":3,"actions":{}}"#]);
+    assert_eq!(told(&mut missing), [r#"{"records":3}"#]);
 }
 
 #[test]
