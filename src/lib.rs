@@ -20,24 +20,80 @@ pub use audit_record::{
 pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder, record_in, transaction};
 
 mod macros;
-#[doc = include_str!("unseen_changes.md")]
-pub mod unseen_changes {}
-#[doc = include_str!("what_survives.md")]
-pub mod what_survives {}
 #[cfg(feature = "sqlite")]
 mod start;
 
 #[cfg(feature = "sqlite")]
 pub use start::init;
 
-/// What the expansion of the attributes names.
+/// Longer documentation, one module per page.
+///
+/// The same pages are in the folder `docs/` of the repository.
+// A page links to another page by a reference such as `[sql]`. Its file defines the reference for
+// readers of the repository. The definition before the file takes precedence in rustdoc.
+pub mod _documentation {
+    /// [sql]: crate::_documentation::sql
+    #[doc = include_str!("../docs/benchmarks.md")]
+    pub mod benchmarks {}
+
+    #[doc = include_str!("../docs/changes.md")]
+    ///
+    /// # Items named on this page
+    ///
+    /// [`audited_fields`](macro@crate::audited_fields), [`AuditedFields`](crate::AuditedFields),
+    /// [`Tracked`](crate::Tracked), [`Tracked::loaded`](crate::Tracked::loaded),
+    /// [`change`](crate::change()), [`change_of`](crate::change_of()),
+    /// [`Bulk::record`](crate::Bulk::record), [`Bulk::summary`](crate::Bulk::summary),
+    /// [`catalogue`](crate::catalogue()), [`transaction`](crate::transaction()),
+    /// [`Collector`](crate::Collector), [`Record::rolled_back`](crate::Record::rolled_back),
+    /// [`History::stored`](crate::History::stored), [`History::as_of`](crate::History::as_of),
+    /// [`State::uncertain`](crate::history::State::uncertain), [`Mask`](crate::Mask),
+    /// [`Redacted`](crate::Redacted), [`Limits`](crate::Limits)
+    pub mod changes {}
+
+    #[doc = include_str!("../docs/compare.md")]
+    pub mod compare {}
+
+    #[doc = include_str!("../docs/compatibility.md")]
+    pub mod compatibility {}
+
+    /// [sql]: crate::_documentation::sql
+    #[doc = include_str!("../docs/durability.md")]
+    ///
+    /// # Items named on this page
+    ///
+    /// [`audit_method`](macro@crate::audit_method),
+    /// [`AuditBuilder::durability`](crate::AuditBuilder::durability),
+    /// [`AuditBuilder::wait_limit`](crate::AuditBuilder::wait_limit),
+    /// [`Audit::flush`](crate::Audit::flush), [`Audit::close`](crate::Audit::close),
+    /// [`Audit::health`](crate::Audit::health), [`Status`](crate::Status),
+    /// [`Counters`](crate::Counters), [`Overflow`](crate::Overflow), [`Sink`](crate::Sink)
+    pub mod durability {}
+
+    /// [changes]: crate::_documentation::changes
+    /// [durability]: crate::_documentation::durability
+    #[doc = include_str!("../docs/limits.md")]
+    pub mod limits {}
+
+    #[doc = include_str!("../docs/reliability.md")]
+    pub mod reliability {}
+
+    #[doc = include_str!("../docs/sql.md")]
+    pub mod sql {}
+}
+
+// Former names of two pages, for links in the documentation of the attributes.
+#[doc(hidden)]
+pub use _documentation::{changes as unseen_changes, durability as what_survives};
+
+/// Items that the expansion of the attributes refers to. Not a public API.
 #[doc(hidden)]
 pub mod __private {
     pub use audit_core::private::*;
     pub use audit_macros::AuditedFields;
 }
 
-/// The README's examples are tests.
+/// Compiles and runs the examples of the README as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
