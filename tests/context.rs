@@ -1,10 +1,10 @@
-//! Who, for whom, from where: what a context says, where it applies, and that it never leaks.
+//! `Context`: what it records, where it applies, and that it never leaks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use audited::{Audit, Context, CorrelationId, Mask, audit_method, testing};
 use serde_json::json;
-use support::Kept;
+use support::MemoryStore;
 
 mod support;
 
@@ -22,7 +22,7 @@ fn actors(records: &[audited::Record]) -> Vec<Option<&str>> {
 }
 
 #[test]
-fn every_part_is_recorded() {
+fn every_part_of_a_context_is_recorded() {
     let records = testing::capture(|| {
         Context::new()
             .actor("alice")
@@ -54,7 +54,7 @@ fn every_part_is_recorded() {
 }
 
 #[test]
-fn a_blank_context_is_fine() {
+fn an_empty_context_records_nothing() {
     let records = testing::capture(|| {
         work();
         Context::new().scope(work);
@@ -66,17 +66,17 @@ fn a_blank_context_is_fine() {
 }
 
 #[test]
-fn nested_scopes_restore_also_after_a_panic() {
+fn nested_scopes_restore_the_context_even_after_a_panic() {
     let records = testing::capture(|| {
         Context::new().actor("alice").scope(|| {
             work();
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 Context::new().actor("bob").scope(|| {
                     work();
-                    panic!("in bob's scope");
+                    panic!("in the scope of bob");
                 });
             }));
-            panicked.expect_err("it panics");
+            panicked.expect_err("the scope panics");
             work();
         });
         work();
@@ -107,7 +107,7 @@ fn a_context_is_immutable() {
 }
 
 #[test]
-fn a_field_overrides_the_extra_of_one_record_alone() {
+fn a_field_overrides_the_extra_of_only_one_record() {
     #[audit_method(action = "fields", fields(tenant = tenant + 1, by.attribute = "yes"))]
     fn fields(tenant: u32) {
         audited::field("late", [1, 2]);
@@ -132,7 +132,7 @@ fn a_field_overrides_the_extra_of_one_record_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_wrapped_future_has_its_context_on_whatever_thread_it_is_polled() {
+async fn a_wrapped_future_has_its_context_on_every_thread_that_polls_it() {
     let records = testing::capture_async(async {
         let tasks: Vec<_> = (0..100)
             .map(|number| {
@@ -160,8 +160,8 @@ async fn a_wrapped_future_has_its_context_on_whatever_thread_it_is_polled() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_spawned_without_it_has_no_context() {
-    let kept = Kept::default();
+async fn a_spawned_task_does_not_inherit_the_context() {
+    let kept = MemoryStore::default();
     let audit = Audit::builder().store(kept.clone()).build().expect("a recorder");
     Context::new()
         .actor("alice")
@@ -170,12 +170,12 @@ async fn a_task_that_is_spawned_without_it_has_no_context() {
             tokio::spawn(async move { outside.scope(work) }).await.expect("no panic");
         })
         .await;
-    audit.flush().expect("a store that takes all");
+    audit.flush().expect("the store accepts every record");
     assert_eq!(actors(&kept.records()), [None]);
 }
 
 #[test]
-fn calls_form_a_tree() {
+fn nested_calls_form_a_tree() {
     #[audit_method(action = "outer")]
     fn outer() {
         middle();
@@ -203,7 +203,7 @@ fn calls_form_a_tree() {
 }
 
 #[test]
-fn a_carried_context_keeps_the_tree_across_threads() {
+fn a_carried_context_keeps_the_tree_of_calls_across_threads() {
     #[audit_method(action = "outer")]
     fn outer() {
         let context = Context::current();
@@ -216,18 +216,18 @@ fn a_carried_context_keeps_the_tree_across_threads() {
 }
 
 #[test]
-fn two_recorders_keep_two_trails() {
-    let (first, second) = (Kept::default(), Kept::default());
+fn two_recorders_write_two_separate_trails() {
+    let (first, second) = (MemoryStore::default(), MemoryStore::default());
     let one = Audit::builder().store(first.clone()).service("one").build().expect("a recorder");
     let two = Audit::builder().store(second.clone()).service("two").build().expect("a recorder");
     Context::new().recorder(&one).scope(|| {
         work();
         Context::new().recorder(&two).scope(work);
-        // A context that names no recorder leaves the one in place.
+        // A context without a recorder keeps the current recorder.
         Context::new().actor("alice").scope(work);
     });
-    one.flush().expect("takes all");
-    two.flush().expect("takes all");
+    one.flush().expect("the store accepts every record");
+    two.flush().expect("the store accepts every record");
     assert_eq!(actors(&first.records()), [None, Some("alice")]);
     assert_eq!(actors(&second.records()), [None]);
     assert_eq!(first.records()[0].service.as_deref(), Some("one"));
@@ -235,21 +235,21 @@ fn two_recorders_keep_two_trails() {
 }
 
 #[test]
-fn what_a_context_is_given_is_captured_as_arguments_are() {
+fn values_of_a_context_are_captured_like_arguments() {
     #[derive(serde::Serialize)]
     struct Vault {
-        #[serde(serialize_with = "secrecy_in_clear")]
+        #[serde(serialize_with = "serialise_secret_explicitly")]
         content: secrecy::SecretString,
         password: Unserialisable,
         ratio: f64,
         big: u128,
     }
-    fn secrecy_in_clear<S: serde::Serializer>(
+    fn serialise_secret_explicitly<S: serde::Serializer>(
         secret: &secrecy::SecretString,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let _ = secret;
-        serializer.serialize_str("by its own will")
+        serializer.serialize_str("explicitly serialised")
     }
     struct Unserialisable;
     impl serde::Serialize for Unserialisable {
@@ -270,7 +270,7 @@ fn what_a_context_is_given_is_captured_as_arguments_are() {
     assert_eq!(
         context["extra"]["vault"],
         json!({
-            "content": "by its own will",
+            "content": "explicitly serialised",
             "password": "[redacted]",
             "ratio": "NaN",
             "big": "340282366920938463463374607431768211455",
@@ -282,7 +282,7 @@ fn what_a_context_is_given_is_captured_as_arguments_are() {
 
 #[test]
 fn each_recorder_applies_its_own_mask() {
-    let (first, second) = (Kept::default(), Kept::default());
+    let (first, second) = (MemoryStore::default(), MemoryStore::default());
     let open =
         Audit::builder().store(first.clone()).mask(Mask::none()).build().expect("a recorder");
     let strict = Audit::builder()
@@ -293,15 +293,19 @@ fn each_recorder_applies_its_own_mask() {
     let context = Context::new().session("s-1").extra("iban", "DE99");
     for audit in [&open, &strict] {
         context.clone().recorder(audit).scope(work);
-        audit.flush().expect("takes all");
+        audit.flush().expect("the store accepts every record");
     }
-    let said = |kept: &Kept| kept.records()[0].context.as_ref().expect("a context").to_value();
-    assert_eq!(said(&first), json!({"session": "s-1", "extra": {"iban": "DE99"}}));
-    assert_eq!(said(&second), json!({"session": "[redacted]", "extra": {"iban": "[redacted]"}}));
+    let recorded =
+        |kept: &MemoryStore| kept.records()[0].context.as_ref().expect("a context").to_value();
+    assert_eq!(recorded(&first), json!({"session": "s-1", "extra": {"iban": "DE99"}}));
+    assert_eq!(
+        recorded(&second),
+        json!({"session": "[redacted]", "extra": {"iban": "[redacted]"}})
+    );
 }
 
 #[test]
-fn secrets_in_an_url_are_masked_wherever_they_stand() {
+fn secrets_in_every_part_of_a_url_are_masked() {
     for (url, masked) in [
         ("https://bob:hunter2@h/p?a=1", "https://bob:[redacted]@h/p?a=1"),
         ("https://bob@h/", "https://bob@h/"),
@@ -311,12 +315,12 @@ fn secrets_in_an_url_are_masked_wherever_they_stand() {
         ("/plain?q=a@b:c&é=%zz", "/plain?q=a@b:c&é=%zz"),
     ] {
         let records = testing::capture(|| Context::new().url(url).scope(work));
-        assert_eq!(*records[0].context.as_ref().expect("an url"), json!({"url": masked}));
+        assert_eq!(*records[0].context.as_ref().expect("a context"), json!({"url": masked}));
     }
 }
 
 #[test]
-fn a_context_taken_further_out_does_not_hide_the_inner_call() {
+fn a_context_taken_in_an_outer_call_does_not_hide_the_inner_call() {
     #[audit_method(action = "outer")]
     fn outer() {
         middle(&Context::current().actor("bob"));
@@ -324,18 +328,18 @@ fn a_context_taken_further_out_does_not_hide_the_inner_call() {
     #[audit_method(action = "middle", skip(context))]
     fn middle(context: &Context) {
         context.scope(|| {
-            audited::reason("said in the middle");
+            audited::reason("set in the middle");
             work();
         });
     }
     let records = testing::capture(outer);
     assert_eq!(records[0].parent_id, Some(records[1].id));
-    assert_eq!(records[1].reason.as_deref(), Some("said in the middle"));
+    assert_eq!(records[1].reason.as_deref(), Some("set in the middle"));
     assert_eq!(records[2].reason, None);
 }
 
 #[test]
-fn a_trail_of_its_own_has_a_tree_of_its_own() {
+fn a_separate_trail_has_a_separate_tree_of_calls() {
     #[audit_method(action = "outer")]
     fn outer() -> Vec<audited::Record> {
         testing::capture(work)

@@ -1,4 +1,5 @@
-//! How futures wait until their record is stored: without blocking their executor's thread, where that is possible.
+//! Audited futures wait until their record is stored. Where possible, they do so without blocking
+//! the executor's thread.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -16,16 +17,17 @@ use audited::{
 #[path = "support/gate.rs"]
 mod gate;
 
-use gate::Gate;
+use gate::GatedStore;
 
-/// Longer than any test may last: only what blocks the thread that would open the store waits for so long.
-const FOR_EVER: Duration = Duration::from_secs(60);
+/// Longer than any test may take. Only a call that blocks the thread which would open the store
+/// waits for this long.
+const NEVER: Duration = Duration::from_secs(60);
 
-fn recorder(store: &Gate) -> Audit {
+fn recorder(store: &GatedStore) -> Audit {
     Audit::builder()
         .store(store.clone())
         .durability(Durability::Process)
-        .wait_limit(FOR_EVER)
+        .wait_limit(NEVER)
         .build()
         .expect("a recorder")
 }
@@ -44,7 +46,7 @@ async fn yield_now() {
     tokio::task::yield_now().await;
 }
 
-// ---- without blocking -----------------------------------------------------------------------------------
+// ---- without blocking --------------------------------------------------------------------------
 
 #[audit_method]
 async fn plain(n: u32) -> u32 {
@@ -117,76 +119,76 @@ impl Ledger for Book {
     }
 }
 
-/// Runs `call` on a thread of its own runtime, while another task of it opens the store once the writer has come.
-/// Were the thread blocked, the store would stay shut for ever.
-async fn beside_another_task<F: Future>(call: F) -> (F::Output, Gate) {
-    let store = Gate::shut();
+/// Runs `call` while another task on the same thread opens the store, once the writer thread has
+/// reached it. If `call` blocked the thread, the store would never open.
+async fn run_beside_another_task<F: Future>(call: F) -> (F::Output, GatedStore) {
+    let store = GatedStore::blocked();
     let audit = recorder(&store);
     let opens = async {
-        while !store.has_come(1) {
+        while !store.has_received(1) {
             yield_now().await;
         }
-        assert!(store.seen().is_empty());
-        store.let_in();
+        assert!(store.batches().is_empty());
+        store.unblock();
     };
     let (value, ()) = tokio::join!(Context::new().recorder(&audit).wrap(call), opens);
-    assert_eq!(store.records().len(), 1, "it was stored when the call was done");
+    assert_eq!(store.records().len(), 1, "the record was stored when the call returned");
     assert_eq!(audit.counters().unconfirmed, 0, "the thread was blocked");
     (value, store)
 }
 
 #[tokio::test]
 async fn other_tasks_of_the_thread_run_while_a_call_waits() {
-    assert_eq!(beside_another_task(plain(1)).await.0, 2);
-    let (value, store) = beside_another_task(failing(0)).await;
+    assert_eq!(run_beside_another_task(plain(1)).await.0, 2);
+    let (value, store) = run_beside_another_task(failing(0)).await;
     assert_eq!(value, Err("nothing left".to_owned()));
     assert_eq!(store.records()[0].outcome, Outcome::Failure);
-    assert_eq!(store.seen()[0].durability, Durability::Power);
-    assert_eq!(beside_another_task(generic(&7)).await.0, 7);
-    assert_eq!(beside_another_task(borrowed(" text ")).await.0, "text");
-    assert_eq!(beside_another_task(async { impl_future(1).await }).await.0, 2);
-    assert_eq!(beside_another_task(async { boxed(1).await }).await.0, 2);
-    assert_eq!(*beside_another_task(async { local_box(Rc::new(1)).await }).await.0, 1);
-    assert_eq!(beside_another_task(async { Book(5).post(2).await }).await.0, Ok(3));
+    assert_eq!(store.batches()[0].durability, Durability::Power);
+    assert_eq!(run_beside_another_task(generic(&7)).await.0, 7);
+    assert_eq!(run_beside_another_task(borrowed(" text ")).await.0, "text");
+    assert_eq!(run_beside_another_task(async { impl_future(1).await }).await.0, 2);
+    assert_eq!(run_beside_another_task(async { boxed(1).await }).await.0, 2);
+    assert_eq!(*run_beside_another_task(async { local_box(Rc::new(1)).await }).await.0, 1);
+    assert_eq!(run_beside_another_task(async { Book(5).post(2).await }).await.0, Ok(3));
     let mut pilot = Pilot { id: 340, age: 25 };
-    let (age, store) = beside_another_task(pilot.grow()).await;
+    let (age, store) = run_beside_another_task(pilot.grow()).await;
     assert_eq!((age, store.records()[0].changes.len()), (26, 1));
 }
 
-// ---- where that would change the future -----------------------------------------------------------------
+// ---- where waiting as a future would change the future's type ----------------------------------
 
 #[audit_method]
-async fn local_value(n: u32) -> Rc<u32> {
+async fn non_send_value(n: u32) -> Rc<u32> {
     Rc::new(n)
 }
 
 #[audit_method(durability = "power")]
-async fn local_value_durable(n: u32) -> Result<Rc<u32>, Box<dyn std::error::Error>> {
+async fn non_send_value_in_result(n: u32) -> Result<Rc<u32>, Box<dyn std::error::Error>> {
     Ok(Rc::new(n))
 }
 
 #[audit_method]
-async fn of_any_type<T>(make: fn() -> T) -> T {
+async fn generic_value<T>(make: fn() -> T) -> T {
     make()
 }
 
 #[audit_method]
-async fn hidden(n: u32) -> impl Fn() -> Rc<u32> {
+async fn opaque(n: u32) -> impl Fn() -> Rc<u32> {
     move || Rc::new(n)
 }
 
 #[audit_method]
-async fn partly_hidden(n: u32) -> Result<impl Fn() -> Rc<u32>, String> {
+async fn opaque_in_result(n: u32) -> Result<impl Fn() -> Rc<u32>, String> {
     Ok(move || Rc::new(n))
 }
 
 #[audit_method]
-fn local_in_a_future(n: u32) -> impl Future<Output = Local> + Send {
+fn non_send_in_a_future(n: u32) -> impl Future<Output = Local> + Send {
     async move { Rc::new(n) }
 }
 
 #[audit_method]
-fn local_in_a_box(n: u32) -> Pin<Box<dyn Future<Output = Local> + Send>> {
+fn non_send_in_a_box(n: u32) -> Pin<Box<dyn Future<Output = Local> + Send>> {
     Box::pin(async move { Rc::new(n) })
 }
 
@@ -196,69 +198,69 @@ async fn not_sync(n: u32) -> Result<Cell<u32>, Box<dyn std::error::Error + Send>
 }
 
 #[test]
-fn a_future_is_what_it_was_without_the_attribute() {
-    assert_all(&local_value(1));
-    assert_all(&local_value_durable(1));
-    assert_all(&of_any_type(|| Rc::new(1)));
-    assert_all(&hidden(1));
-    assert_all(&partly_hidden(1));
-    drop(assert_send(local_in_a_future(1)));
-    drop(assert_send(local_in_a_box(1)));
-    // Its value may go to another thread, but not be shared: it must not be seen in the future.
+fn a_future_keeps_its_auto_traits() {
+    assert_all(&non_send_value(1));
+    assert_all(&non_send_value_in_result(1));
+    assert_all(&generic_value(|| Rc::new(1)));
+    assert_all(&opaque(1));
+    assert_all(&opaque_in_result(1));
+    drop(assert_send(non_send_in_a_future(1)));
+    drop(assert_send(non_send_in_a_box(1)));
+    // The value is `Send` but not `Sync`, so the future must not store it.
     assert_all(&not_sync(1));
 }
 
 #[tokio::test]
-async fn a_value_that_must_not_be_kept_waits_on_the_thread() {
-    let store = Gate::open();
+async fn a_call_whose_value_cannot_be_held_blocks_the_thread() {
+    let store = GatedStore::accepting();
     let audit = recorder(&store);
     let mut stored = 0;
-    let mut one_more = |value: u32| {
+    let mut assert_stored = |value: u32| {
         stored += 1;
         assert_eq!((value, store.records().len()), (stored, usize::try_from(stored).unwrap()));
     };
     Context::new()
         .recorder(&audit)
         .wrap(async {
-            one_more(*local_value(1).await);
-            one_more(*local_value_durable(2).await.expect("a value"));
-            one_more(*of_any_type(|| Rc::new(3)).await);
-            one_more(*(hidden(4).await)());
-            one_more(*(partly_hidden(5).await.expect("a value"))());
-            one_more(*local_in_a_future(6).await);
-            one_more(*local_in_a_box(7).await);
-            one_more(audited::execute_async("direct", "m", (), async { 8 }).await);
+            assert_stored(*non_send_value(1).await);
+            assert_stored(*non_send_value_in_result(2).await.expect("a value"));
+            assert_stored(*generic_value(|| Rc::new(3)).await);
+            assert_stored(*(opaque(4).await)());
+            assert_stored(*(opaque_in_result(5).await.expect("a value"))());
+            assert_stored(*non_send_in_a_future(6).await);
+            assert_stored(*non_send_in_a_box(7).await);
+            assert_stored(audited::execute_async("direct", "m", (), async { 8 }).await);
         })
         .await;
     assert_eq!(audit.counters().unconfirmed, 0);
 }
 
-// ---- not done yet ---------------------------------------------------------------------------------------
+// ---- futures that are dropped ------------------------------------------------------------------
 
-#[audit_method(action = "endless", durability = "power")]
-async fn endless() {
+#[audit_method(action = "pending", durability = "power")]
+async fn never_ready() {
     std::future::pending::<()>().await;
 }
 
 #[test]
 fn a_dropped_future_does_not_wait() {
-    let store = Gate::shut();
+    let store = GatedStore::blocked();
     let audit = recorder(&store);
     Context::new().recorder(&audit).scope(|| {
-        let mut future = Box::pin(endless());
+        let mut future = Box::pin(never_ready());
         assert!(poll_once(future.as_mut()).is_pending());
-        // Were it to wait, this would never end.
+        // If the drop waited, it would never return.
         drop(future);
     });
-    store.let_in();
+    store.unblock();
     audit.flush().expect("stored");
     assert_eq!(store.records()[0].outcome, Outcome::Cancelled);
     assert_eq!(audit.counters().unconfirmed, 0);
 }
 
 #[test]
-fn a_dropped_save_does_not_wait() {
-    let store = Gate::shut();
+fn a_dropped_save_future_does_not_wait() {
+    let store = GatedStore::blocked();
     let audit = recorder(&store);
     Context::new().recorder(&audit).scope(|| {
         let mut pilot = Tracked::loaded(Pilot { id: 340, age: 25 });
@@ -268,18 +270,18 @@ fn a_dropped_save_does_not_wait() {
             Ok::<(), String>(())
         }));
         assert!(poll_once(save.as_mut()).is_pending());
-        // Were it to wait, that would last as long as the limit.
+        // If the drop waited, it would last as long as the wait limit.
         drop(save);
     });
-    store.let_in();
+    store.unblock();
     audit.flush().expect("stored");
     assert_eq!(store.records()[0].outcome, Outcome::Cancelled);
     assert_eq!(audit.counters().unconfirmed, 0);
 }
 
 #[test]
-fn a_future_dropped_while_it_waits_was_a_success_once() {
-    let store = Gate::shut();
+fn a_future_dropped_while_it_waits_is_recorded_once_as_success() {
+    let store = GatedStore::blocked();
     let audit = recorder(&store);
     Context::new().recorder(&audit).scope(|| {
         let mut future = Box::pin(failing(1));
@@ -288,14 +290,14 @@ fn a_future_dropped_while_it_waits_was_a_success_once() {
         assert!(poll_once(other.as_mut()).is_pending());
         drop((future, other));
     });
-    store.let_in();
+    store.unblock();
     audit.flush().expect("stored");
     let outcomes: Vec<Outcome> = store.records().iter().map(|record| record.outcome).collect();
     assert_eq!(outcomes, [Outcome::Success, Outcome::Success]);
 }
 
 #[test]
-fn a_queued_call_is_done_at_once() {
+fn a_queued_future_is_ready_without_waiting() {
     #[audit_method(durability = "queued")]
     async fn queued(n: u32) -> u32 {
         n + 1
@@ -304,17 +306,17 @@ fn a_queued_call_is_done_at_once() {
     fn queued_future(n: u32) -> impl Future<Output = u32> {
         async move { n + 1 }
     }
-    let store = Gate::shut();
+    let store = GatedStore::blocked();
     let audit = recorder(&store);
     Context::new().recorder(&audit).scope(|| {
         assert_eq!(poll_once(pin!(queued(1))), Poll::Ready(2));
         assert_eq!(poll_once(pin!(queued_future(1))), Poll::Ready(2));
     });
-    store.let_in();
+    store.unblock();
 }
 
 #[test]
-fn in_memory_nothing_is_waited_for() {
+fn futures_do_not_wait_under_testing_capture() {
     let records = testing::capture(|| {
         assert_eq!(poll_once(pin!(failing(1))), Poll::Ready(Ok(0)));
         assert_eq!(poll_once(boxed(1).as_mut()), Poll::Ready(2));
@@ -323,13 +325,13 @@ fn in_memory_nothing_is_waited_for() {
 }
 
 #[test]
-fn a_panic_waits_on_the_thread() {
+fn a_panicking_future_waits_on_the_thread() {
     #[audit_method]
     async fn panics(n: u32) -> u32 {
         yield_now().await;
         panic!("{n} is too much")
     }
-    let store = Gate::open();
+    let store = GatedStore::accepting();
     let audit = recorder(&store);
     Context::new().recorder(&audit).scope(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -340,8 +342,8 @@ fn a_panic_waits_on_the_thread() {
 }
 
 #[tokio::test]
-async fn a_future_waits_no_longer_than_the_limit() {
-    let store = Gate::busy();
+async fn a_future_waits_no_longer_than_the_wait_limit() {
+    let store = GatedStore::busy();
     let audit = Audit::builder()
         .store(store.clone())
         .wait_limit(Duration::from_millis(1))
@@ -349,8 +351,8 @@ async fn a_future_waits_no_longer_than_the_limit() {
         .expect("a recorder");
     assert_eq!(Context::new().recorder(&audit).wrap(failing(1)).await, Ok(0));
     assert_eq!(audit.counters().unconfirmed, 1);
-    assert!(store.seen().is_empty());
-    store.let_in();
+    assert!(store.batches().is_empty());
+    store.unblock();
     while audit.flush().is_err() {}
     assert_eq!(store.records().len(), 1);
 }

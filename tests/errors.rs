@@ -1,23 +1,23 @@
-//! What is recorded of an error: type, message, sources, backtrace. The caller gets the error untouched.
+//! How errors are recorded: type, message, sources, backtrace. The caller gets the error unchanged.
 
-#[path = "shapes/support.rs"]
-mod support;
+#[path = "shapes/record_access.rs"]
+mod record_access;
 
 use std::error::Error;
 use std::{fmt, io};
 
 use audited::{ErrorInfo, Outcome, Record, audit_method, testing};
-use support::{one, output};
+use record_access::{output, single_record};
 
 #[track_caller]
 fn error(record: &Record) -> &ErrorInfo {
     assert_eq!((record.outcome, output(record)), (Outcome::Failure, serde_json::Value::Null));
-    record.error.as_ref().expect("an error on record")
+    record.error.as_ref().expect("a recorded error")
 }
 
-/// Type, message and sources of the error on record.
+/// The type, message and sources of the recorded error.
 #[track_caller]
-fn said(record: &Record) -> (&str, &str, Vec<&str>) {
+fn error_parts(record: &Record) -> (&str, &str, Vec<&str>) {
     let error = error(record);
     let sources = error.sources.iter().map(|source| &**source).collect();
     (&error.type_name, &error.message, sources)
@@ -45,20 +45,20 @@ fn import(row: u32, text: &str) -> Result<u32, ImportError> {
 }
 
 #[test]
-fn error_with_its_whole_chain() {
-    let record = one(|| {
+fn an_error_is_recorded_with_its_chain_of_sources() {
+    let record = single_record(|| {
         let error = import(7, "x").unwrap_err();
         assert!(matches!(error, ImportError::Row { row: 7, .. }), "{error:?}");
     });
     let sources = vec!["the amount is no number", "invalid digit found in string"];
-    assert_eq!(said(&record), ("errors::ImportError", "row 7 can't be read", sources));
+    assert_eq!(error_parts(&record), ("errors::ImportError", "row 7 can't be read", sources));
     assert_eq!((record.traceback.as_deref(), &error(&record).location), (None, &None));
-    let record = one(|| import(7, "").unwrap_err());
-    assert_eq!(said(&record), ("errors::ImportError", "no rows", vec![]));
+    let record = single_record(|| import(7, "").unwrap_err());
+    assert_eq!(error_parts(&record), ("errors::ImportError", "no rows", vec![]));
 }
 
 #[test]
-fn boxed_errors_of_each_kind() {
+fn boxed_errors_are_recorded_with_message_and_sources() {
     #[audit_method]
     fn plain() -> Result<(), Box<dyn Error>> {
         Err(ParseError("".parse::<u32>().unwrap_err()))?
@@ -69,22 +69,22 @@ fn boxed_errors_of_each_kind() {
     }
     #[audit_method]
     fn sync() -> Result<(), Box<dyn Error + Send + Sync>> {
-        Err("said in words")?
+        Err("plain text")?
     }
     let records = testing::capture(|| {
         assert!(plain().unwrap_err().is::<ParseError>());
         assert!(send().unwrap_err().is::<ImportError>());
-        assert_eq!(sync().unwrap_err().to_string(), "said in words");
+        assert_eq!(sync().unwrap_err().to_string(), "plain text");
     });
     let [plain, send, sync] = &records[..] else { panic!("got {records:#?}") };
     let sources = vec!["cannot parse integer from empty string"];
-    assert_eq!((said(plain).1, said(plain).2), ("the amount is no number", sources));
-    assert_eq!((said(send).1, said(sync).1), ("no rows", "said in words"));
-    assert!(said(plain).0.contains("dyn core::error::Error"), "{}", said(plain).0);
+    assert_eq!((error_parts(plain).1, error_parts(plain).2), ("the amount is no number", sources));
+    assert_eq!((error_parts(send).1, error_parts(sync).1), ("no rows", "plain text"));
+    assert!(error_parts(plain).0.contains("dyn core::error::Error"), "{}", error_parts(plain).0);
 }
 
 #[test]
-fn errors_that_are_no_errors() {
+fn types_that_do_not_implement_error_are_recorded() {
     #[derive(Debug, PartialEq)]
     struct OnlyDebug(u32);
 
@@ -130,24 +130,25 @@ fn errors_that_are_no_errors() {
         assert!(nothing().is_err());
         assert_eq!(generic(5), Err(5));
     });
-    let said: Vec<_> = records.iter().map(|record| (said(record).0, said(record).1)).collect();
-    let module = "errors::errors_that_are_no_errors";
+    let parts: Vec<_> =
+        records.iter().map(|record| (error_parts(record).0, error_parts(record).1)).collect();
+    let module = "errors::types_that_do_not_implement_error_are_recorded";
     assert_eq!(
-        said,
+        parts,
         [
             ("alloc::string::String", "text 1"),
             ("&str", "borrowed"),
             (&*format!("{module}::OnlyDebug"), "OnlyDebug(3)"),
             (&*format!("{module}::OnlyDisplay"), "displayed"),
             (&*format!("{module}::Nothing"), ""),
-            // In a generic function only the declared bounds count: of `E` nothing is declared.
+            // In a generic function only the declared bounds count, and `E` has none.
             ("i32", ""),
         ]
     );
 }
 
 #[tokio::test]
-async fn error_of_an_async_call_and_of_a_future() {
+async fn errors_of_async_calls_and_returned_futures_are_recorded() {
     #[audit_method]
     async fn later(n: u32) -> io::Result<u32> {
         tokio::task::yield_now().await;
@@ -163,30 +164,30 @@ async fn error_of_an_async_call_and_of_a_future() {
     })
     .await;
     let sources = vec!["the amount is no number", "invalid digit found in string"];
-    assert_eq!(said(&records[1]), ("std::io::error::Error", "row 2 can't be read", sources));
-    assert_eq!(said(&records[2]).1, "no rows");
+    assert_eq!(error_parts(&records[1]), ("std::io::error::Error", "row 2 can't be read", sources));
+    assert_eq!(error_parts(&records[2]).1, "no rows");
 }
 
 #[test]
-fn chain_that_runs_in_a_circle_ends() {
+fn a_cyclic_chain_of_sources_is_limited() {
     #[derive(Debug)]
-    struct Circle;
-    impl fmt::Display for Circle {
+    struct Cyclic;
+    impl fmt::Display for Cyclic {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("round")
+            f.write_str("cyclic")
         }
     }
-    impl Error for Circle {
+    impl Error for Cyclic {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
-            Some(&Circle)
+            Some(&Cyclic)
         }
     }
     #[audit_method]
-    fn goes_round() -> Result<(), Circle> {
-        Err(Circle)
+    fn fails_with_cyclic_sources() -> Result<(), Cyclic> {
+        Err(Cyclic)
     }
-    let record = one(goes_round);
-    assert_eq!(said(&record).2, vec!["round"; 64]);
+    let record = single_record(fails_with_cyclic_sources);
+    assert_eq!(error_parts(&record).2, vec!["cyclic"; 64]);
 }
 
 #[cfg(feature = "anyhow")]
@@ -203,7 +204,7 @@ mod with_anyhow {
     }
 
     #[test]
-    fn anyhow_error_with_chain() {
+    fn an_anyhow_error_is_recorded_with_its_chain() {
         let records = testing::capture(|| {
             assert!(import_all("x").unwrap_err().is::<ImportError>());
             assert_eq!(import_all("3").unwrap_err().to_string(), "only 3");
@@ -211,16 +212,16 @@ mod with_anyhow {
         });
         let sources =
             vec!["row 1 can't be read", "the amount is no number", "invalid digit found in string"];
-        assert_eq!(said(&records[1]), ("anyhow::Error", "the import failed", sources));
-        assert_eq!(said(&records[3]), ("anyhow::Error", "only 3", vec![]));
+        assert_eq!(error_parts(&records[1]), ("anyhow::Error", "the import failed", sources));
+        assert_eq!(error_parts(&records[3]), ("anyhow::Error", "only 3", vec![]));
         assert_eq!(output(&records[5]), 4);
     }
 
-    /// Whether an `anyhow::Error` carries a backtrace is decided by the environment.
+    /// The environment decides whether an `anyhow::Error` carries a backtrace.
     #[test]
-    fn anyhow_backtrace_is_the_traceback() {
+    fn an_anyhow_backtrace_is_recorded_as_the_traceback() {
         let mut carried = None;
-        let record = one(|| {
+        let record = single_record(|| {
             #[audit_method]
             fn traced() -> anyhow::Result<()> {
                 anyhow::bail!("traced")
@@ -230,7 +231,7 @@ mod with_anyhow {
             let is_there = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
             carried = is_there.then(|| backtrace.to_string());
         });
-        assert_eq!((said(&record).1, &record.traceback), ("traced", &carried));
+        assert_eq!((error_parts(&record).1, &record.traceback), ("traced", &carried));
     }
 }
 
@@ -247,7 +248,7 @@ mod with_eyre {
     }
 
     #[tokio::test]
-    async fn eyre_report_with_chain_and_traceback() {
+    async fn an_eyre_report_is_recorded_with_chain_and_traceback() {
         let mut shown = String::new();
         let records = testing::capture_async(async {
             let report = import_all("x").await.unwrap_err();
@@ -257,7 +258,7 @@ mod with_eyre {
         .await;
         let sources =
             vec!["row 1 can't be read", "the amount is no number", "invalid digit found in string"];
-        assert_eq!(said(&records[1]), ("eyre::Report", "the import failed", sources));
+        assert_eq!(error_parts(&records[1]), ("eyre::Report", "the import failed", sources));
         assert_eq!(records[1].traceback.as_deref(), Some(&*shown));
     }
 }

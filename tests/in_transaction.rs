@@ -1,5 +1,5 @@
-//! Changes and records in the caller's own transaction: both or neither, and the attempt that outlives the
-//! rollback.
+//! Records in the caller's own transaction: they are committed or rolled back together with the
+//! data. After a rollback, a record of the attempt remains.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ fn place(db: &Connection, id: i64, total: u32) -> Result<(), rusqlite::Error> {
 }
 
 #[test]
-fn what_commits_is_recorded_with_it_and_without_a_thread() {
+fn a_committed_transaction_contains_the_records_of_its_calls_and_changes() {
     let mut shop = shop();
     let done = Context::new().actor("alice").scope(|| {
         transaction(&mut shop.db, |db| {
@@ -81,7 +81,7 @@ fn what_commits_is_recorded_with_it_and_without_a_thread() {
 }
 
 #[test]
-fn what_fails_leaves_nothing_but_the_record_of_the_attempt() {
+fn a_failed_transaction_leaves_only_records_of_the_attempt() {
     let mut shop = shop();
     let failed = transaction(&mut shop.db, |db| {
         place(db, 1, 5)?;
@@ -118,7 +118,7 @@ fn what_fails_leaves_nothing_but_the_record_of_the_attempt() {
 }
 
 #[test]
-fn a_panic_rolls_back_is_recorded_and_goes_on() {
+fn a_panic_rolls_back_is_recorded_and_continues() {
     let mut shop = shop();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         transaction(&mut shop.db, |db| -> Result<(), Failed> {
@@ -129,13 +129,13 @@ fn a_panic_rolls_back_is_recorded_and_goes_on() {
     assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "out of paper");
     assert_eq!(rows(&shop.db, "SELECT 'an order' FROM orders"), [""; 0]);
     assert_eq!(rows(&shop.db, LOG).len(), 2);
-    // The connection is in order.
+    // The connection is still usable.
     transaction(&mut shop.db, |db| Ok::<_, Failed>(place(db, 1, 5)?)).unwrap();
     assert_eq!(rows(&shop.db, CHANGES), ["1 total 5"]);
 }
 
 #[test]
-fn in_a_transaction_of_the_callers_own_it_commits_or_rolls_back_with_it() {
+fn records_are_committed_or_rolled_back_with_a_transaction_that_the_caller_began() {
     let mut shop = shop();
     for commits in [false, true] {
         let tx = shop.db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
@@ -147,7 +147,7 @@ fn in_a_transaction_of_the_callers_own_it_commits_or_rolls_back_with_it() {
 }
 
 #[test]
-fn a_recorder_on_the_same_file_goes_on_beside_it() {
+fn a_recorder_on_the_same_file_keeps_working() {
     let mut shop = shop();
     let store = SqliteStore::builder().shared(true).open(&shop.path).unwrap();
     let audit = Audit::builder().store(store).site("eu-1").build().unwrap();
@@ -159,13 +159,13 @@ fn a_recorder_on_the_same_file_goes_on_beside_it() {
     let history = audit.history::<Order>(1).unwrap();
     assert_eq!(history.creation().unwrap().unwrap().to_string(), "Order 1 created: total = 5");
     let sites = rows(&shop.db, "SELECT DISTINCT ifnull(site, '-') FROM audit_log");
-    assert_eq!(sites, ["eu-1"], "the settings of the recorder in place apply");
+    assert_eq!(sites, ["eu-1"], "the settings of the current recorder apply");
     assert_eq!(rows(&shop.db, LOG).len(), 4);
     assert_eq!(audit.counters().written, 2);
 }
 
 #[test]
-fn without_a_trail_in_the_file_nothing_begins() {
+fn a_file_without_a_trail_is_rejected_before_the_transaction_begins() {
     let mut db = Connection::open_in_memory().unwrap();
     let mut ran = false;
     let refused = transaction(&mut db, |_| {
@@ -180,7 +180,7 @@ fn without_a_trail_in_the_file_nothing_begins() {
 }
 
 #[test]
-fn what_was_rolled_back_is_still_to_be_told() {
+fn a_rolled_back_save_is_pending_again() {
     let mut shop = shop();
     let mut order = Tracked::new(Order { id: 1, total: 5 });
     order.info().operator("bob");
@@ -212,7 +212,7 @@ fn what_was_rolled_back_is_still_to_be_told() {
 }
 
 #[test]
-fn a_deletion_that_was_rolled_back_has_not_happened() {
+fn a_rolled_back_deletion_leaves_the_object_stored() {
     let mut shop = shop();
     let mut orders = [Tracked::loaded(Order { id: 1, total: 5 })];
     let failed: Result<(), Failed> = transaction(&mut shop.db, |_| {
@@ -233,7 +233,7 @@ fn a_deletion_that_was_rolled_back_has_not_happened() {
 }
 
 #[test]
-fn a_commit_that_fails_leaves_the_attempt() {
+fn a_failed_commit_leaves_records_of_the_attempt() {
     let mut shop = shop();
     shop.db
         .execute_batch(

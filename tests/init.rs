@@ -1,4 +1,5 @@
-//! `audited::init`: the process-wide recorder and subscriber, and the file. One test, for all is global.
+//! `audited::init`: the process-wide recorder and subscriber, and the file. There is one test,
+//! because all of this is global.
 
 use audited::{Audit, SqliteStore, audit_method};
 use tracing_subscriber::prelude::*;
@@ -22,14 +23,14 @@ fn rows(path: &std::path::Path) -> Vec<(i64, String, String, String, String)> {
 }
 
 #[test]
-fn init_records_into_the_file_of_the_process() {
+fn init_installs_a_recorder_that_writes_to_the_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("audit.db");
-    greet("nobody listens");
+    greet("no recorder");
 
     let audit = audited::init(&path).expect("a new file");
     greet("world");
-    audit.flush().expect("the store takes it");
+    audit.flush().expect("the store accepts the record");
     let stored = rows(&path);
     assert_eq!(stored.len(), 1);
     let (seq, action, method, input, log) = &stored[0];
@@ -42,26 +43,26 @@ fn init_records_into_the_file_of_the_process() {
     assert_eq!(log[1]["message"], "from the log crate: world");
     assert_eq!((&log[1]["target"], &log[1]["level"]), (&"old".into(), &"WARN".into()));
 
-    // A second recorder for the process is refused, and disturbs nothing.
-    let error = audited::init(folder.path().join("other.db")).expect_err("one is installed");
+    // A second recorder for the process is rejected and does not affect the first.
+    let error = audited::init(folder.path().join("other.db")).expect_err("a recorder is installed");
     assert!(
         error.to_string().starts_with("a recorder is installed for this process already"),
         "{error}"
     );
     greet("again");
 
-    // The subscriber is the one of `init`; the program's own comes too late, and is told so by tracing.
-    tracing_subscriber::registry().try_init().expect_err("one is set");
+    // `init` has set the global subscriber, so the program cannot set its own any more.
+    tracing_subscriber::registry().try_init().expect_err("a subscriber is set");
 
-    // Dropped, the recorder is gone; a new one goes on in the same file.
+    // After the recorder is dropped, a new one continues in the same file.
     drop(audit);
-    greet("nobody listens");
+    greet("no recorder");
     let audit = Audit::builder()
         .store(SqliteStore::open(&path).expect("an audit trail"))
         .install()
-        .expect("the place is free");
+        .expect("no recorder is installed");
     greet("once more");
-    audit.close().expect("closes in order");
+    audit.close().expect("the file is closed");
     let names: Vec<_> = rows(&path).into_iter().map(|row| (row.0, row.3)).collect();
     let name = |name: &str| format!(r#"{{"name":"{name}"}}"#);
     assert_eq!(names, [(1, name("world")), (2, name("again")), (3, name("once more"))]);

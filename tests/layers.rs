@@ -1,5 +1,6 @@
-//! `audited::layer()` beside other layers and filters, the `log` crate, levels and limits.
+//! `audited::layer()`: its thresholds and limits, and how it works beside other layers and filters.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use audited::{Audit, Context, LevelFilter, audit_method, testing};
@@ -8,8 +9,10 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 
-#[audit_method(action = "speaks")]
-fn speaks() {
+mod support;
+
+#[audit_method(action = "log at all levels")]
+fn log_at_all_levels() {
     tracing::error!("an error");
     tracing::warn!("a warning");
     tracing::info!(amount = 5, who = "alice", ok = true, ratio = f64::NAN, "an info");
@@ -17,13 +20,13 @@ fn speaks() {
     tracing::trace!("a trace");
 }
 
-#[audit_method(action = "speaks much", log = "trace")]
-fn speaks_much() {
+#[audit_method(action = "log a trace", log = "trace")]
+fn log_a_trace() {
     tracing::trace!(target: "elsewhere", "a trace");
 }
 
-#[audit_method(action = "silent", log = "off")]
-fn silent() {
+#[audit_method(action = "log nothing", log = "off")]
+fn log_nothing() {
     tracing::error!("an error");
 }
 
@@ -32,11 +35,11 @@ fn messages(record: &audited::Record) -> Vec<&str> {
 }
 
 #[test]
-fn the_threshold_is_info_unless_the_action_says_otherwise() {
+fn the_threshold_is_info_unless_the_action_sets_another() {
     let records = testing::capture(|| {
-        speaks();
-        speaks_much();
-        silent();
+        log_at_all_levels();
+        log_a_trace();
+        log_nothing();
     });
     assert_eq!(messages(&records[0]), ["an error", "a warning", "an info"]);
     assert_eq!(records[0].log[0].level, "ERROR");
@@ -54,11 +57,11 @@ fn the_threshold_is_info_unless_the_action_says_otherwise() {
 
 #[test]
 fn secrets_are_masked_in_events_by_name() {
-    #[audit_method(action = "logs a secret")]
-    fn logs_a_secret() {
+    #[audit_method(action = "log a secret")]
+    fn log_a_secret() {
         tracing::info!(password = "hunter2", api_key = ?Some("k"), user = "alice", "login");
     }
-    let records = testing::capture(logs_a_secret);
+    let records = testing::capture(log_a_secret);
     assert_eq!(
         *records[0].log[0].fields.as_ref().expect("fields"),
         json!({"password": "[redacted]", "api_key": "[redacted]", "user": "alice"}),
@@ -66,9 +69,9 @@ fn secrets_are_masked_in_events_by_name() {
 }
 
 #[test]
-fn a_span_that_is_made_in_a_call_and_carried_away_leads_to_the_call() {
-    #[audit_method(action = "spawns")]
-    fn spawns() {
+fn events_in_a_span_created_by_a_call_belong_to_the_call_on_any_thread() {
+    #[audit_method(action = "spawn")]
+    fn spawn_work() {
         let work = tracing::info_span!("work");
         let deeper = work.in_scope(|| tracing::info_span!("deeper"));
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
@@ -85,7 +88,7 @@ fn a_span_that_is_made_in_a_call_and_carried_away_leads_to_the_call() {
         std::thread::scope(|threads| threads.spawn(in_thread).join().expect("no panic"));
     }
     let subscriber = tracing_subscriber::registry().with(audited::layer());
-    let records = with_default(subscriber, || testing::capture(spawns));
+    let records = with_default(subscriber, || testing::capture(spawn_work));
     assert_eq!(messages(&records[0]), ["in its work", "deepest"]);
 }
 
@@ -107,13 +110,13 @@ fn an_event_belongs_to_the_innermost_call() {
     assert_eq!(messages(&records[1]), ["outer before", "outer after"]);
 }
 
-/// Collects what a formatting layer writes.
+/// Collects the output of a formatting layer.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Written {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("nobody panics").write(text)
+        self.0.lock().expect("the lock is not poisoned").write(text)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -123,12 +126,12 @@ impl std::io::Write for Written {
 
 impl Written {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("nobody panics").clone()).expect("text")
+        String::from_utf8(self.0.lock().expect("the lock is not poisoned").clone()).expect("text")
     }
 }
 
 #[test]
-fn other_layers_with_their_own_filters_neither_disturb_nor_are_disturbed() {
+fn layers_with_their_own_filters_do_not_affect_each_other() {
     let written = Written::default();
     let out = written.clone();
     let fmt = tracing_subscriber::fmt::layer()
@@ -136,7 +139,7 @@ fn other_layers_with_their_own_filters_neither_disturb_nor_are_disturbed() {
         .with_ansi(false)
         .with_filter(EnvFilter::new("layers=warn"));
     let subscriber = tracing_subscriber::registry().with(fmt).with(audited::layer());
-    let records = with_default(subscriber, || testing::capture(speaks));
+    let records = with_default(subscriber, || testing::capture(log_at_all_levels));
     assert_eq!(messages(&records[0]), ["an error", "a warning", "an info"]);
     let text = written.text();
     assert_eq!(text.lines().count(), 2, "{text}");
@@ -144,15 +147,15 @@ fn other_layers_with_their_own_filters_neither_disturb_nor_are_disturbed() {
 }
 
 #[test]
-fn a_filter_on_the_whole_subscriber_that_lets_calls_pass_only_thins_the_log() {
+fn a_global_filter_that_admits_the_spans_of_calls_only_removes_events() {
     let subscriber =
         tracing_subscriber::registry().with(EnvFilter::new("warn")).with(audited::layer());
-    let records = with_default(subscriber, || testing::capture(speaks));
+    let records = with_default(subscriber, || testing::capture(log_at_all_levels));
     assert_eq!(messages(&records[0]), ["an error", "a warning"]);
 }
 
 #[test]
-fn without_the_layer_no_span_is_made() {
+fn without_the_layer_no_span_is_created() {
     let written = Written::default();
     let out = written.clone();
     let plain = tracing_subscriber::fmt()
@@ -160,24 +163,25 @@ fn without_the_layer_no_span_is_made() {
         .with_ansi(false)
         .without_time()
         .finish();
-    let audit = Audit::builder().store(support::Kept::default()).build().expect("a recorder");
-    with_default(plain, || Context::new().recorder(&audit).scope(speaks));
+    let audit =
+        Audit::builder().store(support::MemoryStore::default()).build().expect("a recorder");
+    with_default(plain, || Context::new().recorder(&audit).scope(log_at_all_levels));
     assert!(written.text().starts_with("ERROR layers: an error\n"), "{}", written.text());
 }
 
 #[test]
-fn a_log_that_is_full_counts_what_it_leaves_out() {
-    #[audit_method(action = "floods")]
-    fn floods() {
+fn a_full_log_counts_the_events_that_it_omits() {
+    #[audit_method(action = "flood the log")]
+    fn flood_the_log() {
         for line in 0..1_000 {
             tracing::info!(line, "0123456789");
         }
     }
-    let kept = support::Kept::default();
+    let kept = support::MemoryStore::default();
     let audit = Audit::builder().store(kept.clone()).log_bytes(1_000).build().expect("a recorder");
     let subscriber = tracing_subscriber::registry().with(audited::layer());
-    with_default(subscriber, || Context::new().recorder(&audit).scope(floods));
-    audit.flush().expect("a store that takes all");
+    with_default(subscriber, || Context::new().recorder(&audit).scope(flood_the_log));
+    audit.flush().expect("the store accepts every record");
     let records = kept.records();
     let log = &records[0].log;
     assert!((5..20).contains(&log.len()), "{}", log.len());
@@ -189,18 +193,18 @@ fn a_log_that_is_full_counts_what_it_leaves_out() {
 }
 
 #[test]
-fn the_recorders_threshold_applies_where_the_action_is_silent() {
-    let kept = support::Kept::default();
+fn the_threshold_of_the_recorder_applies_where_the_action_sets_none() {
+    let kept = support::MemoryStore::default();
     let audit =
         Audit::builder().store(kept.clone()).log(LevelFilter::ERROR).build().expect("a recorder");
     let subscriber = tracing_subscriber::registry().with(audited::layer());
-    with_default(subscriber, || Context::new().recorder(&audit).scope(speaks));
-    audit.flush().expect("a store that takes all");
+    with_default(subscriber, || Context::new().recorder(&audit).scope(log_at_all_levels));
+    audit.flush().expect("the store accepts every record");
     assert_eq!(messages(&kept.records()[0]), ["an error"]);
 }
 
 #[test]
-fn events_of_a_debug_that_is_being_logged_are_not_the_calls() {
+fn events_emitted_while_a_field_is_formatted_are_not_in_the_log() {
     struct Chatty;
     impl std::fmt::Debug for Chatty {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -208,13 +212,44 @@ fn events_of_a_debug_that_is_being_logged_are_not_the_calls() {
             f.write_str("Chatty")
         }
     }
-    #[audit_method(action = "logs a value")]
-    fn logs_a_value(value: Chatty) {
+    #[audit_method(action = "log a value")]
+    fn log_a_value(value: Chatty) {
         tracing::info!(?value, "here");
     }
-    let records = testing::capture(|| logs_a_value(Chatty));
+    let records = testing::capture(|| log_a_value(Chatty));
     assert_eq!(*records[0].input.as_ref().expect("input"), json!({"value": "Chatty"}));
     assert_eq!(messages(&records[0]), ["here"]);
 }
 
-mod support;
+/// Does nothing unless the test below runs it in a child process. The warning is written once per
+/// process.
+#[test]
+fn child_with_a_filter_that_silences_calls() {
+    if std::env::var_os("AUDITED_TEST_CHILD").is_none() {
+        return;
+    }
+    let subscriber = tracing_subscriber::registry()
+        .with(EnvFilter::new("my_program=info"))
+        .with(audited::layer());
+    let records = tracing::subscriber::with_default(subscriber, || {
+        testing::capture(|| {
+            log_at_all_levels();
+            log_at_all_levels();
+        })
+    });
+    assert_eq!(records.len(), 2, "the calls are recorded without their logs");
+    assert!(records.iter().all(|record| record.log.is_empty()));
+}
+
+#[test]
+fn a_filter_that_silences_calls_is_reported_once_on_standard_error() {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "child_with_a_filter_that_silences_calls", "--nocapture"])
+        .env("AUDITED_TEST_CHILD", "1")
+        .output()
+        .expect("the child runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stderr.matches("silences the target `audited`").count(), 1, "{stderr}");
+    assert!(stderr.contains("see audited::layer"), "{stderr}");
+}

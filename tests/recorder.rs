@@ -1,4 +1,5 @@
-//! The recorder between calls and store: what is accepted is stored, what is not is counted and told.
+//! The recorder between calls and store: accepted records are stored, others are counted and
+//! reported.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -6,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audited::{Audit, Context, Error, Kind, Outcome, Overflow, Record, Sink, audit_method};
-use support::Kept;
+use gate::GatedStore;
+use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+#[path = "support/gate.rs"]
+mod gate;
 mod support;
 
 #[audit_method(action = "work")]
@@ -16,7 +20,8 @@ fn work(number: u64) -> u64 {
     number
 }
 
-fn numbers(records: &[Record]) -> Vec<u64> {
+/// The outputs of the calls among `records`.
+fn outputs(records: &[Record]) -> Vec<u64> {
     records
         .iter()
         .filter(|record| record.kind == Kind::Call)
@@ -24,68 +29,68 @@ fn numbers(records: &[Record]) -> Vec<u64> {
         .collect()
 }
 
-/// How many records a gap tells of.
-fn missing(gap: &Record) -> u64 {
+/// How many lost records a gap record reports.
+fn reported_losses(gap: &Record) -> u64 {
     assert_eq!(gap.kind, Kind::Gap);
     let output = gap.output.as_ref().expect("a number").to_value();
     output["records"].as_u64().expect("a number")
 }
 
 #[test]
-fn after_flush_everything_is_in_the_store_in_order() {
-    let kept = Kept::default();
+fn flush_stores_every_queued_record_in_order() {
+    let kept = MemoryStore::default();
     let audit = Audit::builder().store(kept.clone()).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| {
         for number in 0..10_000 {
             work(number);
         }
     });
-    audit.flush().expect("a store that takes all");
-    assert_eq!(numbers(&kept.records()), (0..10_000).collect::<Vec<_>>());
+    audit.flush().expect("the store accepts everything");
+    assert_eq!(outputs(&kept.records()), (0..10_000).collect::<Vec<_>>());
     let counters = audit.counters();
     assert_eq!((counters.accepted, counters.written), (10_000, 10_000));
     assert_eq!((counters.dropped, counters.failed), (0, 0));
 }
 
 #[test]
-fn dropping_the_handle_stores_what_waits() {
-    let kept = Kept::default();
+fn dropping_the_handle_flushes_the_queue() {
+    let kept = MemoryStore::default();
     let audit = Audit::builder().store(kept.clone()).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| (0..100).for_each(|number| _ = work(number)));
     drop(audit);
-    assert_eq!(numbers(&kept.records()), (0..100).collect::<Vec<_>>());
+    assert_eq!(outputs(&kept.records()), (0..100).collect::<Vec<_>>());
 }
 
 #[test]
-fn unwinding_stores_what_waits() {
-    let kept = Kept::default();
-    let into = kept.clone();
+fn dropping_the_handle_during_unwinding_flushes_the_queue() {
+    let kept = MemoryStore::default();
+    let store = kept.clone();
     let panicked = std::panic::catch_unwind(move || {
-        let audit = Audit::builder().store(into).build().expect("a recorder");
+        let audit = Audit::builder().store(store).build().expect("a recorder");
         Context::new().recorder(&audit).scope(|| work(7));
         panic!("the program fails");
     });
     panicked.expect_err("it panics");
-    assert_eq!(numbers(&kept.records()), [7]);
+    assert_eq!(outputs(&kept.records()), [7]);
 }
 
-/// One test at a time reports late calls: should two threads reach the same event for the first time, and one
-/// of them have no subscriber, tracing may switch the event off for both.
-static REPORTS: Mutex<()> = Mutex::new(());
+/// Only one test at a time emits the warning about late calls. If two threads reach an event for
+/// the first time and one of them has no subscriber, `tracing` may disable the event for both.
+static LATE_CALL_WARNING: Mutex<()> = Mutex::new(());
 
 #[test]
-fn a_call_after_the_close_runs_and_is_counted() {
-    let _alone = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let audit = Audit::builder().store(Kept::default()).build().expect("a recorder");
+fn a_call_after_the_close_still_runs() {
+    let _guard = LATE_CALL_WARNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let audit = Audit::builder().store(MemoryStore::default()).build().expect("a recorder");
     let context = Context::new().recorder(&audit);
-    audit.close().expect("closes in order");
+    audit.close().expect("close succeeds");
     assert_eq!(context.scope(|| work(7)), 7);
 }
 
-/// Counts the events that say that a call came too late.
-struct Late(Arc<AtomicUsize>);
+/// Counts the warnings about calls that ended too late, and panics on each.
+struct LateCallWarnings(Arc<AtomicUsize>);
 
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Late {
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for LateCallWarnings {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         let meta = event.metadata();
         if (meta.target(), *meta.level()) == ("audited", tracing::Level::WARN) {
@@ -96,77 +101,107 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Late {
 }
 
 #[test]
-fn a_call_that_ends_after_the_close_is_reported_once_for_each_recorder() {
-    let _alone = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let late = Arc::new(AtomicUsize::new(0));
-    let subscriber = tracing_subscriber::registry().with(Late(late.clone()));
+fn a_call_that_ends_after_the_close_is_reported_once_per_recorder() {
+    let _guard = LATE_CALL_WARNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let warnings = Arc::new(AtomicUsize::new(0));
+    let subscriber = tracing_subscriber::registry().with(LateCallWarnings(warnings.clone()));
     tracing::subscriber::with_default(subscriber, || {
         for recorders in 1..=2 {
-            let audit = Audit::builder().store(Kept::default()).build().expect("a recorder");
+            let audit = Audit::builder().store(MemoryStore::default()).build().expect("a recorder");
             let at_close = Context::new().recorder(&audit).scope(|| {
                 work(1);
                 audited::execute("outer", "test::outer", (), || {
                     audited::execute("inner", "test::inner", (), || {
-                        audit.close().expect("closes in order");
-                        late.load(Ordering::SeqCst)
+                        audit.close().expect("close succeeds");
+                        warnings.load(Ordering::SeqCst)
                     })
                 })
             });
-            assert_eq!(at_close, recorders - 1, "nothing is late yet");
-            assert_eq!(late.load(Ordering::SeqCst), recorders);
+            assert_eq!(at_close, recorders - 1, "no call has ended late yet");
+            assert_eq!(warnings.load(Ordering::SeqCst), recorders);
         }
     });
 }
 
-/// A store that waits for a word before each batch, and says that it waits.
-struct Held {
-    go: mpsc::Receiver<()>,
-    waiting: mpsc::Sender<()>,
-    kept: Kept,
+#[test]
+fn annotations_made_after_the_end_of_a_call_are_not_in_its_record() {
+    let store = GatedStore::blocked();
+    let audit = Audit::builder().store(store.clone()).build().expect("a recorder");
+    Context::new().recorder(&audit).scope(|| {
+        audited::execute("first", "test", (), || ());
+        // From here on the writer thread is blocked, so the next record stays in the queue.
+        store.wait_for_batches(1);
+        let mut carried = Context::new();
+        audited::execute("second", "test", (), || {
+            audited::note("in time", "said while it ran");
+            carried = Context::current();
+        });
+        carried.scope(|| {
+            audited::note("late", "said after its end");
+            audited::reason("late");
+            audited::target("late", 1);
+            audited::field("late", "x".repeat(1_000_000));
+        });
+    });
+    store.unblock();
+    audit.flush().expect("stored");
+    let records = store.records();
+    let [_, second] = &records[..] else { panic!("two records: {records:?}") };
+    let titles: Vec<_> = second.notes.iter().map(|note| &*note.title).collect();
+    assert_eq!(titles, ["in time"]);
+    assert_eq!((&second.reason, &second.target_type), (&None, &None));
+    assert_eq!((&second.context, &second.truncated[..]), (&None, &[][..]));
 }
 
-impl Held {
-    fn new() -> (Self, mpsc::Sender<()>, mpsc::Receiver<()>, Kept) {
-        let ((go, receiver), (waiting, waits)) = (mpsc::channel(), mpsc::channel());
-        let kept = Kept::default();
-        (Self { go: receiver, waiting, kept: kept.clone() }, go, waits, kept)
+/// A store that announces each batch, and waits for permission before it stores it.
+struct SteppedStore {
+    permission: mpsc::Receiver<()>,
+    arrived: mpsc::Sender<()>,
+    kept: MemoryStore,
+}
+
+impl SteppedStore {
+    fn new() -> (Self, mpsc::Sender<()>, mpsc::Receiver<()>, MemoryStore) {
+        let ((permit, permission), (arrived, arrivals)) = (mpsc::channel(), mpsc::channel());
+        let kept = MemoryStore::default();
+        (Self { permission, arrived, kept: kept.clone() }, permit, arrivals, kept)
     }
 }
 
-impl Sink for Held {
+impl Sink for SteppedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
-        let _ = self.waiting.send(());
-        let _ = self.go.recv();
+        let _ = self.arrived.send(());
+        let _ = self.permission.recv();
         self.kept.write(records)
     }
 }
 
 #[test]
-fn what_overflows_is_dropped_counted_and_told_in_the_trail() {
-    let (held, go, waits, kept) = Held::new();
+fn records_that_overflow_are_dropped_counted_and_reported_in_a_gap() {
+    let (store, permit, arrivals, kept) = SteppedStore::new();
     let audit = Audit::builder()
-        .store(held)
+        .store(store)
         .queue_records(8)
         .overflow(Overflow::Drop)
         .build()
         .expect("a recorder");
     let context = Context::new().recorder(&audit);
     context.scope(|| work(1_000));
-    waits.recv().expect("the writer has taken the first record");
+    arrivals.recv().expect("the writer thread took the first record");
     context.scope(|| (0..100).for_each(|number| _ = work(number)));
     let counters = audit.counters();
     assert_eq!((counters.accepted, counters.dropped), (1 + 8, 92));
-    drop(go);
-    audit.flush().expect("the store takes them now");
+    drop(permit);
+    audit.flush().expect("the store accepts them now");
 
     let records = kept.records();
-    assert_eq!(numbers(&records), [1_000, 0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(outputs(&records), [1_000, 0, 1, 2, 3, 4, 5, 6, 7]);
     let gaps: Vec<_> = records.iter().filter(|record| record.kind == Kind::Gap).collect();
     assert_eq!(gaps.len(), 1);
-    assert_eq!(missing(gaps[0]), 92);
+    assert_eq!(reported_losses(gaps[0]), 92);
     assert_eq!(gaps[0].outcome, Outcome::Unknown);
     assert_eq!(gaps[0].reason.as_deref(), Some("the queue was full or closed"));
-    // Told before anything newer is stored: the first batch was taken before anything was dropped.
+    // The gap precedes all newer records. Only the first batch was taken before the first drop.
     assert_eq!(records[1].kind, Kind::Gap);
     let counters = audit.counters();
     assert_eq!((counters.accepted, counters.dropped, counters.written), (9, 92, 9));
@@ -174,9 +209,9 @@ fn what_overflows_is_dropped_counted_and_told_in_the_trail() {
 
 #[test]
 fn a_full_queue_blocks_until_there_is_room() {
-    let (held, go, waits, kept) = Held::new();
+    let (store, permit, arrivals, kept) = SteppedStore::new();
     let audit = Audit::builder()
-        .store(held)
+        .store(store)
         .queue_records(2)
         .overflow(Overflow::Block(Duration::from_secs(3_600)))
         .build()
@@ -185,19 +220,19 @@ fn a_full_queue_blocks_until_there_is_room() {
     let calls = std::thread::spawn(move || {
         context.scope(|| (0..50).for_each(|number| _ = work(number)));
     });
-    waits.recv().expect("the writer is at work");
-    drop(go);
+    arrivals.recv().expect("the writer thread is writing");
+    drop(permit);
     calls.join().expect("every call returns");
-    audit.flush().expect("the store takes them");
-    assert_eq!(numbers(&kept.records()), (0..50).collect::<Vec<_>>());
+    audit.flush().expect("the store accepts them");
+    assert_eq!(outputs(&kept.records()), (0..50).collect::<Vec<_>>());
     assert_eq!(audit.counters().dropped, 0);
 }
 
 #[test]
-fn the_longest_waits_are_no_deadline() {
-    let (held, go, waits, kept) = Held::new();
+fn a_maximal_duration_means_no_deadline() {
+    let (store, permit, arrivals, kept) = SteppedStore::new();
     let audit = Audit::builder()
-        .store(held)
+        .store(store)
         .queue_records(1)
         .overflow(Overflow::Block(Duration::MAX))
         .close_timeout(Duration::MAX)
@@ -207,45 +242,45 @@ fn the_longest_waits_are_no_deadline() {
     let calls = std::thread::spawn(move || {
         context.scope(|| (0..10).for_each(|number| _ = work(number)));
     });
-    waits.recv().expect("the writer is at work");
-    drop(go);
+    arrivals.recv().expect("the writer thread is writing");
+    drop(permit);
     calls.join().expect("every call returns");
-    audit.close().expect("closes in order");
-    assert_eq!(numbers(&kept.records()), (0..10).collect::<Vec<_>>());
+    audit.close().expect("close succeeds");
+    assert_eq!(outputs(&kept.records()), (0..10).collect::<Vec<_>>());
 }
 
 #[test]
-fn bytes_are_bounded_as_well() {
-    let (held, go, waits, _kept) = Held::new();
+fn the_byte_limit_of_the_queue_drops_records() {
+    let (store, permit, arrivals, _kept) = SteppedStore::new();
     let audit = Audit::builder()
-        .store(held)
+        .store(store)
         .queue_bytes(12_000)
         .overflow(Overflow::Drop)
         .build()
         .expect("a recorder");
     let context = Context::new().recorder(&audit);
     context.scope(|| work(0));
-    waits.recv().expect("the writer has taken the first record");
+    arrivals.recv().expect("the writer thread took the first record");
     #[audit_method(action = "heavy")]
     fn heavy(_text: &str) {}
     let text = "x".repeat(4_000);
     context.scope(|| (0..10).for_each(|_| heavy(&text)));
     let counters = audit.counters();
     assert_eq!((counters.accepted, counters.dropped), (1 + 2, 8));
-    drop(go);
+    drop(permit);
 }
 
-/// A store that refuses for a while.
-struct Refusing {
-    refusals: Arc<AtomicUsize>,
-    kept: Kept,
+/// A store that returns a transient error for its next `failures` batches.
+struct FailingStore {
+    failures: Arc<AtomicUsize>,
+    kept: MemoryStore,
 }
 
-impl Sink for Refusing {
+impl Sink for FailingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
-        let left = self.refusals.load(Ordering::SeqCst);
+        let left = self.failures.load(Ordering::SeqCst);
         if left > 0 {
-            self.refusals.store(left - 1, Ordering::SeqCst);
+            self.failures.store(left - 1, Ordering::SeqCst);
             return Err(Error::transient("the disk is full"));
         }
         self.kept.write(records)
@@ -253,55 +288,57 @@ impl Sink for Refusing {
 }
 
 #[test]
-fn a_store_in_trouble_is_tried_again_and_nothing_is_lost() {
-    let (kept, refusals) = (Kept::default(), Arc::new(AtomicUsize::new(usize::MAX)));
-    let store = Refusing { refusals: refusals.clone(), kept: kept.clone() };
+fn a_batch_is_retried_after_transient_errors_and_nothing_is_lost() {
+    let (kept, failures) = (MemoryStore::default(), Arc::new(AtomicUsize::new(usize::MAX)));
+    let store = FailingStore { failures: failures.clone(), kept: kept.clone() };
     let audit = Audit::builder().store(store).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| (0..10).for_each(|number| _ = work(number)));
-    let error = audit.flush().expect_err("the store refuses");
+    let error = audit.flush().expect_err("the store fails");
     assert!(error.is_transient());
     assert_eq!(
         error.to_string(),
         "10 records are not stored yet, and are tried again: the disk is full"
     );
-    refusals.store(0, Ordering::SeqCst);
-    // An attempt that began before may still refuse.
+    failures.store(0, Ordering::SeqCst);
+    // An attempt that has already begun may still fail.
     while audit.flush().is_err() {}
-    assert_eq!(numbers(&kept.records()), (0..10).collect::<Vec<_>>());
+    assert_eq!(outputs(&kept.records()), (0..10).collect::<Vec<_>>());
     assert_eq!(audit.counters().written, 10);
 }
 
 #[test]
-fn closing_gives_up_in_time_and_says_what_is_lost() {
-    let store =
-        Refusing { refusals: Arc::new(AtomicUsize::new(usize::MAX)), kept: Kept::default() };
+fn close_gives_up_after_its_timeout_and_reports_the_loss() {
+    let store = FailingStore {
+        failures: Arc::new(AtomicUsize::new(usize::MAX)),
+        kept: MemoryStore::default(),
+    };
     let audit = Audit::builder()
         .store(store)
         .close_timeout(Duration::from_millis(50))
         .build()
         .expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
-    let error = audit.close().expect_err("the store never takes it");
+    let error = audit.close().expect_err("the store never accepts it");
     assert!(error.to_string().contains("the disk is full"), "{error}");
 }
 
 #[test]
-fn closing_without_end_tries_until_the_store_takes_it() {
-    let kept = Kept::default();
-    let store = Refusing { refusals: Arc::new(AtomicUsize::new(3)), kept: kept.clone() };
+fn close_without_timeout_retries_until_the_store_accepts_the_records() {
+    let kept = MemoryStore::default();
+    let store = FailingStore { failures: Arc::new(AtomicUsize::new(3)), kept: kept.clone() };
     let audit =
         Audit::builder().store(store).close_timeout(Duration::MAX).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
-    audit.close().expect("the store takes it in the end");
-    assert_eq!(numbers(&kept.records()), [1]);
+    audit.close().expect("the store accepts it in the end");
+    assert_eq!(outputs(&kept.records()), [1]);
 }
 
-/// A store that can't stand the number 3.
-struct Picky(Kept);
+/// A store that rejects every batch in which a call returned 3.
+struct RejectsThree(MemoryStore);
 
-impl Sink for Picky {
+impl Sink for RejectsThree {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
-        if numbers(records).contains(&3) {
+        if outputs(records).contains(&3) {
             return Err(Error::permanent("there is a 3 in it"));
         }
         self.0.write(records)
@@ -309,52 +346,53 @@ impl Sink for Picky {
 }
 
 #[test]
-fn a_record_that_is_refused_for_good_takes_no_other_with_it() {
-    let kept = Kept::default();
-    let audit = Audit::builder().store(Picky(kept.clone())).build().expect("a recorder");
+fn a_permanently_rejected_record_does_not_affect_the_others() {
+    let kept = MemoryStore::default();
+    let audit = Audit::builder().store(RejectsThree(kept.clone())).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| (0..6).for_each(|number| _ = work(number)));
     let error = audit.flush().expect_err("one can't be stored");
     assert_eq!(error.to_string(), "1 records could not be stored: there is a 3 in it");
-    let mut stored = numbers(&kept.records());
+    let mut stored = outputs(&kept.records());
     stored.sort_unstable();
     assert_eq!(stored, [0, 1, 2, 4, 5]);
     let counters = audit.counters();
     assert_eq!((counters.written, counters.failed), (5, 1));
-    audit.flush().expect("told once");
+    audit.flush().expect("the loss was reported once already");
     let gaps: Vec<_> =
         kept.records().into_iter().filter(|record| record.kind == Kind::Gap).collect();
-    assert_eq!(missing(&gaps[0]), 1);
+    assert_eq!(reported_losses(&gaps[0]), 1);
 }
 
-/// A store that takes nothing, and keeps what it was asked to take.
-struct Gone(Arc<Mutex<Vec<Vec<Kind>>>>);
+/// A store that rejects everything, and remembers the kinds of the records in each batch.
+struct RejectsAll(Arc<Mutex<Vec<Vec<Kind>>>>);
 
-impl Sink for Gone {
+impl Sink for RejectsAll {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
-        self.0.lock().expect("nobody panics").push(records.iter().map(|r| r.kind).collect());
+        self.0.lock().expect("not poisoned").push(records.iter().map(|r| r.kind).collect());
         Err(Error::permanent("the table is gone"))
     }
 }
 
 #[test]
-fn a_store_that_is_gone_is_left_alone_and_closing_ends() {
+fn a_store_that_rejects_everything_gets_few_retries_and_close_returns() {
     let writes = Arc::default();
-    let audit = Audit::builder().store(Gone(Arc::clone(&writes))).build().expect("a recorder");
+    let audit =
+        Audit::builder().store(RejectsAll(Arc::clone(&writes))).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
     audit.flush().expect_err("the record is lost");
     let counters = audit.counters();
     audit.close().expect_err("the record is lost");
-    let writes = writes.lock().expect("nobody panics");
+    let writes = writes.lock().expect("not poisoned");
     assert_eq!((counters.accepted, counters.failed), (1, 1), "gaps are not counted");
     assert_eq!(writes[0], [Kind::Call]);
-    // One while closing; before it, at most a few if the machine was slow.
+    // One gap record while closing. A slow machine may write a few more before that.
     let gaps = &writes[1..];
     assert!((1..20).contains(&gaps.len()), "{} writes", writes.len());
     assert!(gaps.iter().all(|kinds| kinds == &[Kind::Gap]), "{gaps:?}");
 }
 
-/// A store that has room for gaps only.
-struct GapsOnly(Kept);
+/// A store that accepts gap records only.
+struct GapsOnly(MemoryStore);
 
 impl Sink for GapsOnly {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
@@ -366,8 +404,8 @@ impl Sink for GapsOnly {
 }
 
 #[test]
-fn what_closing_gives_up_is_told_in_the_trail() {
-    let kept = Kept::default();
+fn records_given_up_by_close_are_reported_in_a_gap() {
+    let kept = MemoryStore::default();
     let audit = Audit::builder()
         .store(GapsOnly(kept.clone()))
         .close_timeout(Duration::ZERO)
@@ -376,13 +414,13 @@ fn what_closing_gives_up_is_told_in_the_trail() {
     Context::new().recorder(&audit).scope(|| (0..10).for_each(|number| _ = work(number)));
     let error = audit.close().expect_err("the records are lost");
     assert!(error.to_string().contains("the disk is full"), "{error}");
-    assert_eq!(kept.records().iter().map(missing).collect::<Vec<_>>(), [10]);
+    assert_eq!(kept.records().iter().map(reported_losses).collect::<Vec<_>>(), [10]);
 }
 
 /// A store that panics once.
-struct Panicking(AtomicBool, Kept);
+struct PanicsOnce(AtomicBool, MemoryStore);
 
-impl Sink for Panicking {
+impl Sink for PanicsOnce {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         assert!(!self.0.swap(false, Ordering::SeqCst), "the store panics");
         self.1.write(records)
@@ -390,40 +428,40 @@ impl Sink for Panicking {
 }
 
 #[test]
-fn a_store_that_panics_is_used_again() {
-    let kept = Kept::default();
-    let store = Panicking(AtomicBool::new(true), kept.clone());
+fn a_store_that_panicked_is_used_again() {
+    let kept = MemoryStore::default();
+    let store = PanicsOnce(AtomicBool::new(true), kept.clone());
     let audit = Audit::builder().store(store).build().expect("a recorder");
     let context = Context::new().recorder(&audit);
     context.scope(|| work(1));
     audit.flush().expect_err("the record is lost");
     context.scope(|| work(2));
-    audit.flush().expect("the store is at work again");
-    assert_eq!(numbers(&kept.records()), [2]);
+    audit.flush().expect("the store works again");
+    assert_eq!(outputs(&kept.records()), [2]);
 }
 
 /// A store that itself calls an audited function.
-struct Audited(Kept, Arc<Mutex<u64>>);
+struct CallingStore(MemoryStore, Arc<Mutex<u64>>);
 
-impl Sink for Audited {
+impl Sink for CallingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
-        *self.1.lock().expect("nobody panics") += work(1);
+        *self.1.lock().expect("not poisoned") += work(1);
         self.0.write(records)
     }
 }
 
 #[test]
 fn calls_on_the_writer_thread_are_not_recorded() {
-    let (kept, sum) = (Kept::default(), Arc::default());
+    let (kept, sum) = (MemoryStore::default(), Arc::default());
     let audit = Audit::builder()
-        .store(Audited(kept.clone(), Arc::clone(&sum)))
+        .store(CallingStore(kept.clone(), Arc::clone(&sum)))
         .queue_records(1)
         .build()
         .expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(2));
     audit.flush().expect("no deadlock");
-    assert_eq!(numbers(&kept.records()), [2]);
-    assert!(*sum.lock().expect("nobody panics") >= 1, "the function itself ran");
+    assert_eq!(outputs(&kept.records()), [2]);
+    assert!(*sum.lock().expect("not poisoned") >= 1, "the function itself ran");
 }
 
 #[test]
@@ -433,10 +471,10 @@ fn a_recorder_needs_a_store() {
 }
 
 #[test]
-fn many_threads_lose_nothing() {
+fn concurrent_callers_lose_nothing() {
     const THREADS: u64 = 8;
     const CALLS: u64 = 5_000;
-    let kept = Kept::default();
+    let kept = MemoryStore::default();
     let audit = Audit::builder()
         .store(kept.clone())
         .queue_records(64)
@@ -454,8 +492,8 @@ fn many_threads_lose_nothing() {
             });
         }
     });
-    audit.flush().expect("the store takes them");
-    let mut all = numbers(&kept.records());
+    audit.flush().expect("the store accepts them");
+    let mut all = outputs(&kept.records());
     all.sort_unstable();
     assert_eq!(all, (0..THREADS * CALLS).collect::<Vec<_>>());
 }

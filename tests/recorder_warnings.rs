@@ -1,4 +1,5 @@
-//! Warnings of the recorder reach the program's subscriber, which may do what it likes: nothing comes back.
+//! The recorder's own warnings reach the program's subscriber. Nothing that the subscriber does in
+//! response is recorded or blocks the recorder.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
 use audited::{Audit, Durability, Error, Kind, Record, Sink, audit_method};
-use support::Kept;
+use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 mod support;
@@ -29,8 +30,8 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A subscriber that is itself audited, flushes the recorder, and panics.
-struct Meddling;
+/// A layer that makes audited calls, flushes the recorder, and panics.
+struct ReentrantLayer;
 
 struct Message(String);
 
@@ -42,13 +43,13 @@ impl tracing::field::Visit for Message {
     }
 }
 
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Meddling {
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for ReentrantLayer {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         if event.metadata().target() != "audited" {
             return;
         }
         DEPTH.set(DEPTH.get() + 1);
-        assert_eq!(DEPTH.get(), 1, "a warning from within a warning");
+        assert_eq!(DEPTH.get(), 1, "a warning caused a nested warning");
         let mut message = Message(String::new());
         event.record(&mut message);
         report(&message.0);
@@ -62,8 +63,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Meddling {
     }
 }
 
-/// Refuses as it is told, then takes everything.
-struct Store(mpsc::Receiver<Error>, Kept);
+/// A store that returns the errors sent by the test, and otherwise accepts everything.
+struct Store(mpsc::Receiver<Error>, MemoryStore);
 
 impl Sink for Store {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
@@ -75,31 +76,31 @@ impl Sink for Store {
 }
 
 #[test]
-fn warnings_do_not_come_back_to_the_recorder() {
-    let subscriber = tracing_subscriber::registry().with(audited::layer()).with(Meddling);
-    tracing::subscriber::set_global_default(subscriber).expect("the first");
-    let (refuse, refusals) = mpsc::channel();
-    let kept = Kept::default();
+fn reactions_of_the_subscriber_to_warnings_are_not_recorded() {
+    let subscriber = tracing_subscriber::registry().with(audited::layer()).with(ReentrantLayer);
+    tracing::subscriber::set_global_default(subscriber).expect("no subscriber is set yet");
+    let (fail, errors) = mpsc::channel();
+    let kept = MemoryStore::default();
     let audit = Audit::builder()
-        .store(Store(refusals, kept.clone()))
+        .store(Store(errors, kept.clone()))
         .durability(Durability::Process)
         .wait_limit(Duration::MAX)
         .install()
         .expect("a recorder");
     let audit = AUDIT.get_or_init(|| audit);
-    let told = || std::mem::take(&mut *REPORTS.lock().expect("nobody panics"));
+    let take_reports = || std::mem::take(&mut *REPORTS.lock().expect("not poisoned"));
 
-    // By the writer: it is tried again.
-    refuse.send(Error::transient("the disk is full")).expect("the store is there");
+    // The writer thread warns that it retries.
+    fail.send(Error::transient("the disk is full")).expect("the store is open");
     assert_eq!(work(1), 1);
-    assert_eq!(told(), ["the store refused, trying again: the disk is full"]);
-    // By the writer, then by the caller: a record is lost.
-    refuse.send(Error::permanent("the table is gone")).expect("the store is there");
+    assert_eq!(take_reports(), ["the store refused, trying again: the disk is full"]);
+    // The writer thread, then the caller, warns that a record is lost.
+    fail.send(Error::permanent("the table is gone")).expect("the store is open");
     assert_eq!(work(2), 2);
-    let mut reports = told();
+    let mut reports = take_reports();
     while reports.len() < 3 {
         std::thread::yield_now();
-        reports.extend(told());
+        reports.extend(take_reports());
     }
     reports.sort_unstable();
     assert!(reports[0].starts_with(
@@ -111,9 +112,9 @@ fn warnings_do_not_come_back_to_the_recorder() {
     );
 
     assert_eq!(work(3), 3);
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(take_reports(), [""; 0]);
     assert_eq!(FLUSHES.load(Ordering::SeqCst), 4);
-    // None of what the subscriber did is on the record.
+    // The subscriber's own calls, events and flushes are not recorded.
     assert_eq!(kept.actions(), ["work", "records missing", "work"]);
     let counters = audit.counters();
     assert_eq!((counters.accepted, counters.written, counters.failed), (3, 2, 1));

@@ -14,8 +14,10 @@ mod gate;
 #[path = "support/refusable.rs"]
 mod refusable;
 
-use gate::Gate;
-use refusable::{BEGINS, BankError, poll_once, recorder, why, within};
+use gate::GatedStore;
+use refusable::{
+    BankError, REFUSAL_PREFIX, build_recorder, in_context_of, poll_once, refusal_text,
+};
 
 #[audited_fields(balance; key = id)]
 struct Account {
@@ -23,23 +25,23 @@ struct Account {
     balance: u32,
 }
 
-type Booked<T> = Result<T, BankError>;
+type BankResult<T> = Result<T, BankError>;
 
 impl Account {
     #[audit_method(action = "draw", skip(self), on_audit_failure = "refuse")]
-    fn draw(&mut self, cents: u32) -> Booked<&u32> {
+    fn draw(&mut self, cents: u32) -> BankResult<&u32> {
         self.balance -= cents;
         Ok(&self.balance)
     }
 
-    #[audit_method(action = "watched", skip(self), on_audit_failure = "refuse")]
-    fn watched(&mut self, (cents, _): (u32, String)) -> Booked<u32> {
+    #[audit_method(action = "tracked", skip(self), on_audit_failure = "refuse")]
+    fn tracked(&mut self, (cents, _): (u32, String)) -> BankResult<u32> {
         self.balance -= cents;
         Ok(self.balance)
     }
 
-    #[audit_method(action = "watched async", skip(self), on_audit_failure = "refuse")]
-    async fn watched_async(&mut self, cents: u32) -> Booked<u32> {
+    #[audit_method(action = "tracked async", skip(self), on_audit_failure = "refuse")]
+    async fn tracked_async(&mut self, cents: u32) -> BankResult<u32> {
         self.balance -= cents;
         Ok(self.balance)
     }
@@ -58,8 +60,8 @@ trait Books {
 impl Books for u8 {}
 
 #[track_caller]
-#[audit_method(action = "from here", skip(effects), on_audit_failure = "refuse")]
-fn from_here(effects: &Cell<u32>) -> Booked<u32> {
+#[audit_method(action = "caller line", skip(effects), on_audit_failure = "refuse")]
+fn caller_line(effects: &Cell<u32>) -> BankResult<u32> {
     effects.set(effects.get() + 1);
     if effects.get() > 5 {
         return Err(BankError::Empty);
@@ -68,7 +70,7 @@ fn from_here(effects: &Cell<u32>) -> Booked<u32> {
 }
 
 #[audit_method(action = "iterator", skip(effects), on_audit_failure = "refuse")]
-fn iterator(effects: &Cell<u32>) -> Booked<impl Iterator<Item = u32>> {
+fn iterator(effects: &Cell<u32>) -> BankResult<impl Iterator<Item = u32>> {
     effects.set(effects.get() + 1);
     Ok(0..3)
 }
@@ -80,14 +82,14 @@ fn with_anyhow(effects: &Cell<u32>) -> anyhow::Result<u32> {
 }
 
 #[audit_method(action = "async", skip(effects), on_audit_failure = "refuse")]
-async fn later(n: u32, effects: &AtomicUsize) -> Booked<u32> {
+async fn async_fn(n: u32, effects: &AtomicUsize) -> BankResult<u32> {
     effects.fetch_add(1, Ordering::SeqCst);
     tokio::task::yield_now().await;
     Ok(n)
 }
 
 #[audit_method(action = "impl future", skip(effects), on_audit_failure = "refuse")]
-fn impl_future(n: u32, effects: &AtomicUsize) -> impl Future<Output = Booked<u32>> + Send {
+fn impl_future(n: u32, effects: &AtomicUsize) -> impl Future<Output = BankResult<u32>> + Send {
     async move {
         effects.fetch_add(1, Ordering::SeqCst);
         Ok(n)
@@ -98,7 +100,7 @@ fn impl_future(n: u32, effects: &AtomicUsize) -> impl Future<Output = Booked<u32
 fn boxed<'f>(
     n: u32,
     effects: &'f AtomicUsize,
-) -> Pin<Box<dyn Future<Output = Booked<u32>> + Send + 'f>> {
+) -> Pin<Box<dyn Future<Output = BankResult<u32>> + Send + 'f>> {
     Box::pin(async move {
         effects.fetch_add(1, Ordering::SeqCst);
         Ok(n)
@@ -107,13 +109,13 @@ fn boxed<'f>(
 
 #[async_trait]
 trait Ledger {
-    async fn post(&mut self, n: u32, effects: &AtomicUsize) -> Booked<u32>;
+    async fn post(&mut self, n: u32, effects: &AtomicUsize) -> BankResult<u32>;
 }
 
 #[async_trait]
 impl Ledger for Account {
     #[audit_method(action = "async_trait", skip(self, effects), on_audit_failure = "refuse")]
-    async fn post(&mut self, n: u32, effects: &AtomicUsize) -> Booked<u32> {
+    async fn post(&mut self, n: u32, effects: &AtomicUsize) -> BankResult<u32> {
         effects.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         self.balance += n;
@@ -122,43 +124,43 @@ impl Ledger for Account {
 }
 
 #[test]
-fn functions_of_many_shapes_are_admitted_and_refused() {
-    for store in [Gate::open(), Gate::without_intents()] {
-        let audit = recorder(&store);
-        let is_open = within(&audit, || iterator(&Cell::new(0)).is_ok());
+fn functions_of_many_shapes_run_or_are_refused() {
+    for store in [GatedStore::accepting(), GatedStore::rejecting_intents()] {
+        let audit = build_recorder(&store);
+        let runs = in_context_of(&audit, || iterator(&Cell::new(0)).is_ok());
         let effects = Cell::new(0);
         let mut account = Account { id: 1, balance: 100 };
-        within(&audit, || {
-            assert_eq!(account.draw(10).is_ok(), is_open);
-            assert_eq!(account.watched((10, String::new())).is_ok(), is_open);
-            assert_eq!(3_u8.default_method("x").is_ok(), is_open);
-            assert_eq!(from_here(&effects).is_ok(), is_open);
-            assert_eq!(iterator(&effects).is_ok(), is_open);
+        in_context_of(&audit, || {
+            assert_eq!(account.draw(10).is_ok(), runs);
+            assert_eq!(account.tracked((10, String::new())).is_ok(), runs);
+            assert_eq!(3_u8.default_method("x").is_ok(), runs);
+            assert_eq!(caller_line(&effects).is_ok(), runs);
+            assert_eq!(iterator(&effects).is_ok(), runs);
             let with_anyhow = with_anyhow(&effects);
-            assert_eq!(with_anyhow.is_ok(), is_open);
+            assert_eq!(with_anyhow.is_ok(), runs);
             if let Err(error) = with_anyhow {
                 assert!(error.is::<Refused>());
             }
         });
-        assert_eq!((account.balance, effects.get()), if is_open { (80, 3) } else { (100, 0) });
+        assert_eq!((account.balance, effects.get()), if runs { (80, 3) } else { (100, 0) });
         audit.flush().expect("stored");
-        let outcome = if is_open { Outcome::Success } else { Outcome::Failure };
+        let outcome = if runs { Outcome::Success } else { Outcome::Failure };
         assert_eq!(store.records().len(), 7);
         assert!(store.records().iter().all(|record| record.outcome == outcome));
         let changes: Vec<usize> =
             store.records().iter().map(|record| record.changes.len()).collect();
-        assert_eq!(changes[2], usize::from(is_open), "the watched one");
+        assert_eq!(changes[2], usize::from(runs), "the call of `tracked`");
     }
 }
 
 #[test]
-fn the_caller_is_still_the_caller() {
-    let store = Gate::open();
-    let audit = recorder(&store);
+fn track_caller_still_reports_the_calling_line() {
+    let store = GatedStore::accepting();
+    let audit = build_recorder(&store);
     let effects = Cell::new(0);
-    assert_eq!(within(&audit, || from_here(&effects)), Ok(line!()));
-    let refuses = recorder(&Gate::without_intents());
-    why(within(&refuses, || from_here(&effects)));
+    assert_eq!(in_context_of(&audit, || caller_line(&effects)), Ok(line!()));
+    let without_intents = build_recorder(&GatedStore::rejecting_intents());
+    refusal_text(in_context_of(&without_intents, || caller_line(&effects)));
     assert_eq!(effects.get(), 1);
 }
 
@@ -167,20 +169,20 @@ fn assert_send<T: Send>(value: T) -> T {
 }
 
 #[tokio::test]
-async fn futures_of_many_shapes_are_admitted_and_refused() {
-    for store in [Gate::open(), Gate::without_intents()] {
-        let audit = recorder(&store);
+async fn futures_of_many_shapes_run_or_are_refused() {
+    for store in [GatedStore::accepting(), GatedStore::rejecting_intents()] {
+        let audit = build_recorder(&store);
         let effects = AtomicUsize::new(0);
         let mut account = Account { id: 1, balance: 100 };
         let results = Context::new()
             .recorder(&audit)
             .wrap(async {
                 [
-                    assert_send(later(1, &effects)).await,
+                    assert_send(async_fn(1, &effects)).await,
                     assert_send(impl_future(2, &effects)).await,
                     assert_send(boxed(3, &effects)).await,
                     assert_send(account.post(4, &effects)).await,
-                    assert_send(account.watched_async(4)).await,
+                    assert_send(account.tracked_async(4)).await,
                 ]
             })
             .await;
@@ -188,7 +190,9 @@ async fn futures_of_many_shapes_are_admitted_and_refused() {
         let records = store.records();
         assert_eq!(records.len(), 5);
         if store.intents().is_empty() {
-            assert!(results.into_iter().all(|result| why(result).starts_with(BEGINS)));
+            assert!(
+                results.into_iter().all(|result| refusal_text(result).starts_with(REFUSAL_PREFIX))
+            );
             assert_eq!((effects.load(Ordering::SeqCst), account.balance), (0, 100));
             assert!(records.iter().all(|record| record.outcome == Outcome::Failure));
         } else {
@@ -208,40 +212,40 @@ async fn futures_of_many_shapes_are_admitted_and_refused() {
 async fn other_tasks_of_the_thread_run_while_a_call_waits_for_its_intent() {
     let effects = AtomicUsize::new(0);
     let mut account = Account { id: 1, balance: 100 };
-    let calls: [Pin<Box<dyn Future<Output = Booked<u32>>>>; 3] = [
-        Box::pin(later(100, &effects)),
+    let calls: [Pin<Box<dyn Future<Output = BankResult<u32>>>>; 3] = [
+        Box::pin(async_fn(100, &effects)),
         Box::pin(async { impl_future(100, &effects).await }),
-        Box::pin(async { account.watched_async(0).await }),
+        Box::pin(async { account.tracked_async(0).await }),
     ];
     for call in calls {
-        let store = Gate::shut();
-        let audit = recorder(&store);
+        let store = GatedStore::blocked();
+        let audit = build_recorder(&store);
         let before = effects.load(Ordering::SeqCst);
         let opens = async {
-            while !store.has_come(1) {
+            while !store.has_received(1) {
                 tokio::task::yield_now().await;
             }
             assert_eq!(effects.load(Ordering::SeqCst), before);
-            store.let_in();
+            store.unblock();
         };
         let (result, ()) = tokio::join!(Context::new().recorder(&audit).wrap(call), opens);
-        assert_eq!(result, Ok(100), "were the thread blocked, it would be refused after a minute");
+        assert_eq!(result, Ok(100), "a blocked thread would lead to a refusal after a minute");
     }
 }
 
 #[test]
-fn a_future_dropped_while_it_waits_for_its_intent_was_cancelled() {
-    let (store, effects) = (Gate::shut(), AtomicUsize::new(0));
-    let audit = recorder(&store);
-    within(&audit, || {
-        let mut call = Box::pin(later(1, &effects));
+fn a_future_dropped_while_it_waits_for_its_intent_is_recorded_as_cancelled() {
+    let (store, effects) = (GatedStore::blocked(), AtomicUsize::new(0));
+    let audit = build_recorder(&store);
+    in_context_of(&audit, || {
+        let mut call = Box::pin(async_fn(1, &effects));
         assert!(poll_once(call.as_mut()).is_pending());
         drop(call);
-        // Never polled: neither an intent nor a record.
-        drop(later(2, &effects));
+        // Futures that are never polled leave neither an intent nor a record.
+        drop(async_fn(2, &effects));
         drop(impl_future(2, &effects));
     });
-    store.let_in();
+    store.unblock();
     audit.flush().expect("stored");
     let [record] = &store.records()[..] else { panic!("one record") };
     assert_eq!(record.outcome, Outcome::Cancelled);
@@ -250,7 +254,7 @@ fn a_future_dropped_while_it_waits_for_its_intent_was_cancelled() {
 }
 
 #[test]
-fn in_memory_futures_are_admitted_at_once() {
+fn futures_recorded_in_memory_run_without_waiting() {
     let effects = AtomicUsize::new(0);
     let records = testing::capture(|| {
         assert_eq!(poll_once(pin!(impl_future(1, &effects))), Poll::Ready(Ok(1)));
@@ -260,17 +264,17 @@ fn in_memory_futures_are_admitted_at_once() {
 }
 
 #[test]
-fn without_a_recorder_a_future_is_refused() {
+fn a_future_without_a_recorder_is_refused() {
     let effects = AtomicUsize::new(0);
-    let refused = |poll| match poll {
-        Poll::Ready(result) => why(result),
-        Poll::Pending => panic!("it waits for nothing"),
+    let refusal = |poll| match poll {
+        Poll::Ready(result) => refusal_text(result),
+        Poll::Pending => panic!("the future must be ready at once"),
     };
-    let whys = [
-        refused(poll_once(pin!(later(1, &effects)))),
-        refused(poll_once(pin!(impl_future(1, &effects)))),
-        refused(poll_once(boxed(1, &effects).as_mut())),
+    let refusals = [
+        refusal(poll_once(pin!(async_fn(1, &effects)))),
+        refusal(poll_once(pin!(impl_future(1, &effects)))),
+        refusal(poll_once(boxed(1, &effects).as_mut())),
     ];
-    assert!(whys.iter().all(|why| why.contains("no recorder is at work")), "{whys:?}");
+    assert!(refusals.iter().all(|why| why.contains("no recorder is at work")), "{refusals:?}");
     assert_eq!(effects.load(Ordering::SeqCst), 0);
 }

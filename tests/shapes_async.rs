@@ -4,5 +4,5 @@
 mod futures;
 #[path = "shapes/polling.rs"]
 mod polling;
-#[path = "shapes/support.rs"]
-mod support;
+#[path = "shapes/record_access.rs"]
+mod record_access;

@@ -1,16 +1,16 @@
-//! Shape 63: events emitted while a record is written.
+//! Shape 63: events, notes and audited calls that values make while they are captured.
 
-#[path = "shapes/support.rs"]
-mod support;
+#[path = "shapes/record_access.rs"]
+mod record_access;
 
 use std::fmt;
 
 use audited::{audit_method, testing};
+use record_access::{find_record, input, log_messages, output, single_record};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use support::{input, log, named, one, output};
 
-/// Talks while it is written.
+/// Emits events, notes and audited calls while it is captured.
 struct Chatty(u32);
 
 impl Serialize for Chatty {
@@ -36,17 +36,17 @@ fn talk(first: Chatty, second: Chatty) -> Chatty {
 }
 
 #[test]
-fn n63_events_of_values_that_are_being_captured_belong_to_no_call() {
+fn n63_events_emitted_during_capture_belong_to_no_call() {
     let records = testing::capture(|| talk(Chatty(1), Chatty(2)));
-    let call = named(&records, "talk");
+    let call = find_record(&records, "talk");
     assert_eq!(input(call), json!({"first": 1, "second": "Chatty 2"}));
     assert_eq!(output(call), json!(3));
-    assert_eq!(log(call), ["talking"]);
+    assert_eq!(log_messages(call), ["talking"]);
     assert_eq!(call.log[0].fields.as_ref().unwrap().to_value(), json!({"value": "Chatty 2"}));
 }
 
 #[test]
-fn n63_a_layer_that_makes_audited_calls_does_not_go_round_in_circles() {
+fn n63_a_layer_that_makes_audited_calls_does_not_recurse() {
     use tracing_subscriber::layer::SubscriberExt;
 
     struct Calls;
@@ -78,15 +78,15 @@ fn n63_a_layer_that_makes_audited_calls_does_not_go_round_in_circles() {
 
     let subscriber = tracing_subscriber::registry().with(audited::layer()).with(Calls);
     let records = tracing::subscriber::with_default(subscriber, || testing::capture(starts));
-    let (outer, inner) = (named(&records, "starts"), named(&records, "counted"));
+    let (outer, inner) = (find_record(&records, "starts"), find_record(&records, "counted"));
     assert_eq!(records.len(), 2);
     assert_eq!(inner.parent_id, Some(outer.id));
-    assert!(log(outer).contains(&"started"));
+    assert!(log_messages(outer).contains(&"started"));
 }
 
 #[test]
-fn n63_notes_do_not_come_from_values() {
-    let record = one(|| {
+fn n63_notes_made_during_capture_are_ignored() {
+    let record = single_record(|| {
         #[audit_method]
         fn quiet(value: &Chatty) -> u32 {
             value.0

@@ -1,10 +1,10 @@
-//! Shapes 41 to 45: how a body is left, and what that says of the call.
+//! Shapes 41 to 45: how a body exits, and which outcome is recorded.
 
-#[path = "shapes/control.rs"]
-mod control;
+#[path = "shapes/control_flow.rs"]
+mod control_flow;
+#[path = "shapes/misbehaving_values.rs"]
+mod misbehaving_values;
 #[path = "shapes/panics.rs"]
 mod panics;
-#[path = "shapes/support.rs"]
-mod support;
-#[path = "shapes/values.rs"]
-mod values;
+#[path = "shapes/record_access.rs"]
+mod record_access;

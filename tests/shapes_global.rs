@@ -1,18 +1,18 @@
-//! Shape 64: with a global subscriber, where a layer is entered again on the same thread; alone in its
-//! process, for there is but one such subscriber.
+//! Shape 64: a global subscriber, whose layers may be entered again on the same thread. The test
+//! has its own binary, because a process has only one global subscriber.
 
-#[path = "shapes/support.rs"]
-mod support;
+#[path = "shapes/record_access.rs"]
+mod record_access;
 
 use std::sync::Mutex;
 
 use audited::{Outcome, audit_method, testing};
+use record_access::{find_record, input, log_messages, output};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use support::{input, log, named, output};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-/// Holds a lock while it looks at an event, as layers that write to a file do.
+/// Holds a lock while it handles an event, like a layer that writes to a file.
 struct Locks(Mutex<Vec<String>>);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Locks {
@@ -34,7 +34,7 @@ impl Serialize for Chatty {
 #[audit_method]
 fn outer(value: &Chatty) -> Result<u32, String> {
     tracing::info!("in the outer call");
-    log::warn!("by way of the other crate");
+    log::warn!("through the log crate");
     let inner = std::thread::scope(|threads| {
         let context = audited::Context::current();
         threads.spawn(move || context.scope(|| inner(value.0))).join().unwrap()
@@ -49,7 +49,7 @@ fn inner(n: u32) -> u32 {
 }
 
 #[test]
-fn n64_global_subscriber_without_deadlock_or_confusion() {
+fn n64_a_global_subscriber_neither_deadlocks_nor_mixes_up_calls() {
     let subscriber =
         tracing_subscriber::registry().with(audited::layer()).with(Locks(Mutex::default()));
     tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -58,10 +58,10 @@ fn n64_global_subscriber_without_deadlock_or_confusion() {
     let records = testing::capture(|| {
         assert_eq!(outer(&Chatty(4)), Err("failed with 5".to_owned()));
     });
-    let (inner, outer) = (named(&records, "inner"), named(&records, "outer"));
+    let (inner, outer) = (find_record(&records, "inner"), find_record(&records, "outer"));
     assert_eq!((outer.outcome, input(outer)), (Outcome::Failure, json!({"value": 4})));
-    assert_eq!(log(outer), ["in the outer call", "by way of the other crate"]);
+    assert_eq!(log_messages(outer), ["in the outer call", "through the log crate"]);
     assert_eq!(outer.log[1].level, "WARN");
     assert_eq!((inner.parent_id, output(inner)), (Some(outer.id), json!(5)));
-    assert_eq!(log(inner), ["in the inner call"]);
+    assert_eq!(log_messages(inner), ["in the inner call"]);
 }

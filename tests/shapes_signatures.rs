@@ -1,26 +1,32 @@
-//! Shapes of functions that the attribute must leave as they are: signatures, returns, parameters.
+//! Function shapes whose signatures, return types, parameters and drop order the attribute must
+//! preserve.
 //!
-//! Each test runs an annotated function and asserts its record. Where the bare function is the measure,
-//! a bare twin runs beside it. The numbers count the shapes that are known to break such attributes.
+//! Each test runs an annotated function and asserts its record. Where the bare function is the
+//! reference, a twin without the attribute runs beside it. The numbers refer to the list of shapes
+//! that are known to break such attributes.
 
-// The same files are compiled for edition 2021 by the package `tests/edition-2021`.
+// The package `tests/edition-2021` compiles the same files for edition 2021.
+#[path = "shapes/bodies.rs"]
+mod bodies;
 #[path = "shapes/drops.rs"]
 mod drops;
-#[path = "shapes/more.rs"]
-mod more;
+#[path = "shapes/drops_of_self.rs"]
+mod drops_of_self;
+#[path = "shapes/durable_calls.rs"]
+mod durable_calls;
+#[path = "shapes/error_types.rs"]
+mod error_types;
+#[path = "shapes/mut_parameters.rs"]
+mod mut_parameters;
 #[path = "shapes/parameters.rs"]
 mod parameters;
-#[path = "shapes/promised.rs"]
-mod promised;
-#[path = "shapes/receivers.rs"]
-mod receivers;
-#[path = "shapes/rest.rs"]
-mod rest;
+#[path = "shapes/returned_futures.rs"]
+mod returned_futures;
 #[path = "shapes/returns.rs"]
 mod returns;
 #[path = "shapes/signatures.rs"]
 mod signatures;
-#[path = "shapes/told.rs"]
-mod told;
-#[path = "shapes/watched.rs"]
-mod watched;
+#[path = "shapes/summary.rs"]
+mod summary;
+#[path = "shapes/trait_methods.rs"]
+mod trait_methods;

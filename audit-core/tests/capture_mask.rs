@@ -1,9 +1,9 @@
-//! Which names are hidden.
+//! Which names a mask hides.
 
 use audit_core::capture::Mask;
 
 #[test]
-fn words_decide_whatever_their_case_and_separators() {
+fn sensitive_words_are_hidden_in_any_case_and_with_any_separator() {
     let mask = Mask::default();
     for hidden in [
         "password",
@@ -41,7 +41,7 @@ fn words_decide_whatever_their_case_and_separators() {
 }
 
 #[test]
-fn parts_of_words_hide_nothing() {
+fn parts_of_other_words_are_not_hidden() {
     let mask = Mask::default();
     for shown in [
         "",
@@ -69,14 +69,14 @@ fn parts_of_words_hide_nothing() {
 }
 
 #[test]
-fn long_keys_are_searched_to_their_end() {
+fn long_names_are_searched_to_their_end() {
     let long = format!("{}_password", "a".repeat(200));
     assert!(Mask::default().matches(&long));
     assert!(!Mask::default().matches(&long[..205]));
 }
 
 #[test]
-fn names_are_added_and_excepted() {
+fn names_can_be_added_and_excepted() {
     let mask = Mask::default().name("Größen Angabe").except("token_count").except("ResetPassword");
     assert!(mask.matches("meineGrößenAngabe"));
     assert!(mask.matches("GRÖßEN-ANGABE"));
@@ -90,7 +90,7 @@ fn names_are_added_and_excepted() {
 }
 
 #[test]
-fn changing_a_copy_leaves_the_mask_as_it_was() {
+fn changing_a_clone_does_not_change_the_mask() {
     let mask = Mask::none().name("iban");
     let more = mask.clone().name("bic");
     assert!(!mask.matches_static("bic") && more.matches_static("bic"));

@@ -1,4 +1,4 @@
-//! What holds for every value, however it behaves.
+//! Properties of capture that hold for every value, including hostile ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -23,8 +23,8 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// The text may be this long: every level that is open, and the value in it, can add marks.
-fn longest(limits: Limits) -> usize {
+/// The greatest length of the text: every open level, and the value in it, can add a mark.
+fn max_length(limits: Limits) -> usize {
     limits.bytes + Limits::MARK * (limits.depth + 2)
 }
 
@@ -34,7 +34,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        // Of two shortest forms of the same number, serde_json may take the other.
+        // A number may have two shortest forms, and `serde_json` may choose the other one.
         any::<i32>().prop_map(|n| Value::from(f64::from(n) / 8.0)),
         any::<String>().prop_map(Value::from),
         "[a-z\"\\\\\n]{0,80}".prop_map(Value::from),
@@ -53,7 +53,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
     })
 }
 
-/// JSON in which every value of a sensitive name holds the marker.
+/// JSON in which every value with a sensitive name contains the marker.
 fn json_with_secrets() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![Just(Value::from(1)), "[a-z]{0,9}".prop_map(Value::from)];
     leaf.prop_recursive(5, 40, 6, |inner| {
@@ -133,7 +133,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     })
 }
 
-/// Runs `step` as this one says: passes its error or panic on, or goes on as if nothing had been.
+/// Runs `step` as `how` prescribes: passes on its error or panic, or ignores them.
 fn run<E>(how: &Step, step: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
     let result =
         if how.catch { catch_unwind(AssertUnwindSafe(step)).unwrap_or(Ok(())) } else { step() };
@@ -214,8 +214,8 @@ fn open<S: Serializer>(
     }
 }
 
-/// The panics here are on purpose, and this is what a program's hook would do about them.
-fn keep_captured_panics_quiet() {
+/// Silences the intentional panics, as the panic hook of a program with audits does.
+fn silence_captured_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let hook = std::panic::take_hook();
@@ -227,9 +227,10 @@ fn keep_captured_panics_quiet() {
     });
 }
 
-/// A list inside was ended properly, but the list around it was not: it must not pass for whole.
+/// The inner list is complete, but the list around it is not, so it must not be recorded as
+/// complete.
 #[test]
-fn a_panic_that_is_caught_leaves_nothing_open() {
+fn a_caught_panic_leaves_no_list_open() {
     struct CutThenPanic;
     impl Serialize for CutThenPanic {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -255,20 +256,21 @@ fn a_panic_that_is_caught_leaves_nothing_open() {
             list.end()
         }
     }
-    keep_captured_panics_quiet();
+    silence_captured_panics();
     let limits = Limits::default().length(1);
     let (text, cuts) = capture(&Rules { limits, mask: Mask::none() }, &GoesOn);
     assert_eq!((text.as_str(), cuts), ("[]", vec![]));
 }
 
-/// `1e+30` there is `1e30` here, the same number; a text may hold an `e+` as well.
+/// `serde_json` writes `1e+30` for `1e30`. A text may also contain `e+`, so the callers replace it
+/// too.
 fn by_serde_json(value: &serde_json::Value) -> String {
     serde_json::to_string(value).unwrap().replace("e+", "e")
 }
 
 proptest! {
     #[test]
-    fn without_limits_the_text_is_that_of_serde_json(value in any_json()) {
+    fn without_limits_the_text_equals_that_of_serde_json(value in any_json()) {
         let limits = Limits::default().bytes(usize::MAX).length(usize::MAX);
         let (text, cuts) = capture(&Rules { limits, mask: Mask::none() }, &value);
         prop_assert_eq!(text.replace("e+", "e"), by_serde_json(&value));
@@ -276,15 +278,15 @@ proptest! {
     }
 
     #[test]
-    fn limits_hold_and_every_cut_is_noted(value in any_json(), limits in any_limits()) {
+    fn limits_hold_and_every_truncation_is_reported(value in any_json(), limits in any_limits()) {
         let (text, cuts) = capture(&Rules { limits, mask: Mask::none() }, &value);
         prop_assert!(is_json(&text), "{}", text);
-        prop_assert!(text.len() <= longest(limits), "{} bytes: {}", text.len(), text);
+        prop_assert!(text.len() <= max_length(limits), "{} bytes: {}", text.len(), text);
         prop_assert_eq!(cuts.is_empty(), text.replace("e+", "e") == by_serde_json(&value));
     }
 
     #[test]
-    fn hidden_values_never_show(value in json_with_secrets(), limits in any_limits()) {
+    fn hidden_values_are_never_recorded(value in json_with_secrets(), limits in any_limits()) {
         for limits in [limits, Limits::default()] {
             let (text, cuts) = capture(&Rules { limits, mask: Mask::default() }, &value);
             prop_assert!(is_json(&text), "{}", text);
@@ -294,13 +296,13 @@ proptest! {
     }
 
     #[test]
-    fn hostile_code_leaves_valid_json(act in any_act(), limits in any_limits()) {
-        keep_captured_panics_quiet();
+    fn hostile_implementations_leave_valid_json(act in any_act(), limits in any_limits()) {
+        silence_captured_panics();
         for limits in [limits, Limits::default()] {
             let (text, _) = capture(&Rules { limits, mask: Mask::default() }, &act);
             prop_assert!(is_json(&text), "{}", text);
-            let longest = longest(limits).max(Limits::MARK * 5);
-            prop_assert!(text.len() <= longest, "{} bytes: {}", text.len(), text);
+            let max_length = max_length(limits).max(Limits::MARK * 5);
+            prop_assert!(text.len() <= max_length, "{} bytes: {}", text.len(), text);
         }
     }
 }

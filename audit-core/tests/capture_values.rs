@@ -1,4 +1,4 @@
-//! What each kind of value is recorded as.
+//! How each kind of value is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use audit_record::Truncation;
 use serde::ser::{Error as _, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 
-fn with<T: ?Sized + Serialize>(rules: &Rules, value: &T) -> (String, Vec<Truncation>) {
+fn capture_with<T: ?Sized + Serialize>(rules: &Rules, value: &T) -> (String, Vec<Truncation>) {
     let (mut text, mut cuts) = ("before ".to_owned(), Vec::new());
     write_serialize(&mut text, &mut cuts, "input.v", rules, value);
     (text.strip_prefix("before ").expect("text before is kept").to_owned(), cuts)
 }
 
 #[track_caller]
-fn is<T: ?Sized + Serialize>(value: &T, expected: &str) {
-    assert_eq!(with(&Rules::default(), value), (expected.to_owned(), Vec::new()));
+fn assert_captured<T: ?Sized + Serialize>(value: &T, expected: &str) {
+    assert_eq!(capture_with(&Rules::default(), value), (expected.to_owned(), Vec::new()));
 }
 
 #[derive(Serialize)]
@@ -38,55 +38,58 @@ enum Shape {
 }
 
 #[test]
-fn numbers() {
-    is(&i64::MIN, "-9223372036854775808");
-    is(&u64::MAX, "18446744073709551615");
-    is(&(1_i8, 2_u16, 3_i32), "[1,2,3]");
-    is(&i128::from(i64::MIN), "-9223372036854775808");
-    is(&u128::from(u64::MAX), "18446744073709551615");
-    is(&(u128::from(u64::MAX) + 1), r#""18446744073709551616""#);
-    is(&i128::MIN, r#""-170141183460469231731687303715884105728""#);
-    is(&(1.0_f64, 0.1_f32, -2.5e-300_f64, -0.0_f64), "[1.0,0.1,-2.5e-300,-0.0]");
-    is(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY], r#"["NaN","Infinity","-Infinity"]"#);
-    is(&[f32::NAN, f32::NEG_INFINITY], r#"["NaN","-Infinity"]"#);
+fn numbers_are_recorded_as_numbers_or_text() {
+    assert_captured(&i64::MIN, "-9223372036854775808");
+    assert_captured(&u64::MAX, "18446744073709551615");
+    assert_captured(&(1_i8, 2_u16, 3_i32), "[1,2,3]");
+    assert_captured(&i128::from(i64::MIN), "-9223372036854775808");
+    assert_captured(&u128::from(u64::MAX), "18446744073709551615");
+    assert_captured(&(u128::from(u64::MAX) + 1), r#""18446744073709551616""#);
+    assert_captured(&i128::MIN, r#""-170141183460469231731687303715884105728""#);
+    assert_captured(&(1.0_f64, 0.1_f32, -2.5e-300_f64, -0.0_f64), "[1.0,0.1,-2.5e-300,-0.0]");
+    assert_captured(
+        &[f64::NAN, f64::INFINITY, f64::NEG_INFINITY],
+        r#"["NaN","Infinity","-Infinity"]"#,
+    );
+    assert_captured(&[f32::NAN, f32::NEG_INFINITY], r#"["NaN","-Infinity"]"#);
 }
 
 #[test]
-fn texts() {
-    is(
+fn texts_are_escaped_as_json() {
+    assert_captured(
         "a\"b\\c/\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}é\u{2028}🦀",
         concat!(r#""a\"b\\c/\n\r\t\b\f\u0001\u001f"#, "\u{7f}é\u{2028}🦀\""),
     );
-    is(&'"', r#""\"""#);
-    is(&format_args!("{}-{:?}", 1, "x"), r#""1-\"x\"""#);
+    assert_captured(&'"', r#""\"""#);
+    assert_captured(&format_args!("{}-{:?}", 1, "x"), r#""1-\"x\"""#);
 }
 
 #[test]
-fn plain_shapes() {
-    is(&(), "null");
-    is(&None::<u8>, "null");
-    is(&Unit, "null");
-    is(&Some(Some(true)), "true");
-    is(&Newtype(Some(3)), "3");
-    is(&Tuple(1, "x"), r#"[1,"x"]"#);
-    is(
+fn units_options_lists_and_enums_are_recorded_as_json() {
+    assert_captured(&(), "null");
+    assert_captured(&None::<u8>, "null");
+    assert_captured(&Unit, "null");
+    assert_captured(&Some(Some(true)), "true");
+    assert_captured(&Newtype(Some(3)), "3");
+    assert_captured(&Tuple(1, "x"), r#"[1,"x"]"#);
+    assert_captured(
         &[Shape::Empty, Shape::Circle(2), Shape::Box(3, 4)],
         r#"["Empty",{"Circle":2},{"Box":[3,4]}]"#,
     );
-    is(&Vec::<u8>::new(), "[]");
-    is(&BTreeMap::<u8, u8>::new(), "{}");
+    assert_captured(&Vec::<u8>::new(), "[]");
+    assert_captured(&BTreeMap::<u8, u8>::new(), "{}");
 }
 
 #[test]
-fn bytes() {
+fn byte_strings_are_recorded_as_hexadecimal_text() {
     struct Bytes(&'static [u8]);
     impl Serialize for Bytes {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
             s.serialize_bytes(self.0)
         }
     }
-    is(&Bytes(&[0, 0xff, 0x1a]), r#""0x00ff1a""#);
-    is(&Bytes(&[]), r#""0x""#);
+    assert_captured(&Bytes(&[0, 0xff, 0x1a]), r#""0x00ff1a""#);
+    assert_captured(&Bytes(&[]), r#""0x""#);
 }
 
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +99,7 @@ enum Key {
 }
 
 #[test]
-fn keys_that_are_no_strings() {
+fn map_keys_that_are_not_strings_are_recorded_as_text() {
     struct Others;
     impl Serialize for Others {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -107,33 +110,36 @@ fn keys_that_are_no_strings() {
             map.end()
         }
     }
-    is(&Others, r#"{"1.5":1,"NaN":2,"a\n":3}"#);
-    is(&BTreeMap::from([(true, 1)]), r#"{"true":1}"#);
-    is(&BTreeMap::from([(-7_i64, 1)]), r#"{"-7":1}"#);
-    is(&BTreeMap::from([(u128::MAX, 1)]), r#"{"340282366920938463463374607431768211455":1}"#);
-    is(&BTreeMap::from([('"', 1)]), r#"{"\"":1}"#);
-    is(&BTreeMap::from([((), 1)]), r#"{"null":1}"#);
-    is(&BTreeMap::from([((1, "a"), 1)]), r#"{"[1,\"a\"]":1}"#);
-    is(&BTreeMap::from([(Some("a"), 1)]), r#"{"\"a\"":1}"#);
+    assert_captured(&Others, r#"{"1.5":1,"NaN":2,"a\n":3}"#);
+    assert_captured(&BTreeMap::from([(true, 1)]), r#"{"true":1}"#);
+    assert_captured(&BTreeMap::from([(-7_i64, 1)]), r#"{"-7":1}"#);
+    assert_captured(
+        &BTreeMap::from([(u128::MAX, 1)]),
+        r#"{"340282366920938463463374607431768211455":1}"#,
+    );
+    assert_captured(&BTreeMap::from([('"', 1)]), r#"{"\"":1}"#);
+    assert_captured(&BTreeMap::from([((), 1)]), r#"{"null":1}"#);
+    assert_captured(&BTreeMap::from([((1, "a"), 1)]), r#"{"[1,\"a\"]":1}"#);
+    assert_captured(&BTreeMap::from([(Some("a"), 1)]), r#"{"\"a\"":1}"#);
     let keys = BTreeMap::from([(Key::Unit, 1), (Key::Pair(1, 2), 2)]);
-    is(&keys, r#"{"Unit":1,"{\"Pair\":[1,2]}":2}"#);
+    assert_captured(&keys, r#"{"Unit":1,"{\"Pair\":[1,2]}":2}"#);
 }
 
 #[test]
-fn hidden_by_name_at_any_depth() {
+fn values_are_hidden_by_name_at_any_depth() {
     #[derive(Serialize)]
     struct User {
         name: &'static str,
         #[serde(rename = "API-Key")]
         key: &'static str,
         headers: BTreeMap<&'static str, Vec<u8>>,
-        // Hidden, so that it does not even run.
+        // Hidden, so it is not serialised.
         access_token: Panics,
     }
     let headers =
         BTreeMap::from([("Accept", vec![1]), ("Set-Cookie", vec![2]), ("x\npassword", vec![3])]);
     let user = User { name: "al", key: "k", headers, access_token: Panics };
-    is(
+    assert_captured(
         &vec![user],
         concat!(
             r#"[{"name":"al","API-Key":"[redacted]","#,
@@ -142,15 +148,15 @@ fn hidden_by_name_at_any_depth() {
         ),
     );
     let named = Shape::Named { width: 1, password: "x" };
-    is(&named, r#"{"Named":{"width":1,"password":"[redacted]"}}"#);
-    is(&[Shape::Token("x")], r#"[{"Token":"[redacted]"}]"#);
-    is(&[Shape::Secret(1, 2), Shape::Empty], r#"[{"Secret":"[redacted]"},"Empty"]"#);
-    is(&Shape::Secret(1, 2), r#"{"Secret":"[redacted]"}"#);
-    is(&Shape::ResetPassword { user: 7 }, r#"{"ResetPassword":{"user":7}}"#);
+    assert_captured(&named, r#"{"Named":{"width":1,"password":"[redacted]"}}"#);
+    assert_captured(&[Shape::Token("x")], r#"[{"Token":"[redacted]"}]"#);
+    assert_captured(&[Shape::Secret(1, 2), Shape::Empty], r#"[{"Secret":"[redacted]"},"Empty"]"#);
+    assert_captured(&Shape::Secret(1, 2), r#"{"Secret":"[redacted]"}"#);
+    assert_captured(&Shape::ResetPassword { user: 7 }, r#"{"ResetPassword":{"user":7}}"#);
 }
 
 #[test]
-fn flattened_and_tagged_types_are_masked_too() {
+fn flattened_and_tagged_types_are_masked() {
     #[derive(Serialize)]
     struct Inner {
         pwd: Panics,
@@ -168,14 +174,14 @@ fn flattened_and_tagged_types_are_masked_too() {
         tagged: Tagged,
     }
     let inner = || Inner { pwd: Panics, id: 1 };
-    is(
+    assert_captured(
         &Outer { inner: inner(), tagged: Tagged::A(inner()) },
         r#"{"pwd":"[redacted]","id":1,"tagged":{"kind":"A","pwd":"[redacted]","id":1}}"#,
     );
 }
 
 #[test]
-fn hidden_by_type() {
+fn values_are_hidden_by_type() {
     use secrecy::{ExposeSecret, SecretBox, SerializableSecret, zeroize::Zeroize};
     #[derive(Serialize)]
     struct Pass(u32);
@@ -193,10 +199,10 @@ fn hidden_by_type() {
         open: u32,
     }
     let secret = || SecretBox::new(Box::new(Pass(7)));
-    assert_eq!(serde_json::to_string(&secret()).expect("it allows this"), "7");
+    assert_eq!(serde_json::to_string(&secret()).expect("the secret is serialisable"), "7");
     assert_eq!(secret().expose_secret().0, 7);
-    is(&secret(), r#""[redacted]""#);
-    is(
+    assert_captured(&secret(), r#""[redacted]""#);
+    assert_captured(
         &Form { first: secret(), all: vec![Some(secret())], code: 7.into(), open: 8 },
         r#"{"first":"[redacted]","all":"[redacted]","code":"[redacted]","open":8}"#,
     );
@@ -230,10 +236,10 @@ impl Serialize for Fails {
 }
 
 #[test]
-fn failing_values_say_so() {
-    is(&(1, Panics), r#""[not recorded: serialising it panicked]""#);
+fn values_that_fail_are_recorded_with_the_reason() {
+    assert_captured(&(1, Panics), r#""[not recorded: serialising it panicked]""#);
     let text = format!(r#""[not recorded: line 1 line \"2\" {}]""#, "é".repeat(92));
-    is(&(1, [Fails]), &text);
+    assert_captured(&(1, [Fails]), &text);
     let (mut text, mut cuts) = (String::new(), Vec::new());
     write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &Panics);
     assert_eq!(text, r#""[not recorded: formatting it panicked]""#);
@@ -250,7 +256,7 @@ fn failing_values_say_so() {
 }
 
 #[test]
-fn a_panic_whose_payload_panics_is_held() {
+fn a_panic_payload_that_panics_on_drop_is_contained() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -263,33 +269,33 @@ fn a_panic_whose_payload_panics_is_held() {
             std::panic::panic_any(Bomb)
         }
     }
-    is(&Throws, r#""[not recorded: serialising it panicked]""#);
+    assert_captured(&Throws, r#""[not recorded: serialising it panicked]""#);
 }
 
 #[test]
-fn captures_lie_inside_each_other() {
+fn captures_may_be_nested() {
     struct Captures;
     impl Serialize for Captures {
         fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-            let (inner, _) = with(&Rules::default(), &Panics);
+            let (inner, _) = capture_with(&Rules::default(), &Panics);
             assert!(in_progress());
             s.serialize_str(&inner)
         }
     }
-    is(&Captures, r#""\"[not recorded: serialising it panicked]\"""#);
+    assert_captured(&Captures, r#""\"[not recorded: serialising it panicked]\"""#);
     assert!(!in_progress());
 }
 
 #[test]
-fn type_names() {
+fn type_names_are_recorded_in_angle_brackets() {
     let mut text = String::new();
     write_type_name::<Option<std::cell::Cell<u8>>>(&mut text);
     assert_eq!(text, r#""<core::option::Option<core::cell::Cell<u8>>>""#);
 }
 
-/// As `serde_json` hands over a `RawValue` or, with arbitrary precision, a number.
-struct Handed(&'static str, &'static str);
-impl Serialize for Handed {
+/// Serialises like a `RawValue` of `serde_json`, or like its numbers with arbitrary precision.
+struct JsonMarker(&'static str, &'static str);
+impl Serialize for JsonMarker {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut s = s.serialize_struct(self.0, 1)?;
         s.serialize_field(self.0, self.1)?;
@@ -298,20 +304,24 @@ impl Serialize for Handed {
 }
 
 #[test]
-fn json_that_is_text_already() {
+fn raw_json_and_exact_numbers_are_recorded_as_json() {
     const RAW: &str = "$serde_json::private::RawValue";
     const NUMBER: &str = "$serde_json::private::Number";
-    is(
-        &[Handed(RAW, r#" { "a" : [1, "x"], "pwd" : "S3CR3T" } "#)],
+    assert_captured(
+        &[JsonMarker(RAW, r#" { "a" : [1, "x"], "pwd" : "S3CR3T" } "#)],
         r#"[{"a":[1,"x"],"pwd":"[redacted]"}]"#,
     );
-    is(&[Handed(RAW, "{no json")], r#"["{no json"]"#);
+    assert_captured(&[JsonMarker(RAW, "{no json")], r#"["{no json"]"#);
     let digits = "12345678901234567890.123456789";
-    is(&[Handed(NUMBER, digits)], "[12345678901234567890.123456789]");
-    is(&[Handed(NUMBER, "1]"), Handed(NUMBER, ""), Handed(NUMBER, "1 ")], r#"["1]","","1 "]"#);
-    // Too deep for the parser; as a string it would show names and values unmasked.
+    assert_captured(&[JsonMarker(NUMBER, digits)], "[12345678901234567890.123456789]");
+    assert_captured(
+        &[JsonMarker(NUMBER, "1]"), JsonMarker(NUMBER, ""), JsonMarker(NUMBER, "1 ")],
+        r#"["1]","","1 "]"#,
+    );
+    // Too deep for the parser. As a string, it would contain unmasked names and values.
     let deep = format!("{}\"S3CR3T\"{}", "[".repeat(200), "]".repeat(200)).leak();
-    let (text, cuts) = with(&Rules::default(), &[Handed(RAW, deep), Handed(RAW, "1")]);
+    let (text, cuts) =
+        capture_with(&Rules::default(), &[JsonMarker(RAW, deep), JsonMarker(RAW, "1")]);
     assert_eq!(text, r#"["[cut: deeper than 32 levels]",1]"#);
     assert_eq!(cuts, [Truncation::new("input.v[0]", "levels", 32, None)]);
 }

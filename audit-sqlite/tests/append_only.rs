@@ -1,4 +1,4 @@
-//! Nothing that is stored can be changed by SQL that does not first drop a trigger.
+//! No SQL statement can change stored rows unless a trigger is dropped first.
 
 mod common;
 
@@ -15,7 +15,7 @@ const ALL: [&str; 4] = [
 ];
 
 #[test]
-fn every_way_to_change_a_row_is_refused() {
+fn every_statement_that_changes_a_row_is_refused() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
@@ -40,7 +40,7 @@ fn every_way_to_change_a_row_is_refused() {
         "UPDATE audit_changes SET after = '3'",
         "DELETE FROM audit_changes",
         "INSERT INTO audit_changes (field) VALUES ('never changed')",
-        // REPLACE deletes the row in its way without a DELETE trigger.
+        // REPLACE deletes conflicting rows without firing DELETE triggers.
         &format!(
             "REPLACE INTO audit_record (seq, id, {columns}) SELECT seq, randomblob(16), {columns} FROM audit_record"
         ),
@@ -60,7 +60,7 @@ fn every_way_to_change_a_row_is_refused() {
             "INSERT INTO audit_record (id, {columns}) SELECT id, {columns} FROM audit_record WHERE true \
              ON CONFLICT DO UPDATE SET duration_us = 0"
         ),
-        // A place of one's own choice, in front of the others or far behind.
+        // A chosen `seq`, before the others or far behind them.
         &format!(
             "INSERT INTO audit_record (seq, id, {columns}) SELECT -1, randomblob(16), {columns} FROM audit_record LIMIT 1"
         ),
@@ -88,18 +88,22 @@ fn every_way_to_change_a_row_is_refused() {
         assert_eq!(ALL.map(|sql| rows(&path, sql)), before, "{sql}");
     }
 
-    store.write(&[event("and on it goes")]).unwrap();
-    assert_eq!(common::actions(&path), ["transfer funds", "one more", "and on it goes"]);
+    store.write(&[event("last")]).unwrap();
+    assert_eq!(common::actions(&path), ["transfer funds", "one more", "last"]);
 }
 
 #[test]
-fn changes_of_the_newest_record_can_not_be_replaced_either() {
+fn changes_of_the_newest_record_cannot_be_replaced() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     SqliteStore::open(&path).unwrap().write(&[full()]).unwrap();
     let before = ALL.map(|sql| rows(&path, sql));
     let error = read(&path)
-        .execute("REPLACE INTO audit_field_change SELECT record_seq, position, 1, 'x', 0, 1, NULL, NULL, 0 FROM audit_field_change", [])
+        .execute(
+            "REPLACE INTO audit_field_change
+             SELECT record_seq, position, 1, 'x', 0, 1, NULL, NULL, 0 FROM audit_field_change",
+            [],
+        )
         .unwrap_err();
     assert!(error.to_string().starts_with("audit records are append-only: "), "{error}");
     assert_eq!(ALL.map(|sql| rows(&path, sql)), before);

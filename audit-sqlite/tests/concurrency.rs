@@ -1,16 +1,14 @@
-//! Several processes with several threads each write to one file, while another reads it.
+//! Several processes with several threads each write to one file, while another process reads it.
 
 mod common;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
-use common::{events, full, read, rows, value};
-use rusqlite::types::Value;
+use common::{actions, events, full, path_from_parent, read, start_children, value};
 use tempfile::tempdir;
 
 const PROCESSES: usize = 4;
@@ -19,15 +17,17 @@ const BATCHES: usize = 20;
 const RECORDS: usize = 25;
 const ALL: usize = PROCESSES * THREADS * BATCHES * RECORDS;
 
+/// A builder whose stores wait long for locks.
 fn patient() -> audit_sqlite::SqliteStoreBuilder {
     SqliteStore::builder().busy_timeout(Duration::from_secs(120))
 }
 
-/// What one thread writes: actions that tell who wrote them, and names that all want to add.
-fn write_as(who: &str, path: &Path) {
+/// Writes the records of one thread. Their actions name the thread, and their actors are names that
+/// all threads add at the same time.
+fn write_as(writer: &str, path: &Path) {
     let mut store = patient().open(path).unwrap();
     for batch in 0..BATCHES {
-        let mut records = events(&format!("{who} {batch}"), RECORDS);
+        let mut records = events(&format!("{writer} {batch}"), RECORDS);
         for (n, record) in records.iter_mut().enumerate() {
             record.actor = Some(format!("actor {}", batch * RECORDS + n).into());
             record.changes = full().changes;
@@ -37,9 +37,10 @@ fn write_as(who: &str, path: &Path) {
     store.close().unwrap();
 }
 
+/// The child's part.
 #[test]
-fn write_for_parent() {
-    let Some(path) = std::env::var_os("AUDIT_TEST_PATH").map(PathBuf::from) else { return };
+fn child_process_writes_from_several_threads() {
+    let Some(path) = path_from_parent() else { return };
     let process = std::env::var("AUDIT_TEST_PROCESS").unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -49,8 +50,8 @@ fn write_for_parent() {
     });
 }
 
-/// Reads again and again: at each moment the trail is whole, up to some batch.
-fn watch(path: &Path) {
+/// Reads repeatedly, and asserts that the trail always ends with a whole batch.
+fn watch_until_complete(path: &Path) {
     let reader = read(path);
     let mut seen = 0;
     while seen < ALL as i64 {
@@ -60,7 +61,7 @@ fn watch(path: &Path) {
             })
             .unwrap();
         assert!(count >= seen, "{seen} records became {count}");
-        assert_eq!(count % RECORDS as i64, 0, "a part of a batch is visible");
+        assert_eq!(count % RECORDS as i64, 0, "part of a batch is visible");
         if count > 0 {
             assert_eq!((first, last), (Some(1), Some(count)), "seq has gaps");
         }
@@ -69,31 +70,21 @@ fn watch(path: &Path) {
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_is_stored_twice() {
+fn concurrent_processes_store_every_record_once() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    // No store is opened here first: the processes create and migrate the file all at once.
-    let children: Vec<_> = (0..PROCESSES)
-        .map(|process| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "write_for_parent"])
-                .env("AUDIT_TEST_PATH", &path)
-                .env("AUDIT_TEST_PROCESS", process.to_string())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
+    // No store is opened before: the processes create and migrate the file at the same time.
+    let children =
+        start_children("child_process_writes_from_several_threads", PROCESSES as u64, &path);
     patient().open(&path).unwrap();
     let watcher = std::thread::spawn({
         let path = path.clone();
-        move || watch(&path)
+        move || watch_until_complete(&path)
     });
     for child in children {
         let output = child.wait_with_output().unwrap();
         if !output.status.success() {
-            // Fails here at once: the watcher waits for records that now never come.
+            // The watcher thread would wait forever for the missing records, so it is not joined.
             eprintln!("{}", String::from_utf8_lossy(&output.stderr));
             eprintln!("{}", String::from_utf8_lossy(&output.stdout));
             panic!("a writing process failed");
@@ -101,15 +92,9 @@ fn nothing_is_lost_and_nothing_is_stored_twice() {
     }
     watcher.join().unwrap();
 
-    let (_, stored) = rows(&path, "SELECT action FROM audit_log ORDER BY seq");
+    let stored = actions(&path);
     assert_eq!(stored.len(), ALL);
-    let stored: HashSet<String> = stored
-        .into_iter()
-        .map(|mut row| match row.remove(0) {
-            Value::Text(text) => text,
-            other => panic!("the action is {other:?}"),
-        })
-        .collect();
+    let stored: HashSet<String> = stored.into_iter().collect();
     let mut expected = HashSet::new();
     for process in 0..PROCESSES {
         for thread in 0..THREADS {
@@ -120,7 +105,7 @@ fn nothing_is_lost_and_nothing_is_stored_twice() {
     }
     assert!(stored == expected);
 
-    // Each string got one number, though all processes wanted to add it at the same time.
+    // Every name got one number, although all processes added it at the same time.
     assert_eq!(value::<i64>(&path, "SELECT count(DISTINCT text) - count(*) FROM audit_name"), 0);
     let wrong: i64 = value(
         &path,
@@ -137,7 +122,7 @@ fn nothing_is_lost_and_nothing_is_stored_twice() {
 }
 
 #[test]
-fn many_threads_may_open_a_new_trail_at_once() {
+fn many_threads_can_create_a_trail_at_the_same_time() {
     for _ in 0..20 {
         let directory = tempdir().unwrap();
         let path = directory.path().join("audit.db");

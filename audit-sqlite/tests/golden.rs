@@ -1,36 +1,14 @@
-//! A trail of each released schema is read and continued by today's code.
+//! Trails written by every released schema version can be read and extended by the current code.
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use audit_record::store::Session;
 use audit_record::store::Sink as _;
 use audit_record::store::StoredChange;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
-use common::{actions, event, query, rows, value};
-use rusqlite::types::Value;
-use tempfile::TempDir;
-
-/// A copy of the trail that was kept of `version`.
-fn kept(directory: &TempDir, version: i32) -> PathBuf {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}.db"));
-    let path = directory.path().join(format!("v{version}.db"));
-    std::fs::copy(golden, &path).unwrap();
-    path
-}
-
-/// Each row as text, its columns apart by `|`.
-fn lines(path: &Path, sql: &str) -> Vec<String> {
-    let (_, rows) = rows(path, sql);
-    let plain = |value: &Value| match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Integer(number) => number.to_string(),
-        Value::Text(text) => text.clone(),
-        other => panic!("{other:?}"),
-    };
-    rows.iter().map(|row| row.iter().map(plain).collect::<Vec<_>>().join("|")).collect()
-}
+use common::{actions, copy_golden, event, query, rows, texts, value};
 
 const RECORDS: [&str; 2] = [
     concat!(
@@ -46,9 +24,9 @@ const RECORDS: [&str; 2] = [
     ),
 ];
 
-/// Opens the trail at `path`, continues it, and checks that all of it is there; returns the changes of the
-/// account.
-fn read_and_continued(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
+/// Opens the trail at `path`, adds records, and checks that the old ones are unchanged. Returns the
+/// stored changes of the account.
+fn check_read_and_extended(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
     let mut store = SqliteStore::open(path).unwrap();
     let mut reader = store.reader().unwrap().unwrap();
     let stored = reader.changes(&query("account", "17")).unwrap();
@@ -58,8 +36,8 @@ fn read_and_continued(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
     store.close().unwrap();
     drop(reader);
 
-    assert_eq!(lines(path, "SELECT * FROM audit_log WHERE seq <= 2 ORDER BY seq"), RECORDS);
-    assert_eq!(lines(path, "SELECT * FROM audit_changes ORDER BY changed_at"), changes);
+    assert_eq!(texts(path, "SELECT * FROM audit_log WHERE seq <= 2 ORDER BY seq"), RECORDS);
+    assert_eq!(texts(path, "SELECT * FROM audit_changes ORDER BY changed_at"), changes);
     assert_eq!(actions(path), ["transfer funds", "check", "transfer funds", "something new"]);
     let alices: i64 = value(path, "SELECT count(*) FROM audit_log WHERE actor = 'alice'");
     assert_eq!(alices, 3);
@@ -68,44 +46,48 @@ fn read_and_continued(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
     stored
 }
 
-const OF_FIRST: &str = "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|2026-01-02T03:04:05.678901Z|\
+/// The first columns of all changes, which belong to the first record.
+const FIRST_RECORD: &str = "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|2026-01-02T03:04:05.678901Z|\
     transfer funds|alice|account|17|";
 
-const OF_CALL: &str = "|call|failure|1|NULL";
+/// The last columns of all changes.
+const RECORD_COLUMNS: &str = "|call|failure|1|NULL";
 
 #[test]
-fn version_1_is_read_and_continued() {
+fn a_version_1_trail_is_read_and_extended() {
     let directory = tempfile::tempdir().unwrap();
-    let path = kept(&directory, 1);
+    let path = copy_golden(&directory, 1);
     assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 1);
-    let change = OF_FIRST.to_owned() + "changed|balance|5|3|2026-01-02T03:04:05.678901Z" + OF_CALL;
-    let stored = read_and_continued(&path, &[&change]);
+    let change = FIRST_RECORD.to_owned()
+        + "changed|balance|5|3|2026-01-02T03:04:05.678901Z"
+        + RECORD_COLUMNS;
+    let stored = check_read_and_extended(&path, &[&change]);
     assert_eq!(stored.len(), 1);
-    // The time of a change was not recorded by itself then.
+    // Version 1 did not record the time of a change separately.
     assert_eq!(stored[0].change.changed_at, stored[0].record.started_at);
     assert_eq!(stored[0].change.after.as_ref().unwrap().as_str(), "3");
 }
 
 #[test]
-fn version_2_is_read_and_continued() {
+fn a_version_2_trail_is_read_and_extended() {
     let directory = tempfile::tempdir().unwrap();
-    let path = kept(&directory, 2);
+    let path = copy_golden(&directory, 2);
     assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 2);
     let changes = [
         "created|owner|NULL|\"bob\"|2026-01-02T03:04:05.700001Z",
         "changed|balance|5|3|2026-01-02T03:04:05.700002Z",
         "deleted|limit|1.10|NULL|2026-01-02T03:04:05.700003Z",
     ]
-    .map(|change| OF_FIRST.to_owned() + change + OF_CALL);
-    let stored = read_and_continued(&path, &changes.each_ref().map(String::as_str));
+    .map(|change| FIRST_RECORD.to_owned() + change + RECORD_COLUMNS);
+    let stored = check_read_and_extended(&path, &changes.each_ref().map(String::as_str));
     let fields: Vec<_> = stored.iter().map(|stored| &*stored.change.field).collect();
     assert_eq!(fields, ["owner", "balance", "limit"]);
 }
 
 #[test]
-fn version_3_is_read_and_continued() {
+fn a_version_3_trail_is_read_extended_and_recovered() {
     let directory = tempfile::tempdir().unwrap();
-    let path = kept(&directory, 3);
+    let path = copy_golden(&directory, 3);
     assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 3);
     let sessions = "SELECT id, service, host, started_at, state FROM audit_sessions ORDER BY 1";
     let ids = ["019b7ca1-0000-7000-8000-000000000001", "019b7ca1-0000-7000-8000-000000000002"];
@@ -113,37 +95,39 @@ fn version_3_is_read_and_continued() {
         format!("{}|billing|bank-1|2026-01-02T03:04:00.000000Z|closed", ids[0]),
         format!("{}|billing|bank-1|2026-01-02T04:00:00.000000Z|open", ids[1]),
     ];
-    assert_eq!(lines(&path, sessions), expected);
-    let intents = "SELECT id, kind, started_at, action, method, actor, ip, target_type, target_id, correlation_id,
-        input, session_id FROM audit_intents";
+    assert_eq!(texts(&path, sessions), expected);
+    let intents = "SELECT id, kind, started_at, action, method, actor, ip, target_type, target_id,
+        correlation_id, input, session_id FROM audit_intents";
     let refund = "019b7cd4-0000-7000-8000-000000000003|call|2026-01-02T04:00:01.500000Z|refund|\
         bank::transfer|alice|2001:db8::1|account|17|order 17|{\"amount\":\"101.67\"}|";
-    assert_eq!(lines(&path, intents), [refund.to_owned() + ids[1]]);
+    assert_eq!(texts(&path, intents), [refund.to_owned() + ids[1]]);
     let changes = [
         "created|owner|NULL|\"bob\"|2026-01-02T03:04:05.700001Z",
         "changed|balance|5|3|2026-01-02T03:04:05.700002Z",
         "deleted|limit|1.10|NULL|2026-01-02T03:04:05.700003Z",
     ]
-    .map(|change| OF_FIRST.to_owned() + change + OF_CALL);
-    read_and_continued(&path, &changes.each_ref().map(String::as_str));
+    .map(|change| FIRST_RECORD.to_owned() + change + RECORD_COLUMNS);
+    check_read_and_extended(&path, &changes.each_ref().map(String::as_str));
 
-    // Its process is gone, and so is its machine.
+    // The process of the open session is gone, and so is its machine.
     let mut store = SqliteStore::open(&path).unwrap();
     store.begin(&Session::new(0)).unwrap();
-    assert_eq!(lines(&path, intents), <[String; 0]>::default());
-    let told = "SELECT action, outcome, output ->> 'records_at_most' FROM audit_log WHERE seq > 4 ORDER BY seq";
-    assert_eq!(lines(&path, told), ["refund|unknown|NULL", "records missing|unknown|100"]);
+    assert_eq!(texts(&path, intents), <[String; 0]>::default());
+    let recovered = "SELECT action, outcome, output ->> 'records_at_most'
+        FROM audit_log WHERE seq > 4 ORDER BY seq";
+    assert_eq!(texts(&path, recovered), ["refund|unknown|NULL", "records missing|unknown|100"]);
     store.close().unwrap();
 }
 
-/// In the database of another program, the version stands in a table.
+/// In the database of another program, the schema version is stored in a table.
 #[test]
-fn version_2_in_a_shared_database_is_brought_up_to_date() {
+fn a_version_2_trail_in_a_shared_database_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
-    let path = kept(&directory, 2);
+    let path = copy_golden(&directory, 2);
     common::read(&path)
         .execute_batch(
-            "PRAGMA application_id = 7; PRAGMA user_version = 70; CREATE TABLE orders (id INTEGER PRIMARY KEY);
+            "PRAGMA application_id = 7; PRAGMA user_version = 70;
+             CREATE TABLE orders (id INTEGER PRIMARY KEY);
              CREATE TABLE audit_schema (version INTEGER NOT NULL) STRICT; INSERT INTO audit_schema VALUES (2);",
         )
         .unwrap();
@@ -158,12 +142,12 @@ fn version_2_in_a_shared_database_is_brought_up_to_date() {
     assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 70);
 }
 
-/// A trail of an older version may hold, in the database of another program or by the owner's hand, something of
-/// a name that version 3 needs.
+/// The owner of an older trail, or another program, may have created an object with a name that
+/// version 3 needs.
 #[test]
-fn a_name_that_is_taken_is_a_reason_to_refuse() {
+fn migration_is_refused_if_a_needed_name_is_taken() {
     let directory = tempfile::tempdir().unwrap();
-    let path = kept(&directory, 2);
+    let path = copy_golden(&directory, 2);
     common::read(&path).execute_batch("CREATE VIEW audit_sessions AS SELECT 1").unwrap();
     let error = SqliteStore::open(&path).unwrap_err();
     assert!(
@@ -173,11 +157,11 @@ fn a_name_that_is_taken_is_a_reason_to_refuse() {
     assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 2);
 }
 
-/// A view of the owner's own that stands on ours, and one that works no more, are no reason to refuse.
+/// The owner may have views on the trail's views, and even broken ones.
 #[test]
-fn views_of_the_owner_survive_a_new_version() {
+fn views_of_the_owner_survive_a_migration() {
     let directory = tempfile::tempdir().unwrap();
-    let path = kept(&directory, 1);
+    let path = copy_golden(&directory, 1);
     common::read(&path)
         .execute_batch(
             "CREATE VIEW alices AS SELECT action FROM audit_log WHERE actor = 'alice';
@@ -185,24 +169,24 @@ fn views_of_the_owner_survive_a_new_version() {
         )
         .unwrap();
     SqliteStore::open(&path).unwrap().close().unwrap();
-    assert_eq!(lines(&path, "SELECT * FROM alices ORDER BY 1"), ["check", "transfer funds"]);
+    assert_eq!(texts(&path, "SELECT * FROM alices ORDER BY 1"), ["check", "transfer funds"]);
 }
 
-/// A step that has been released must stay as it is: files in the field were made by it.
+/// A released migration must not change, because existing files were made by it.
 #[test]
-fn a_new_trail_has_the_schema_of_the_kept_one() {
+fn a_new_trail_has_the_schema_of_the_golden_file() {
     let directory = tempfile::tempdir().unwrap();
-    let (old, new) = (kept(&directory, SCHEMA_VERSION), directory.path().join("new.db"));
+    let (old, new) = (copy_golden(&directory, SCHEMA_VERSION), directory.path().join("new.db"));
     SqliteStore::open(&new).unwrap().close().unwrap();
-    // Which tables of figures ANALYZE makes depends on how SQLite was built.
+    // Which statistics tables ANALYZE creates depends on how SQLite was built.
     let schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema
         WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name";
     assert_eq!(rows(&old, schema), rows(&new, schema));
-    let figures = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx";
-    assert_eq!(rows(&old, figures), rows(&new, figures));
+    let statistics = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx";
+    assert_eq!(rows(&old, statistics), rows(&new, statistics));
 }
 
-/// The same, but for quotes, comments and white space that SQLite left where it renamed.
+/// Quotes, comments and white space may differ, because SQLite changes them when it renames tables.
 #[test]
 fn a_migrated_trail_has_the_schema_of_a_new_one() {
     let plain = "replace(replace(substr(sql, 1, instr(sql || '--', '--') - 1), '\"', ''), ' ', '')";
@@ -211,14 +195,15 @@ fn a_migrated_trail_has_the_schema_of_a_new_one() {
          FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name"
     );
     let columns = "SELECT t.name, c.name, c.type, c.\"notnull\", c.pk FROM pragma_table_list AS t
-        JOIN pragma_table_xinfo(t.name) AS c ON true WHERE t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid";
-    let figures = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx";
+        JOIN pragma_table_xinfo(t.name) AS c ON true WHERE t.name NOT LIKE 'sqlite_%'
+        ORDER BY t.name, c.cid";
+    let statistics = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx";
     let directory = tempfile::tempdir().unwrap();
-    let new = kept(&directory, SCHEMA_VERSION);
+    let new = copy_golden(&directory, SCHEMA_VERSION);
     for version in 1..SCHEMA_VERSION {
-        let old = kept(&directory, version);
+        let old = copy_golden(&directory, version);
         SqliteStore::open(&old).unwrap().close().unwrap();
-        for sql in [&*schema, columns, figures] {
+        for sql in [&*schema, columns, statistics] {
             assert_eq!(rows(&old, sql), rows(&new, sql), "{sql}");
         }
     }

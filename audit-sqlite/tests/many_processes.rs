@@ -1,15 +1,14 @@
-//! Sixteen processes of eight threads each, every thread with a recorder of its own, on one file.
+//! Sixteen processes with eight threads each write to one file. Every thread has its own recorder.
 //!
-//! `AUDITED_RECORDS_PER_THREAD` says how many records each of them makes; 100 unless set.
+//! `AUDITED_RECORDS_PER_THREAD` sets how many records each thread makes. The default is 100.
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use audited::{Audit, Context, SqliteStore, audit_method};
-use common::{read, rows, value};
+use common::{path_from_parent, read, rows, start_children, value};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::tempdir;
@@ -17,31 +16,30 @@ use tempfile::tempdir;
 const PROCESSES: u64 = 16;
 const THREADS: u64 = 8;
 
-fn records() -> u64 {
+fn records_per_thread() -> u64 {
     std::env::var("AUDITED_RECORDS_PER_THREAD").map_or(100, |text| text.parse().expect("a number"))
 }
 
 #[audit_method(action = "count")]
 fn count(_process: u64, _thread: u64, _number: u64) {}
 
-#[audit_method(action = "count for the process", durability = "process")]
-fn count_for_process(_process: u64, _thread: u64, _number: u64) {}
+#[audit_method(action = "count with process", durability = "process")]
+fn count_with_process(_process: u64, _thread: u64, _number: u64) {}
 
-#[audit_method(action = "count for the power", durability = "power")]
-fn count_for_power(_process: u64, _thread: u64, _number: u64) {}
+#[audit_method(action = "count with power", durability = "power")]
+fn count_with_power(_process: u64, _thread: u64, _number: u64) {}
 
-/// How many records of a recorder are stored, seen by a connection that is not the recorder's.
+/// The number of stored records of one recorder, seen by a connection outside the recorder.
 fn stored(trail: &Connection, service: &str) -> u64 {
     let sql = "SELECT count(*) FROM audit_log WHERE service = ?1";
     trail.query_row(sql, [service], |row| row.get::<_, i64>(0)).unwrap() as u64
 }
 
-/// What one thread does. Most of its calls are queued; some return when they, and those before them, are stored; now
-/// and then it waits until all that it has recorded is stored.
-fn record(path: &Path, who: (u64, u64)) {
+/// Makes the calls of one thread. Most are queued, some are durable, and sometimes it flushes.
+fn record_calls(path: &Path, (process, thread): (u64, u64)) {
     let patient = Duration::from_secs(120);
     let store = SqliteStore::builder().busy_timeout(patient).open(path).unwrap();
-    let service = format!("{} {}", who.0, who.1);
+    let service = format!("{process} {thread}");
     let trail = read(path);
     let audit = Audit::builder()
         .store(store)
@@ -52,11 +50,11 @@ fn record(path: &Path, who: (u64, u64)) {
         .build()
         .unwrap();
     Context::new().recorder(&audit).scope(|| {
-        for number in 0..records() {
+        for number in 0..records_per_thread() {
             match number % 20 {
-                3 | 13 => count_for_process(who.0, who.1, number),
-                17 => count_for_power(who.0, who.1, number),
-                _ => count(who.0, who.1, number),
+                3 | 13 => count_with_process(process, thread, number),
+                17 => count_with_power(process, thread, number),
+                _ => count(process, thread, number),
             }
             if number % 20 == 7 {
                 audit.flush().unwrap();
@@ -68,66 +66,61 @@ fn record(path: &Path, who: (u64, u64)) {
     });
     audit.flush().unwrap();
     let counters = audit.counters();
-    assert_eq!((counters.written, counters.dropped, counters.failed), (records(), 0, 0));
+    assert_eq!((counters.written, counters.dropped, counters.failed), (records_per_thread(), 0, 0));
     assert_eq!(counters.unconfirmed, 0);
     audit.close().unwrap();
 }
 
+/// The child's part.
 #[test]
-fn record_for_parent() {
-    let Some(path) = std::env::var_os("AUDIT_TEST_PATH").map(PathBuf::from) else { return };
+fn child_process_records_from_several_threads() {
+    let Some(path) = path_from_parent() else { return };
     let process = std::env::var("AUDIT_TEST_PROCESS").unwrap().parse().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let path = &path;
-            scope.spawn(move || record(path, (process, thread)));
+            scope.spawn(move || record_calls(path, (process, thread)));
         }
     });
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_is_twice() {
+fn many_recorders_store_every_call_once_and_in_order() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let children: Vec<_> = (0..PROCESSES)
-        .map(|process| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "record_for_parent"])
-                .env("AUDIT_TEST_PATH", &path)
-                .env("AUDIT_TEST_PROCESS", process.to_string())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    for child in children {
+    for child in start_children("child_process_records_from_several_threads", PROCESSES, &path) {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    let all = (PROCESSES * THREADS * records()) as i64;
+    let all = (PROCESSES * THREADS * records_per_thread()) as i64;
     let number = |sql: &str| value::<i64>(&path, sql);
     assert_eq!(number("SELECT count(*) FROM audit_log"), all);
     assert_eq!(number("SELECT min(seq) FROM audit_log"), 1);
     assert_eq!(number("SELECT max(seq) FROM audit_log"), all);
     assert_eq!(number("SELECT count(DISTINCT id) FROM audit_log"), all);
-    // All of each thread, once and in its order: the n-th record of a service is its n-th call.
+    // Every call of a thread once and in order: the n-th record of a service is its n-th call.
     let calls =
         "SELECT service, input ->> '_process' || ' ' || (input ->> '_thread'), input ->> '_number'
         FROM audit_log ORDER BY service, seq";
     let (_, calls) = rows(&path, calls);
     for (n, call) in calls.iter().enumerate() {
         assert_eq!(call[0], call[1]);
-        assert_eq!(call[2], Value::Integer((n as u64 % records()) as i64), "{:?}", call[0]);
+        assert_eq!(
+            call[2],
+            Value::Integer((n as u64 % records_per_thread()) as i64),
+            "{:?}",
+            call[0]
+        );
     }
-    let of =
+    let recorded =
         |action: &str| number(&format!("SELECT count(*) FROM audit_log WHERE action = '{action}'"));
-    let each = |n: u64| {
-        (PROCESSES * THREADS * (0..records()).filter(|k| k % 20 == n).count() as u64) as i64
+    let expected = |n: u64| {
+        (PROCESSES * THREADS * (0..records_per_thread()).filter(|k| k % 20 == n).count() as u64)
+            as i64
     };
-    assert_eq!(of("count for the process"), each(3) + each(13));
-    assert_eq!(of("count for the power"), each(17));
+    assert_eq!(recorded("count with process"), expected(3) + expected(13));
+    assert_eq!(recorded("count with power"), expected(17));
     assert_eq!(
         number("SELECT count(DISTINCT service) FROM audit_log"),
         (PROCESSES * THREADS) as i64

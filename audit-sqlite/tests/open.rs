@@ -1,4 +1,4 @@
-//! Opening: what becomes a trail, what is refused, and that what is refused stays as it was.
+//! Opening a store: which files become a trail, and which are refused and left unchanged.
 
 mod common;
 
@@ -8,44 +8,36 @@ use std::path::{Path, PathBuf};
 use audit_record::Error;
 use audit_record::store::Sink as _;
 use audit_sqlite::{APPLICATION_ID, SCHEMA_VERSION, SqliteStore};
-use common::{actions, event, events, read, value};
+use common::{actions, event, events, file_names, read, value};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
-fn refused(path: impl AsRef<Path>) -> Error {
+/// Opens the file at `path`, which must fail with a permanent error.
+fn refusal(path: impl AsRef<Path>) -> Error {
     let error = SqliteStore::open(path).expect_err("this must not be opened");
-    assert!(!error.is_transient(), "trying again does not help: {error}");
+    assert!(!error.is_transient(), "a retry cannot help: {error}");
     error
 }
 
-fn beginning(path: &Path) -> String {
+fn error_prefix(path: &Path) -> String {
     format!("cannot open the audit trail `{}`: ", path.display())
 }
 
-/// Checks that opening the file at `path` fails as `what`, and leaves its bytes and its
-/// directory as they were.
-fn refused_unchanged(directory: &TempDir, path: &Path, what: &str) {
+/// Asserts that opening the file at `path` fails with `reason`, and does not change the file or its
+/// directory.
+fn assert_refused_unchanged(directory: &TempDir, path: &Path, reason: &str) {
     let before = fs::read(path).unwrap();
-    let error = refused(path);
-    assert_eq!(error.to_string(), beginning(path) + what);
+    let error = refusal(path);
+    assert_eq!(error.to_string(), error_prefix(path) + reason);
     assert_eq!(fs::read(path).unwrap(), before);
-    assert_eq!(names_in(directory), [path.file_name().unwrap().to_str().unwrap()]);
-}
-
-fn names_in(directory: &TempDir) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
+    assert_eq!(file_names(directory), [path.file_name().unwrap().to_str().unwrap()]);
 }
 
 const NOT_SQLITE: &str = "it is not a SQLite database; nothing in it was changed; choose another \
     path, or move that file away";
 
 #[test]
-fn a_new_trail_says_what_it_is() {
+fn a_new_trail_has_its_application_id_and_schema_version() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     SqliteStore::open(&path).unwrap();
@@ -56,14 +48,14 @@ fn a_new_trail_says_what_it_is() {
 }
 
 #[test]
-fn a_trail_is_continued() {
+fn a_trail_is_extended_by_each_start() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     for n in 0..3 {
         let mut store = SqliteStore::open(&path).unwrap();
         store.write(&[event(&format!("start {n}"))]).unwrap();
         store.close().unwrap();
-        assert_eq!(names_in(&directory), ["audit.db"], "closing leaves one file");
+        assert_eq!(file_names(&directory), ["audit.db"], "a close leaves one file");
     }
     assert_eq!(actions(&path), ["start 0", "start 1", "start 2"]);
     assert_eq!(value::<i64>(&path, "SELECT max(seq) FROM audit_log"), 3);
@@ -79,7 +71,7 @@ fn an_empty_file_becomes_a_trail() {
 }
 
 #[test]
-fn nothing_is_stored_after_closing() {
+fn writes_after_the_close_are_refused() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
@@ -98,23 +90,23 @@ fn nothing_is_stored_after_closing() {
 #[test]
 fn a_directory_is_refused() {
     let directory = tempdir().unwrap();
-    let error = refused(directory.path());
-    let what = "it is a directory; name a file in it, such as `audit.db`";
-    assert_eq!(error.to_string(), beginning(directory.path()) + what);
+    let error = refusal(directory.path());
+    let reason = "it is a directory; name a file in it, such as `audit.db`";
+    assert_eq!(error.to_string(), error_prefix(directory.path()) + reason);
 }
 
 #[test]
-fn what_is_no_database_is_refused_and_kept() {
+fn a_file_that_is_not_a_database_is_refused_and_unchanged() {
     for content in ["x", "dear diary,\nnothing happened today\n", &"0123456789".repeat(5000)] {
         let directory = tempdir().unwrap();
         let path = directory.path().join("diary.txt");
         fs::write(&path, content).unwrap();
-        refused_unchanged(&directory, &path, NOT_SQLITE);
+        assert_refused_unchanged(&directory, &path, NOT_SQLITE);
     }
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_kept() {
+fn a_database_of_another_program_is_refused_and_unchanged() {
     for (id, setup) in [
         (77, "PRAGMA application_id = 77; CREATE TABLE t (a); INSERT INTO t VALUES (1)"),
         (77, "PRAGMA application_id = 77; PRAGMA user_version = 1"),
@@ -125,48 +117,48 @@ fn a_database_of_another_program_is_refused_and_kept() {
         let directory = tempdir().unwrap();
         let path = directory.path().join("other.db");
         Connection::open(&path).unwrap().execute_batch(setup).unwrap();
-        let what = format!(
+        let reason = format!(
             "it is the database of another program (application_id {id}); nothing in it was \
              changed; choose another path, or open it by `SqliteStore::builder().shared(true)` to \
              keep the trail in that database"
         );
-        refused_unchanged(&directory, &path, &what);
+        assert_refused_unchanged(&directory, &path, &reason);
     }
 }
 
 #[test]
-fn a_log_that_another_program_left_stays_its_own() {
+fn the_log_of_another_programs_database_is_unchanged() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("other.db");
     let other = Connection::open(directory.path().join("live.db")).unwrap();
     other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
-    // As a crash leaves them: copied while the log is not yet part of the file.
+    // Copied before a checkpoint, as a crash would leave the files.
     fs::copy(directory.path().join("live.db"), &path).unwrap();
     fs::copy(directory.path().join("live.db-wal"), directory.path().join("other.db-wal")).unwrap();
     let before = fs::read(&path).unwrap();
     let log_before = fs::read(directory.path().join("other.db-wal")).unwrap();
 
-    assert!(refused(&path).to_string().contains("the database of another program"));
+    assert!(refusal(&path).to_string().contains("the database of another program"));
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(fs::read(directory.path().join("other.db-wal")).unwrap(), log_before);
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_kept() {
+fn a_newer_schema_is_refused_and_unchanged() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     SqliteStore::open(&path).unwrap().close().unwrap();
     read(&path).pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
-    let what = format!(
+    let reason = format!(
         "its schema has version {}, and this program knows versions up to {SCHEMA_VERSION}; \
          update the `audited` crate",
         SCHEMA_VERSION + 1
     );
-    refused_unchanged(&directory, &path, &what);
+    assert_refused_unchanged(&directory, &path, &reason);
 }
 
 #[test]
-fn a_schema_that_is_changed_meanwhile_stops_the_writing() {
+fn writes_are_refused_after_another_program_changes_the_schema() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
@@ -179,12 +171,12 @@ fn a_schema_that_is_changed_meanwhile_stops_the_writing() {
 }
 
 #[test]
-fn a_path_that_names_no_file_is_refused() {
+fn a_path_that_does_not_name_a_file_is_refused() {
     let empty = "cannot open the audit trail: the path is empty; name a file, such as `audit.db`";
-    assert_eq!(refused("").to_string(), empty);
-    let memory = refused(":memory:").to_string();
+    assert_eq!(refusal("").to_string(), empty);
+    let memory = refusal(":memory:").to_string();
     assert!(memory.ends_with("name a file, and in tests use `audited::testing::capture`"));
-    let uri = refused("file:audit.db?mode=ro").to_string();
+    let uri = refusal("file:audit.db?mode=ro").to_string();
     assert!(uri.ends_with("it is a URI; give the plain path of the file"), "{uri}");
     assert!(!Path::new(":memory:").exists() && !Path::new("file:audit.db").exists());
 }
@@ -197,16 +189,16 @@ fn a_missing_directory_is_not_created() {
         "cannot create the audit trail `{}`: its directory does not exist; create it first",
         path.display()
     );
-    assert_eq!(refused(&path).to_string(), expected);
-    assert!(names_in(&directory).is_empty());
+    assert_eq!(refusal(&path).to_string(), expected);
+    assert!(file_names(&directory).is_empty());
 }
 
 #[cfg(unix)]
 #[test]
-fn a_file_where_a_directory_should_be_is_refused() {
+fn a_path_through_a_file_is_refused() {
     let directory = tempdir().unwrap();
     fs::write(directory.path().join("file"), "kept").unwrap();
-    let error = refused(directory.path().join("file/audit.db"));
+    let error = refusal(directory.path().join("file/audit.db"));
     assert!(error.to_string().ends_with("a part of its path is a file, not a directory"));
     assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"kept");
 }
@@ -216,22 +208,22 @@ fn a_file_where_a_directory_should_be_is_refused() {
 fn a_device_is_refused() {
     let expected =
         "cannot open the audit trail `/dev/null`: it is no regular file; choose another path";
-    assert_eq!(refused("/dev/null").to_string(), expected);
+    assert_eq!(refusal("/dev/null").to_string(), expected);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_directory_that_takes_no_files_is_refused() {
+fn a_directory_in_which_no_file_can_be_created_is_refused() {
     for directory in ["/proc", "/sys"] {
         let path = PathBuf::from(directory).join("audit.db");
-        let error = refused(&path);
+        let error = refusal(&path);
         let expected = format!("cannot create the audit trail `{}`: ", path.display());
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
 }
 
 #[test]
-fn stores_of_one_file_share_it() {
+fn several_stores_can_write_to_one_file() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut first = SqliteStore::open(&path).unwrap();
@@ -258,15 +250,15 @@ mod permissions {
     }
 
     fn modes(directory: &TempDir) -> Vec<(String, u32)> {
-        names_in(directory)
+        file_names(directory)
             .into_iter()
             .map(|name| (name.clone(), mode(&directory.path().join(name))))
             .collect()
     }
 
-    /// The part that runs in a process of its own, whose umask is 0.
+    /// The child's part. The parent sets its umask.
     #[test]
-    fn create_for_parent() {
+    fn child_process_creates_a_trail() {
         let Some(directory) = std::env::var_os("AUDIT_TEST_DIRECTORY") else { return };
         let path = PathBuf::from(directory).join("audit.db");
         let mut store = SqliteStore::open(path).unwrap();
@@ -274,17 +266,17 @@ mod permissions {
         session.id = uuid::Uuid::nil();
         store.begin(&session).unwrap();
         store.write(&[event("begin")]).unwrap();
-        // No destructor, so that the `-wal` and `-shm` files stay.
+        // No destructor runs, so that the `-wal` and `-shm` files remain.
         std::process::exit(0);
     }
 
     #[test]
-    fn a_new_trail_is_its_owners_alone_whatever_the_umask() {
+    fn a_new_trail_is_private_to_its_owner_at_any_umask() {
         for umask in ["000", "022", "077"] {
             let directory = tempdir().unwrap();
             let program = std::env::current_exe().unwrap();
-            let script =
-                format!("umask {umask}; exec \"$0\" --exact permissions::create_for_parent");
+            let test = "permissions::child_process_creates_a_trail";
+            let script = format!("umask {umask}; exec \"$0\" --exact {test}");
             let output = Command::new("sh")
                 .args(["-c", &script])
                 .arg(program)
@@ -300,7 +292,7 @@ mod permissions {
     }
 
     #[test]
-    fn a_file_that_exists_keeps_its_mode() {
+    fn an_existing_file_keeps_its_mode() {
         let directory = tempdir().unwrap();
         let path = directory.path().join("audit.db");
         fs::write(&path, "").unwrap();

@@ -1,4 +1,4 @@
-//! What people ask of the views is answered by an index, not by reading every record.
+//! Query plans: common filters of the views use an index instead of reading every record.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{events, full, read, value};
 use rusqlite::StatementStatus;
 use tempfile::tempdir;
 
-/// How SQLite goes about `sql`, one step a line.
+/// The query plan of `sql`, one step per line.
 fn plan(path: &Path, sql: &str) -> String {
     let connection = read(path);
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -19,7 +19,7 @@ fn plan(path: &Path, sql: &str) -> String {
 }
 
 #[test]
-fn filters_of_the_views_use_the_indexes() {
+fn filters_on_the_views_use_the_indexes() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     SqliteStore::open(&path).unwrap().write(&[full()]).unwrap();
@@ -50,10 +50,10 @@ fn the_newest_records_are_read_from_the_end() {
     assert!(plan.starts_with("SCAN r\n") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
 
-/// As the documentation says: what is common is found sooner from the end than by its index, and what the view puts
-/// together has none, so that it is to be narrowed by `seq`.
+/// The documentation gives two hints. Common values are found faster from the end than by their
+/// index. Columns that the view computes have no index, so a query should limit `seq`.
 #[test]
-fn the_newest_of_many_and_what_has_no_index_are_found_as_the_documentation_says() {
+fn the_documented_queries_for_common_values_and_unindexed_columns_work() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
@@ -65,23 +65,23 @@ fn the_newest_of_many_and_what_has_no_index_are_found_as_the_documentation_says(
     assert!(!plan_of_common.contains("TEMP B-TREE"), "{plan_of_common}");
     assert_eq!(read(&path).prepare(common).unwrap().query_map([], |_| Ok(())).unwrap().count(), 1);
 
-    let whole = "SELECT * FROM audit_log WHERE correlation_id = 'order 17'";
-    assert!(plan(&path, whole).starts_with("SCAN r\n"), "{}", plan(&path, whole));
+    let unlimited = "SELECT * FROM audit_log WHERE correlation_id = 'order 17'";
+    assert!(plan(&path, unlimited).starts_with("SCAN r\n"), "{}", plan(&path, unlimited));
     store.write(&events("more", 500)).unwrap();
     let trail = read(&path);
     let mut newest = trail.prepare("SELECT max(seq) FROM audit_log").unwrap();
     assert_eq!(newest.query_row([], |row| row.get(0)), Ok(501));
     assert!(newest.get_status(StatementStatus::FullscanStep) < 5);
-    let narrowed = format!("{whole} AND seq > (SELECT max(seq) FROM audit_log) - 100000");
-    let plan = plan(&path, &narrowed);
+    let limited = format!("{unlimited} AND seq > (SELECT max(seq) FROM audit_log) - 100000");
+    let plan = plan(&path, &limited);
     assert!(plan.starts_with("SEARCH r USING INTEGER PRIMARY KEY (rowid>?)\n"), "{plan}");
     assert_eq!(
-        read(&path).prepare(&narrowed).unwrap().query_map([], |_| Ok(())).unwrap().count(),
+        read(&path).prepare(&limited).unwrap().query_map([], |_| Ok(())).unwrap().count(),
         1
     );
 }
 
-/// The way in which a page of one actor's records is asked for: run by run, the newest first.
+/// The query for a page of one actor's records goes run by run, newest first.
 #[test]
 fn a_page_is_read_run_by_run() {
     let directory = tempdir().unwrap();
@@ -98,9 +98,9 @@ fn a_page_is_read_run_by_run() {
     assert!(plan.contains("audit_record_by_actor (<expr>=? AND actor=?)"), "{plan}");
 }
 
-/// The way in which a page of what was deleted of a type is asked for.
+/// The query for a page of deletions of one type.
 #[test]
-fn deletions_have_an_index_of_their_own() {
+fn deletions_have_their_own_index() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     SqliteStore::open(&path).unwrap();

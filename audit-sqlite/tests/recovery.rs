@@ -1,11 +1,12 @@
-//! What the next start makes of a recorder that has died: once, and never of one that is alive.
+//! Recovery at the next start: a dead recorder's intents and losses are reported once, and a living
+//! recorder is left alone.
 
 mod common;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
 
 use audit_record::process::{Counts, left_behind};
@@ -13,59 +14,63 @@ use audit_record::store::Batch;
 use audit_record::store::Sink as _;
 use audit_sqlite::SqliteStore;
 use common::session::{
-    begun, call, intend, intents, lock_files, lock_name, session, states, texts,
+    call, intents, lock_file_name, lock_files, session, states, store_intents, store_with_session,
 };
-use common::{actions, event, read, value};
+use common::{actions, child_test, event, path_from_parent, read, texts, value};
 use tempfile::tempdir;
 use uuid::Uuid;
 
-/// What a child does: it begins, counts, announces two calls, ends one of them, and says so.
+/// The child's part. It begins a session, sets its counters, stores two intents, and stores the
+/// record of one of them. Then it prints its session, and waits.
 #[test]
-fn record_for_parent() {
-    let Some(path) = std::env::var_os("AUDIT_TEST_PATH").map(PathBuf::from) else { return };
+fn child_process_records_and_waits() {
+    let Some(path) = path_from_parent() else { return };
     let mut store = SqliteStore::open(&path).unwrap();
     let session = session();
-    let counts = std::env::var("AUDIT_TEST_COUNTED").ok().map(|counted| {
+    let counts = std::env::var("AUDIT_TEST_COUNTERS").ok().map(|counters| {
         let counts = Counts::shared(session.id);
         assert!(counts.is_shared());
-        let (accepted, dropped) = counted.split_once(' ').unwrap();
+        let (accepted, dropped) = counters.split_once(' ').unwrap();
         counts.accepted().fetch_add(accepted.parse().unwrap(), Ordering::Relaxed);
         counts.dropped().fetch_add(dropped.parse().unwrap(), Ordering::Relaxed);
         counts
     });
     store.begin(&session).unwrap();
     let calls = [call("transfer funds"), call("check")];
-    intend(&mut store, &calls);
+    store_intents(&mut store, &calls);
     let records = [calls[1].clone(), event("one"), event("two")];
     let mut batch = Batch::new(&records);
     (batch.tally.ended, batch.tally.dropped_told) = (3, 1);
     store.write_batch(&batch).unwrap();
-    // On a line of its own: the test harness has begun one.
+    // The test harness has started a line, so this starts a new one.
     println!("\nsession {}", session.id);
-    // Until it is killed, or the parent has no more use for it.
+    // Waits until the parent kills this process or drops the pipe.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop((store, counts));
     std::process::exit(0);
 }
 
-struct Recording {
+/// A child process with an open session.
+struct RecordingChild {
     child: Child,
     session: Uuid,
 }
 
-impl Recording {
-    fn start(path: &Path, counted: Option<&str>) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "record_for_parent", "--nocapture"]).env("AUDIT_TEST_PATH", path);
-        if let Some(counted) = counted {
-            command.env("AUDIT_TEST_COUNTED", counted);
+impl RecordingChild {
+    /// Starts the child. `counters` are the numbers of accepted and dropped records; without them,
+    /// the session has no shared counters.
+    fn start(path: &Path, counters: Option<&str>) -> Self {
+        let mut command = child_test("child_process_records_and_waits");
+        command.env("AUDIT_TEST_PATH", path);
+        if let Some(counters) = counters {
+            command.env("AUDIT_TEST_COUNTERS", counters);
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let session = output
             .find_map(|line| line.unwrap().strip_prefix("session ").map(str::to_owned))
-            .expect("the child says which session it has begun");
-        // What the harness prints later must not fail for want of a reader.
+            .expect("the child prints its session");
+        // Keeps reading, so that later output of the test harness does not fail.
         std::thread::spawn(move || output.count());
         Self { child, session: session.parse().unwrap() }
     }
@@ -77,42 +82,45 @@ impl Recording {
     }
 }
 
-/// The `gap` record: its reason, and what `output` says but for times.
+/// The reason of each gap record, and its output without times and ids.
 fn gaps(path: &Path) -> Vec<String> {
     texts(
         path,
-        "SELECT reason || ' ' || json_remove(output, '$.from', '$.to', '$.session', '$.pid') FROM audit_log
-         WHERE kind = 'gap' AND outcome = 'unknown' AND service = 'billing' ORDER BY seq",
+        "SELECT reason || ' ' || json_remove(output, '$.from', '$.to', '$.session', '$.pid')
+         FROM audit_log WHERE kind = 'gap' AND outcome = 'unknown' AND service = 'billing' ORDER BY seq",
     )
 }
 
+/// The actions in the trail after the session of a [`RecordingChild`] was recovered.
 const RECOVERED: [&str; 5] = ["check", "one", "two", "transfer funds", "records missing"];
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_killed_recorder_has_lost_is_told_once_and_counted() {
+fn a_killed_process_reports_its_losses_once_at_the_next_start() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    // Of 5 that were accepted, 3 are stored; of 3 that were dropped, a gap has told of 1.
-    let (pid, id) = Recording::start(&path, Some("5 3")).kill();
+    // Of 5 accepted records, 3 are stored. Of 3 dropped records, a gap record has reported 1.
+    let (pid, id) = RecordingChild::start(&path, Some("5 3")).kill();
     assert_eq!(
         (states(&path), intents(&path)),
         (vec!["open".into()], vec!["transfer funds".into()])
     );
 
-    let mut store = begun(&path);
+    let mut store = store_with_session(&path);
     assert_eq!(actions(&path), RECOVERED);
     assert_eq!(states(&path), ["died", "open"]);
     assert_eq!(intents(&path), <[String; 0]>::default());
-    let unknown = "SELECT kind, outcome, duration_us, actor, input, reason FROM audit_log WHERE action = 'transfer funds'";
+    let unknown = "SELECT kind, outcome, duration_us, actor, input, reason
+        FROM audit_log WHERE action = 'transfer funds'";
     let expected = format!(
-        "call|unknown|0|alice|{{\"from\":17, \"amount\":1.10}}|ticket 4; process {pid} of the service `billing` ended \
-         before the call had ended"
+        "call|unknown|0|alice|{{\"from\":17, \"amount\":1.10}}|ticket 4; process {pid} of the \
+         service `billing` ended before the call had ended"
     );
     assert_eq!(texts(&path, unknown), [expected]);
     let expected = format!(
-        "process {pid} of the service `billing` ended without closing its recorder; the number was counted up to its \
-         end {{\"records_at_most\":4,\"dropped\":2,\"basis\":\"counted\",\"service\":\"billing\"}}"
+        "process {pid} of the service `billing` ended without closing its recorder; the number was \
+         counted up to its end {{\"records_at_most\":4,\"dropped\":2,\"basis\":\"counted\",\
+         \"service\":\"billing\"}}"
     );
     assert_eq!(gaps(&path), [expected]);
     let range = format!(
@@ -121,87 +129,90 @@ fn what_a_killed_recorder_has_lost_is_told_once_and_counted() {
          FROM audit_log AS l, audit_sessions AS s WHERE kind = 'gap' AND state = 'died'"
     );
     assert_eq!(value::<i64>(&path, &range), 1);
-    assert_eq!(left_behind(id), None, "the page of its counters is gone");
-    assert_eq!(lock_files(&directory).len(), 1, "that of the new session");
+    assert_eq!(left_behind(id), None, "the shared counters are removed");
+    assert_eq!(lock_files(&directory).len(), 1, "only the lock file of the new session is left");
 
     store.close().unwrap();
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
     assert_eq!(actions(&path), RECOVERED);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_recorder_that_has_died_and_lost_nothing_leaves_no_gap() {
+fn a_killed_process_that_lost_nothing_leaves_no_gap_record() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    Recording::start(&path, Some("3 1")).kill();
-    begun(&path);
+    RecordingChild::start(&path, Some("3 1")).kill();
+    store_with_session(&path);
     assert_eq!(actions(&path), RECOVERED[..4]);
     assert_eq!(states(&path), ["died", "open"]);
 }
 
 #[test]
-fn without_counters_the_limit_of_the_queue_is_told() {
+fn without_shared_counters_the_queue_limit_is_reported_as_the_loss() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let (pid, _) = Recording::start(&path, None).kill();
-    begun(&path);
+    let (pid, _) = RecordingChild::start(&path, None).kill();
+    store_with_session(&path);
     let expected = format!(
-        "process {pid} of the service `billing` ended without closing its recorder; the number is the limit of its \
-         queue {{\"records_at_most\":7,\"dropped\":0,\"basis\":\"queue limit\",\"service\":\"billing\"}}"
+        "process {pid} of the service `billing` ended without closing its recorder; the number is \
+         the limit of its queue {{\"records_at_most\":7,\"dropped\":0,\"basis\":\"queue limit\",\
+         \"service\":\"billing\"}}"
     );
     assert_eq!(gaps(&path), [expected]);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn after_another_boot_more_may_be_missing() {
+fn after_a_reboot_the_gap_record_warns_that_more_may_be_missing() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let (pid, _) = Recording::start(&path, None).kill();
+    let (pid, _) = RecordingChild::start(&path, None).kill();
     read(&path)
         .execute_batch(
             "DROP TRIGGER audit_session_update_of; UPDATE audit_session SET boot_id = 'another'",
         )
         .unwrap();
-    begun(&path);
+    store_with_session(&path);
     let expected = format!(
-        "process {pid} of the service `billing` ended without closing its recorder; the number is the limit of its \
-         queue, and the machine has been restarted since, so that records which were stored shortly before may be \
-         missing as well {{\"records_at_most\":7,\"dropped\":0,\"basis\":\"queue limit, other boot\",\"service\":\"billing\"}}"
+        "process {pid} of the service `billing` ended without closing its recorder; the number is \
+         the limit of its queue, and the machine has been restarted since, so that records which \
+         were stored shortly before may be missing as well {{\"records_at_most\":7,\"dropped\":0,\
+         \"basis\":\"queue limit, other boot\",\"service\":\"billing\"}}"
     );
     assert_eq!(gaps(&path), [expected]);
 }
 
-/// What a later version, or a system of another kind, may have written there.
+/// A later version, or another operating system, may have written such values.
 #[test]
-fn a_session_that_says_what_is_not_understood_goes_by_its_lock() {
+fn a_session_with_unknown_process_data_is_judged_by_its_lock() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let mut other = begun(&path);
+    let mut other = store_with_session(&path);
     read(&path)
         .execute_batch(
             "DROP TRIGGER audit_session_update_of;
-             UPDATE audit_session SET pid = -1, pid_namespace = 'job 7', file = 'volume 3', process_start = -9",
+             UPDATE audit_session
+             SET pid = -1, pid_namespace = 'job 7', file = 'volume 3', process_start = -9",
         )
         .unwrap();
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
     assert_eq!(states(&path), ["open", "closed"]);
     other.write(&[event("still here")]).unwrap();
     drop(other);
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
     assert_eq!(states(&path), ["died", "closed", "closed"]);
     assert_eq!(actions(&path), ["still here", "records missing"]);
 }
 
 #[test]
-fn a_recorder_that_is_alive_is_left_alone() {
+fn a_living_recorder_is_left_alone() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let other = Recording::start(&path, None);
-    // One in this process too, and one that is gone in order.
-    let mut beside = begun(&path);
-    let mut last = begun(&path);
+    let other = RecordingChild::start(&path, None);
+    // Another one is open in this process, and a third one is closed.
+    let mut beside = store_with_session(&path);
+    let mut last = store_with_session(&path);
     last.close().unwrap();
     assert_eq!(actions(&path), RECOVERED[..3]);
     assert_eq!(intents(&path), ["transfer funds"]);
@@ -210,13 +221,13 @@ fn a_recorder_that_is_alive_is_left_alone() {
 
     #[cfg(target_os = "linux")]
     {
-        // Its process is seen to run, though somebody has deleted its lock file.
-        fs::remove_file(directory.path().join(lock_name(other.session))).unwrap();
-        begun(&path).close().unwrap();
+        // Its process is still found running, although its lock file was deleted.
+        fs::remove_file(directory.path().join(lock_file_name(other.session))).unwrap();
+        store_with_session(&path).close().unwrap();
         assert_eq!(intents(&path), ["transfer funds"]);
     }
     other.kill();
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
     assert_eq!(
         actions(&path),
         ["check", "one", "two", "three", "transfer funds", "records missing"]
@@ -224,64 +235,64 @@ fn a_recorder_that_is_alive_is_left_alone() {
     assert_eq!(states(&path)[..2], ["died", "open"]);
 }
 
-/// A child that it has forked has the lock file open, and holds the lock by that.
+/// A forked child inherits the open lock file, and so keeps the lock.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_lock_that_outlives_its_process_does_not_keep_the_session_alive() {
+fn a_lock_that_outlives_its_process_does_not_keep_the_session_open() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let (_, id) = Recording::start(&path, None).kill();
-    let inherited = File::open(directory.path().join(lock_name(id))).unwrap();
+    let (_, id) = RecordingChild::start(&path, None).kill();
+    let inherited = File::open(directory.path().join(lock_file_name(id))).unwrap();
     inherited.try_lock().unwrap();
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
     assert_eq!(actions(&path), RECOVERED);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn in_a_copy_nobody_is_alive_and_nothing_is_taken_from_the_original() {
+fn recovering_a_copy_of_the_trail_does_not_affect_the_original() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let other = Recording::start(&path, Some("5 1"));
+    let other = RecordingChild::start(&path, Some("5 1"));
     let elsewhere = tempdir().unwrap();
     let copy = elsewhere.path().join("audit.db");
     read(&path).execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
-    begun(&copy).close().unwrap();
+    store_with_session(&copy).close().unwrap();
     assert_eq!(states(&copy), ["died", "closed"]);
     assert_eq!(actions(&copy), RECOVERED);
     let lost: i64 =
         value(&copy, "SELECT output ->> 'records_at_most' FROM audit_log WHERE kind = 'gap'");
-    assert_eq!(lost, 7, "the counters are those of the original");
+    assert_eq!(lost, 7, "the counters belong to the original");
 
-    assert_eq!(left_behind(other.session).map(|counted| counted.accepted), Some(5));
+    assert_eq!(left_behind(other.session).map(|counts| counts.accepted), Some(5));
     assert_eq!(states(&path), ["open"]);
     assert_eq!(intents(&path), ["transfer funds"]);
     other.kill();
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
     let lost: i64 =
         value(&path, "SELECT output ->> 'records_at_most' FROM audit_log WHERE kind = 'gap'");
     assert_eq!(lost, 2);
 }
 
+/// The child's part.
 #[test]
-fn begin_for_parent() {
+fn child_process_begins_a_session() {
     let Some(path) = std::env::var_os("AUDIT_TEST_BEGIN").map(PathBuf::from) else { return };
-    // All at once, as soon as the parent closes the pipe.
+    // All children start together, when the parent closes their pipes.
     std::io::stdin().read_line(&mut String::new()).unwrap();
-    begun(&path).close().unwrap();
+    store_with_session(&path).close().unwrap();
 }
 
 #[test]
-fn of_many_that_begin_at_once_one_tells_what_was_lost() {
+fn only_one_of_many_concurrent_starts_reports_the_losses() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     for _ in 0..3 {
-        Recording::start(&path, None).kill();
+        RecordingChild::start(&path, None).kill();
     }
     let children: Vec<_> = (0..8)
         .map(|_| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "begin_for_parent"])
+            child_test("child_process_begins_a_session")
                 .env("AUDIT_TEST_BEGIN", &path)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
@@ -304,13 +315,13 @@ fn of_many_that_begin_at_once_one_tells_what_was_lost() {
 }
 
 #[test]
-fn a_store_that_is_dropped_without_a_close_has_died() {
+fn a_store_dropped_without_close_is_recovered_as_dead() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let mut store = begun(&path);
-    intend(&mut store, &[call("transfer funds")]);
+    let mut store = store_with_session(&path);
+    store_intents(&mut store, &[call("transfer funds")]);
     drop(store);
-    begun(&path);
+    store_with_session(&path);
     let pid = std::process::id();
     let reason =
         "SELECT reason FROM audit_log WHERE action = 'transfer funds' AND outcome = 'unknown'";
@@ -323,25 +334,25 @@ fn a_store_that_is_dropped_without_a_close_has_died() {
 }
 
 #[test]
-fn a_call_under_way_when_its_recorder_is_closed_ends_unknown() {
+fn a_call_that_outlives_its_recorder_gets_the_outcome_unknown() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let mut store = begun(&path);
+    let mut store = store_with_session(&path);
     let mut transfer = call("transfer funds");
     transfer.reason = None;
-    intend(&mut store, &[transfer]);
+    store_intents(&mut store, &[transfer]);
     store.close().unwrap();
     assert_eq!(intents(&path), ["transfer funds"]);
-    begun(&path);
+    store_with_session(&path);
     let reason = "SELECT outcome || ' ' || reason FROM audit_log WHERE action = 'transfer funds'";
     assert_eq!(texts(&path, reason), ["unknown the recorder was closed before the call had ended"]);
     assert_eq!(gaps(&path), <[String; 0]>::default());
 }
 
-/// A recorder that could not store everything may be closed all the same: then the next start tells.
+/// A recorder can be closed although it could not store everything. The next start reports that.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_recorder_that_is_closed_with_records_missing_has_not_ended_in_order() {
+fn a_close_with_missing_records_leaves_the_session_open_for_recovery() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let session = session();
@@ -351,7 +362,7 @@ fn a_recorder_that_is_closed_with_records_missing_has_not_ended_in_order() {
     store.begin(&session).unwrap();
     store.close().unwrap();
     assert_eq!(states(&path), ["open"]);
-    begun(&path);
+    store_with_session(&path);
     let lost: i64 =
         value(&path, "SELECT output ->> 'records_at_most' FROM audit_log WHERE kind = 'gap'");
     assert_eq!(lost, 2);

@@ -1,4 +1,5 @@
-//! Recorders at work, and what is known of calls before they begin.
+//! Recorder sessions (`audit_sessions`), and the intents of calls that have not ended
+//! (`audit_intents`).
 
 mod common;
 
@@ -9,29 +10,30 @@ use audit_record::store::Batch;
 use audit_record::store::Sink as _;
 use audit_sqlite::{SqliteStore, record_in};
 use common::session::{
-    begun, call, intend, intents, lock_files, lock_name, session, states, texts,
+    call, intents, lock_file_name, lock_files, session, states, store_intents, store_with_session,
 };
-use common::{actions, event, events, read, rows, value};
+use common::{actions, event, events, read, rows, texts, value};
 use tempfile::tempdir;
 
 #[test]
-fn a_session_is_told_from_its_begin_to_its_close() {
+fn a_session_is_listed_from_its_begin_to_its_close() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
     let session = session();
     store.begin(&session).unwrap();
-    let sql = "SELECT id, service, pid, started_at, latest_stored_at, state, ended_at, host IS NULL FROM audit_sessions";
+    let sql = "SELECT id, service, pid, started_at, latest_stored_at, state, ended_at, host IS NULL
+        FROM audit_sessions";
     let started = session.started_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     let (id, pid) = (session.id, std::process::id());
     let no_host = u8::from(cfg!(not(target_os = "linux")));
     let expected = format!("{id}|billing|{pid}|{started}|NULL|open|NULL|{no_host}");
     assert_eq!(texts(&path, sql), [expected]);
-    assert_eq!(lock_files(&directory), [lock_name(id)]);
+    assert_eq!(lock_files(&directory), [lock_file_name(id)]);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let lock = fs::metadata(directory.path().join(lock_name(id))).unwrap();
+        let lock = fs::metadata(directory.path().join(lock_file_name(id))).unwrap();
         assert_eq!(lock.permissions().mode() & 0o777, 0o600);
     }
 
@@ -46,28 +48,28 @@ fn a_session_is_told_from_its_begin_to_its_close() {
     assert_eq!(lock_files(&directory), <[String; 0]>::default());
     store.close().unwrap();
 
-    // Nothing to tell at the next start.
-    begun(&path).close().unwrap();
+    // The next start has nothing to report.
+    store_with_session(&path).close().unwrap();
     assert_eq!(states(&path), ["closed", "closed"]);
     assert_eq!(actions(&path), ["one"]);
 }
 
-/// A beginning that fails half-way may leave its lock file, where the system does not let it be deleted, and its row,
-/// where it does not say that it was stored.
+/// A `begin` that fails halfway may leave its lock file, if the system refuses to delete it. It may
+/// also leave its row, if a commit was stored but returned an error.
 #[test]
-fn what_a_beginning_that_failed_has_left_is_not_in_the_way_of_the_next() {
+fn remains_of_a_failed_begin_do_not_block_the_next_one() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let session = session();
     let mut store = SqliteStore::open(&path).unwrap();
-    fs::write(directory.path().join(lock_name(session.id)), "").unwrap();
+    fs::write(directory.path().join(lock_file_name(session.id)), "").unwrap();
     store.begin(&session).unwrap();
     drop(store);
     let mut store = SqliteStore::open(&path).unwrap();
     store.begin(&session).unwrap();
     assert_eq!(states(&path), ["open"]);
 
-    // But one that is at work is.
+    // A session that is open does block it.
     let error = SqliteStore::open(&path).unwrap().begin(&session).unwrap_err();
     assert!(error.to_string().contains("no lock file can be made beside it"), "{error}");
     store.close().unwrap();
@@ -75,23 +77,23 @@ fn what_a_beginning_that_failed_has_left_is_not_in_the_way_of_the_next() {
 }
 
 #[test]
-fn an_intent_is_told_until_its_record_takes_its_place() {
+fn an_intent_is_listed_until_its_record_replaces_it() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let mut store = begun(&path);
+    let mut store = store_with_session(&path);
     let mut transfer = call("transfer funds");
     let check = call("check");
-    intend(&mut store, &[transfer.clone(), check]);
+    store_intents(&mut store, &[transfer.clone(), check]);
 
-    // All that audit_log says of such a call, audit_intents says as well, and of which session it is.
+    // `audit_intents` has the same columns as `audit_log`, and also the session.
     let (columns, _) = rows(&path, "SELECT * FROM audit_intents");
     let common = columns.iter().filter(|name| *name != "session_id").cloned().collect::<Vec<_>>();
     let common = common.join(", ");
-    let announced = texts(
+    let intended = texts(
         &path,
         &format!("SELECT {common} FROM audit_intents WHERE action = 'transfer funds'"),
     );
-    assert_eq!(announced.len(), 1);
+    assert_eq!(intended.len(), 1);
     let sessions =
         "SELECT count(*) FROM audit_intents JOIN audit_sessions AS s ON s.id = session_id";
     assert_eq!(value::<i64>(&path, sessions), 2);
@@ -103,10 +105,10 @@ fn an_intent_is_told_until_its_record_takes_its_place() {
     assert_eq!(intents(&path), ["check"]);
     assert_eq!(actions(&path), ["before", "transfer funds", "after"]);
     let recorded = format!("SELECT {common} FROM audit_log WHERE action = 'transfer funds'");
-    assert_eq!(texts(&path, &recorded), announced);
+    assert_eq!(texts(&path, &recorded), intended);
 
-    // Offered again, or behind its record, an intent changes nothing.
-    intend(&mut store, &[transfer]);
+    // An intent that is written again, or after its record, changes nothing.
+    store_intents(&mut store, &[transfer]);
     assert_eq!(intents(&path), ["check"]);
 }
 
@@ -114,7 +116,7 @@ fn an_intent_is_told_until_its_record_takes_its_place() {
 fn a_batch_with_intents_is_stored_as_a_whole_or_not_at_all() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let mut store = begun(&path);
+    let mut store = store_with_session(&path);
     let first = event("first");
     let mut other = event("other");
     other.id = first.id;
@@ -127,7 +129,7 @@ fn a_batch_with_intents_is_stored_as_a_whole_or_not_at_all() {
     assert_eq!((actions(&path).len(), intents(&path).len()), (1, 0));
     assert_eq!(value::<i64>(&path, "SELECT ended FROM audit_session"), 0);
 
-    // The record of a call may come with the intents of others, and before the intent that it has made needless.
+    // The record of a call may be in one batch with other intents, and even with its own intent.
     let records = [calls[0].clone()];
     batch.records = &records;
     for _ in 0..2 {
@@ -139,11 +141,11 @@ fn a_batch_with_intents_is_stored_as_a_whole_or_not_at_all() {
     store.write(&[calls[1].clone()]).unwrap();
     assert_eq!(intents(&path), <[String; 0]>::default());
     let ended: i64 = value(&path, "SELECT ended FROM audit_session");
-    assert_eq!(ended, 9, "records written without an account leave it as it is");
+    assert_eq!(ended, 9, "records written without a tally do not change it");
 }
 
 #[test]
-fn without_a_session_intents_are_refused_and_records_are_not() {
+fn without_a_session_records_are_stored_but_intents_are_refused() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
@@ -153,7 +155,8 @@ fn without_a_session_intents_are_refused_and_records_are_not() {
     let error = store.write_batch(&batch).unwrap_err();
     assert!(!error.is_transient());
     let expected = format!(
-        "cannot announce a call in the audit trail `{}`: no recorder has begun to work with it; call `begin` before",
+        "cannot announce a call in the audit trail `{}`: no recorder has begun to work with it; \
+         call `begin` before",
         path.display()
     );
     assert_eq!(error.to_string(), expected);
@@ -163,7 +166,7 @@ fn without_a_session_intents_are_refused_and_records_are_not() {
 }
 
 #[test]
-fn a_record_in_the_callers_transaction_takes_the_place_of_its_intent() {
+fn a_record_in_the_callers_transaction_replaces_its_intent() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("shop.db");
     let mut shop = read(&path);
@@ -171,22 +174,22 @@ fn a_record_in_the_callers_transaction_takes_the_place_of_its_intent() {
     let mut store = SqliteStore::builder().shared(true).open(&path).unwrap();
     store.begin(&session()).unwrap();
     let order = call("order");
-    intend(&mut store, &[order.clone(), call("other")]);
+    store_intents(&mut store, &[order.clone(), call("other")]);
     let transaction = shop.transaction().unwrap();
     record_in(&transaction).unwrap().write(std::slice::from_ref(&order)).unwrap();
     transaction.commit().unwrap();
     assert_eq!(intents(&path), ["other"]);
-    // And where the recorder offers the same record.
+    // The recorder writes the same record again.
     store.write(&[order]).unwrap();
     assert_eq!(actions(&path), ["order"]);
     store.close().unwrap();
 }
 
 #[test]
-fn a_session_taken_for_dead_by_mistake_goes_on_but_announces_nothing() {
+fn a_session_marked_dead_by_mistake_still_stores_records_but_no_intents() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    let mut store = begun(&path);
+    let mut store = store_with_session(&path);
     read(&path).execute("UPDATE audit_session SET state = 2", []).unwrap();
     store.write(&[event("still here")]).unwrap();
     let calls = [call("transfer funds")];
@@ -202,12 +205,12 @@ fn a_session_taken_for_dead_by_mistake_goes_on_but_announces_nothing() {
 }
 
 #[test]
-fn what_is_known_of_sessions_and_intents_can_not_be_changed() {
+fn statements_that_change_sessions_or_intents_are_refused() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
-    begun(&path).close().unwrap();
-    let mut store = begun(&path);
-    intend(&mut store, &[call("transfer funds")]);
+    store_with_session(&path).close().unwrap();
+    let mut store = store_with_session(&path);
+    store_intents(&mut store, &[call("transfer funds")]);
     store.write(&events("e", 1)).unwrap();
     let tables = ["SELECT * FROM audit_session ORDER BY number", "SELECT * FROM audit_intent"];
     let before = tables.map(|sql| rows(&path, sql));

@@ -1,8 +1,10 @@
-//! Fills a real small disk, makes room on it, and fills it again.
+//! Fills a real small disk, frees space on it, and fills it again.
 //!
-//! An ext4 image on a loop device where the test may mount one, else a file system in memory, both in a mount namespace
-//! of its own, so that nothing stays mounted whatever happens. Where neither is allowed, the test says so and limits
-//! the file instead. `AUDITED_DISK_CYCLES` says how often; 20 times unless set.
+//! The disk is an ext4 image on a loop device if the test may mount one, otherwise a file system in
+//! memory. Both are mounted in their own mount namespace, so that nothing remains mounted. If
+//! neither is allowed, the test prints that, and limits the file size instead.
+//!
+//! `AUDITED_DISK_CYCLES` sets the number of cycles. The default is 20.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -25,16 +27,17 @@ fn cycles() -> usize {
     std::env::var("AUDITED_DISK_CYCLES").map_or(20, |text| text.parse().expect("a number"))
 }
 
-/// Runs `test` of this file in a process that has a small disk, or returns `false` where there can be none.
-fn on_a_small_disk(test: &str) -> bool {
+/// Runs the test `test` of this file in a process with a small disk. Returns `false` if no disk can
+/// be mounted.
+fn run_on_a_small_disk(test: &str) -> bool {
     let scratch = tempdir().unwrap();
-    // As root, or as somebody who is root only in there, and may mount no image.
+    // Tries as root, and then as a user who is root only in the namespace and cannot mount images.
     for arguments in [&["--mount"][..], &["--mount", "--map-root-user"]] {
         let mut command = Command::new("unshare");
         command.args(arguments).args(["sh", "-c", MOUNT]).arg(std::env::current_exe().unwrap());
         command.arg(test).env("AUDIT_TEST_DISK", scratch.path());
         let Ok(output) = command.output() else { return false };
-        if output.status.code() == Some(NO_DISK) {
+        if output.status.code() == Some(EXIT_NO_DISK) {
             continue;
         }
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -42,12 +45,12 @@ fn on_a_small_disk(test: &str) -> bool {
         eprint!("{text}");
         return true;
     }
-    eprintln!("NOT TESTED: no disk can be mounted here; only the size of the file was limited");
+    eprintln!("NOT TESTED: no disk can be mounted here; only the file size is limited");
     false
 }
 
-/// What the shell ends with where it can't mount anything.
-const NO_DISK: i32 = 77;
+/// The exit code of the script if it cannot mount a disk.
+const EXIT_NO_DISK: i32 = 77;
 
 const MOUNT: &str = r#"
     cd "$AUDIT_TEST_DISK" && mkdir -p disk || exit 77
@@ -64,13 +67,13 @@ const MOUNT: &str = r#"
     exit $result
 "#;
 
-/// The disk that the parent has made.
+/// The directory of the disk that the parent mounted.
 fn disk() -> Option<PathBuf> {
     std::env::var_os("AUDIT_TEST_DISK").map(|scratch| Path::new(&scratch).join("disk"))
 }
 
-/// A file that takes all the room but for `left` bytes.
-fn take_all_but(disk: &Path, left: u64) -> PathBuf {
+/// Creates a file that fills the disk except for `left` bytes.
+fn fill_all_but(disk: &Path, left: u64) -> PathBuf {
     let path = disk.join("ballast");
     let mut file = File::create(&path).unwrap();
     let mut size = 0;
@@ -96,25 +99,25 @@ fn write(store: &mut SqliteStore, number: usize) -> Result<(), audit_record::Err
 }
 
 #[track_caller]
-fn is_told(error: &audit_record::Error) {
+fn assert_disk_full(error: &audit_record::Error) {
     let hint = "the disk is full, or a quota is used up; make room and try again";
     assert!(error.is_transient() && error.to_string().contains(hint), "{error:?}");
 }
 
-/// Writes until `store` refuses; the number of the batch that it refused.
+/// Writes batches until the disk is full. Returns the number of the batch that failed.
 fn fill(store: &mut SqliteStore, mut number: usize) -> usize {
     loop {
         if let Err(error) = write(store, number) {
-            is_told(&error);
+            assert_disk_full(&error);
             return number;
         }
         number += 1;
-        assert!(number < 100_000, "the disk is never full");
+        assert!(number < 100_000, "the disk never gets full");
     }
 }
 
 #[track_caller]
-fn holds(path: &Path, batches: usize) {
+fn assert_holds(path: &Path, batches: usize) {
     let expected: Vec<String> = (0..batches)
         .flat_map(|number| (0..5).map(move |n| format!("batch {number} {n}")))
         .collect();
@@ -122,37 +125,38 @@ fn holds(path: &Path, batches: usize) {
     assert_eq!(value::<String>(path, "PRAGMA integrity_check"), "ok");
 }
 
+/// The child's part.
 #[test]
-fn fill_for_parent() {
+fn child_process_fills_the_disk_repeatedly() {
     let Some(disk) = disk() else { return };
     let path = disk.join("audit.db");
     let mut done = 0;
     while done < cycles() {
-        // The trail only grows: after some cycles it is begun again.
+        // A trail only grows, so after some cycles a new one is started.
         let mut store = SqliteStore::open(&path).unwrap();
         let mut number = 0;
         for round in 0..8_u64.min((cycles() - done) as u64) {
-            let ballast = take_all_but(&disk, 40_000 + 9_000 * round);
+            let ballast = fill_all_but(&disk, 40_000 + 9_000 * round);
             number = fill(&mut store, number);
-            // Again, for it must not depend on how often it is tried.
-            is_told(&write(&mut store, number).unwrap_err());
-            holds(&path, number);
+            // A retry fails in the same way.
+            assert_disk_full(&write(&mut store, number).unwrap_err());
+            assert_holds(&path, number);
             fs::remove_file(ballast).unwrap();
             write(&mut store, number).unwrap();
             number += 1;
-            holds(&path, number);
+            assert_holds(&path, number);
             done += 1;
         }
         store.close().unwrap();
-        holds(&path, number);
+        assert_holds(&path, number);
         fs::remove_file(&path).unwrap();
     }
-    eprintln!("{done} times filled and freed");
+    eprintln!("the disk was filled and freed {done} times");
 }
 
 #[test]
-fn what_was_acknowledged_before_the_disk_was_full_is_there() {
-    if on_a_small_disk("fill_for_parent") {
+fn batches_acknowledged_before_the_disk_was_full_are_stored() {
+    if run_on_a_small_disk("child_process_fills_the_disk_repeatedly") {
         return;
     }
     let directory = tempdir().unwrap();
@@ -163,15 +167,16 @@ fn what_was_acknowledged_before_the_disk_was_full_is_there() {
         let pages: u32 = value(&path, "PRAGMA page_count");
         store.limit_pages(pages + 10 * cycle).unwrap();
         number = fill(&mut store, number);
-        holds(&path, number);
+        assert_holds(&path, number);
     }
 }
 
 #[audit_method(action = "fill the disk")]
 fn audited_call(_number: usize, _text: &str) {}
 
+/// The child's part.
 #[test]
-fn record_for_parent() {
+fn child_process_records_on_a_full_disk() {
     let Some(disk) = disk() else { return };
     let path = disk.join("audit.db");
     let store = SqliteStore::open(&path).unwrap();
@@ -185,9 +190,9 @@ fn record_for_parent() {
     let text = "x".repeat(1_000);
     let mut offered = 0;
     for round in 0..4 {
-        let ballast = take_all_but(&disk, 60_000 + 9_000 * round);
+        let ballast = fill_all_but(&disk, 60_000 + 9_000 * round);
         let before = audit.counters().dropped;
-        // Until the queue is full too, because the disk is.
+        // Continues until the queue is full too.
         while audit.counters().dropped < before + 100 {
             Context::new().recorder(&audit).scope(|| audited_call(offered as usize, &text));
             offered += 1;
@@ -201,13 +206,16 @@ fn record_for_parent() {
     assert_eq!((counters.written, counters.failed), (counters.accepted, 0));
     let number = |sql: &str| value::<i64>(&path, sql) as u64;
     assert_eq!(number("SELECT count(*) FROM audit_log WHERE kind = 'call'"), counters.written);
-    let told = "SELECT sum(output ->> 'records') FROM audit_log WHERE kind = 'gap'";
-    assert_eq!(number(told), counters.dropped);
+    let reported = "SELECT sum(output ->> 'records') FROM audit_log WHERE kind = 'gap'";
+    assert_eq!(number(reported), counters.dropped);
     assert_eq!(value::<String>(&path, "PRAGMA integrity_check"), "ok");
-    eprintln!("{offered} calls, {} stored, {} told as dropped", counters.written, counters.dropped);
+    eprintln!(
+        "{offered} calls, {} stored, {} reported as dropped",
+        counters.written, counters.dropped
+    );
 }
 
 #[test]
-fn a_recorder_on_a_full_disk_counts_what_it_drops_and_tells_it() {
-    on_a_small_disk("record_for_parent");
+fn a_recorder_on_a_full_disk_counts_and_reports_dropped_records() {
+    run_on_a_small_disk("child_process_records_on_a_full_disk");
 }

@@ -1,4 +1,4 @@
-//! What is written comes out of the two views, value by value.
+//! The views `audit_log` and `audit_changes` show every stored value exactly.
 
 mod common;
 
@@ -12,15 +12,15 @@ use tempfile::tempdir;
 const LOG_COLUMNS: &str = "seq id kind started_at duration_us action method outcome actor \
     on_behalf_of ip site service target_type target_id target_label correlation_id parent_id \
     input output log error traceback reason notes context truncated";
-const CHANGE_COLUMNS: &str = "record_id started_at action actor target_type target_id change field before after \
-     changed_at record_kind record_outcome record_seq parent_seq";
+const CHANGE_COLUMNS: &str = "record_id started_at action actor target_type target_id change \
+     field before after changed_at record_kind record_outcome record_seq parent_seq";
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
 #[test]
-fn every_field_comes_out_as_it_went_in() {
+fn every_field_is_shown_as_it_was_recorded() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();
@@ -103,31 +103,35 @@ fn every_field_comes_out_as_it_went_in() {
 }
 
 #[test]
-fn what_a_record_does_not_say_is_null() {
+fn unset_fields_are_null() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let record = event("look");
     SqliteStore::open(&path).unwrap().write(std::slice::from_ref(&record)).unwrap();
 
     let (columns, log) = rows(&path, "SELECT * FROM audit_log");
-    let said: Vec<&str> = columns
+    let set: Vec<&str> = columns
         .iter()
         .zip(&log[0])
         .filter(|(_, value)| **value != Value::Null)
         .map(|(column, _)| column.as_str())
         .collect();
     assert_eq!(
-        said,
+        set,
         "seq id kind started_at duration_us action method outcome correlation_id"
             .split(' ')
             .collect::<Vec<_>>()
     );
     let correlation: String = value(&path, "SELECT correlation_id FROM audit_log");
-    assert_eq!(correlation, record.id.to_string(), "a record of its own is its own undertaking");
+    assert_eq!(
+        correlation,
+        record.id.to_string(),
+        "a record without a context correlates with itself"
+    );
 }
 
 #[test]
-fn every_name_has_a_number_of_its_own() {
+fn kinds_outcomes_and_change_kinds_keep_their_names() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut records = Vec::new();
@@ -183,7 +187,7 @@ fn times_are_exact_to_the_microsecond_and_sort_as_text() {
 }
 
 #[test]
-fn a_correlation_id_keeps_its_text_whatever_it_is() {
+fn a_correlation_id_keeps_its_exact_text() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let other = "019b7ca1-0000-7000-8000-00000000abcd";
@@ -200,7 +204,7 @@ fn a_correlation_id_keeps_its_text_whatever_it_is() {
 }
 
 #[test]
-fn a_duration_beyond_what_sqlite_counts_is_the_longest_it_counts() {
+fn a_duration_too_long_for_sqlite_becomes_the_maximum() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut record = event("wait");
@@ -209,7 +213,7 @@ fn a_duration_beyond_what_sqlite_counts_is_the_longest_it_counts() {
     assert_eq!(value::<i64>(&path, "SELECT duration_us FROM audit_log"), i64::MAX);
 }
 
-/// A record with `text` in every place that takes one.
+/// A record with the text `hostile` in every field that holds text.
 fn filled_with(hostile: &str) -> Record {
     use audit_record::{ErrorInfo, LogEntry, Note, Truncation};
     let owned = || hostile.to_owned();
@@ -246,7 +250,7 @@ fn filled_with(hostile: &str) -> Record {
 }
 
 #[test]
-fn hostile_text_comes_out_as_it_went_in() {
+fn hostile_text_is_shown_as_it_was_recorded() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let mut store = SqliteStore::open(&path).unwrap();

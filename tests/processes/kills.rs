@@ -1,24 +1,26 @@
-//! `kill -9`, at random moments and at named points: what was acknowledged is on the record, once.
+//! `kill -9` at random moments and at named points: every acknowledged record is stored exactly
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use audited::{Audit, SqliteStore};
-
 use crate::parent::{self, Ended};
 use crate::runner::tests;
-use crate::trail::{Line, Trail};
+use crate::trail::{Line, Trail, restart};
 
-tests![killed_at_any_moment, killed_at_each_point];
+tests![
+    a_process_killed_at_random_moments_keeps_acknowledged_records_and_counts_losses,
+    a_process_killed_at_each_crash_point_keeps_acknowledged_records_and_counts_losses,
+];
 
 /// Threads of a child that make calls.
 const THREADS: u64 = 3;
-/// Kills that share a trail: what one leaves is what the next begins with.
+/// The number of kills that share a trail. Each process starts with what the previous one left.
 const KILLS_A_TRAIL: u64 = 20;
 
-/// The points of a store at which `child::staged` knows to die.
+/// The points of a store at which `child::crash_points` can kill the process.
 const POINTS: [&str; 6] =
     ["before begin", "after begin", "before write", "after write", "before close", "after close"];
 
@@ -26,30 +28,30 @@ fn number(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("`{name}` is no number")))
 }
 
-fn killed_at_any_moment() {
+fn a_process_killed_at_random_moments_keeps_acknowledged_records_and_counts_losses() {
     let kills = number("AUDITED_KILLS").unwrap_or(200);
     let seed = number("AUDITED_SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("{kills} kills; to repeat them: AUDITED_SEED={seed} AUDITED_KILLS={kills}");
+    println!("{kills} kills; repeat them with AUDITED_SEED={seed} AUDITED_KILLS={kills}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut done, mut totals) = (0, Totals::default());
     while done < kills {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut story = Story::new(folder.path().join("audit.db"));
+        let mut checker = Checker::new(folder.path().join("audit.db"));
         for _ in 0..KILLS_A_TRAIL.min(kills - done) {
-            story.kill_at_random(&mut random);
+            checker.kill_at_random(&mut random);
             done += 1;
         }
-        story.ends();
-        totals.add(&story.totals);
+        checker.finish();
+        totals.add(&checker.totals);
     }
     println!("{totals:?}");
-    assert!(totals.stored > 0, "no call was acknowledged, so this has shown nothing");
+    assert!(totals.acknowledged > 0, "no call was acknowledged, so the test proves nothing");
 }
 
-/// Every point, on its first, second and fifth arrival.
-fn killed_at_each_point() {
+/// Kills a process at the first, second and fifth arrival at every point.
+fn a_process_killed_at_each_crash_point_keeps_acknowledged_records_and_counts_losses() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut story = Story::new(folder.path().join("audit.db"));
+    let mut checker = Checker::new(folder.path().join("audit.db"));
     for point in POINTS {
         for times in [1, 2, 5] {
             let is_write = point.ends_with("write");
@@ -62,21 +64,21 @@ fn killed_at_each_point() {
                 ("AUDITED_TEST_TIMES", times.to_string()),
                 ("AUDITED_TEST_CALLS", calls.to_string()),
             ];
-            let ended = story.worker(1, &settings).wait().killed();
-            story.was_killed(&ended, true);
+            let ended = checker.start_worker(1, &settings).wait().assert_killed();
+            checker.after_kill(&ended, true);
         }
     }
-    story.ends();
+    checker.finish();
 }
 
-/// One trail, and what all the processes that wrote to it have said.
-struct Story {
+/// One trail, and everything that its writing processes reported before they were killed.
+struct Checker {
     path: PathBuf,
     run: u64,
-    /// By `run-thread`, the number of the last call that is promised to stay.
-    stored: BTreeMap<String, u64>,
+    /// By `run-thread`, the number of the last call whose record was acknowledged.
+    acknowledged: BTreeMap<String, u64>,
     returned: BTreeSet<String>,
-    /// Calls that had been announced.
+    /// Calls with a stored intent whose body had started.
     began: BTreeSet<String>,
     totals: Totals,
 }
@@ -84,32 +86,32 @@ struct Story {
 #[derive(Debug, Default)]
 struct Totals {
     returned: u64,
-    stored: u64,
+    acknowledged: u64,
     records: u64,
     unknown: u64,
     lost: u64,
-    told_lost: u64,
+    reported_lost: u64,
 }
 
 impl Totals {
     fn add(&mut self, other: &Self) {
         self.returned += other.returned;
-        self.stored += other.stored;
+        self.acknowledged += other.acknowledged;
         self.records += other.records;
         self.unknown += other.unknown;
         self.lost += other.lost;
-        self.told_lost += other.told_lost;
+        self.reported_lost += other.reported_lost;
     }
 }
 
-impl Story {
+impl Checker {
     fn new(path: PathBuf) -> Self {
-        let (stored, returned, began) = Default::default();
-        Self { path, run: 0, stored, returned, began, totals: Totals::default() }
+        let (acknowledged, returned, began) = Default::default();
+        Self { path, run: 0, acknowledged, returned, began, totals: Totals::default() }
     }
 
-    /// A new process at work.
-    fn worker(&mut self, seed: u64, settings: &[(&str, String)]) -> parent::Child {
+    /// Starts a process that makes calls.
+    fn start_worker(&mut self, seed: u64, settings: &[(&str, String)]) -> parent::Child {
         self.run += 1;
         let mut all = vec![
             ("AUDITED_TEST_RUN", self.run.to_string()),
@@ -120,45 +122,39 @@ impl Story {
     }
 
     fn kill_at_random(&mut self, random: &mut fastrand::Rng) {
-        let mut child = self.worker(random.u64(..), &[]);
-        // Half of them while they work, the others while they begin as well.
-        child.hears(if random.bool() { "ready" } else { "started" });
+        let mut child = self.start_worker(random.u64(..), &[]);
+        // Half of them are killed at work, the others possibly while the recorder is built.
+        child.wait_for_line(if random.bool() { "ready" } else { "started" });
         thread::sleep(Duration::from_micros(random.u64(..30_000)));
-        let ended = child.kill().killed();
-        self.was_killed(&ended, random.bool());
+        let ended = child.kill().assert_killed();
+        self.after_kill(&ended, random.bool());
     }
 
-    /// Takes up what a killed process had said, and checks the trail: at once, or after a next start.
-    fn was_killed(&mut self, ended: &Ended, then_restart: bool) {
-        self.returned.extend(ended.after("returned").map(str::to_owned));
-        self.began.extend(ended.after("began").map(str::to_owned));
-        for key in ended.after("stored") {
-            let (thread, number) = part(key);
-            let latest = self.stored.entry(thread.to_owned()).or_default();
+    /// Collects the reports of a killed process. Checks the trail at once, or after the next start.
+    fn after_kill(&mut self, ended: &Ended, then_restart: bool) {
+        self.returned.extend(ended.texts_after("returned").map(str::to_owned));
+        self.began.extend(ended.texts_after("began").map(str::to_owned));
+        for key in ended.texts_after("stored") {
+            let (thread, number) = split_key(key);
+            let latest = self.acknowledged.entry(thread.to_owned()).or_default();
             *latest = number.max(*latest);
         }
         if !then_restart {
             self.check();
             return;
         }
-        self.restart();
+        restart(&self.path);
         let records = self.check();
         self.check_began(&records);
-        self.check_loss(ended, &records);
+        self.check_losses(ended, &records);
     }
 
-    /// The next start of a program, in this process.
-    fn restart(&self) {
-        let store = SqliteStore::open(&self.path).expect("the trail opens");
-        let audit = Audit::builder().store(store).build().expect("a recorder");
-        audit.close().expect("it closes in order");
-    }
-
-    /// Asserts what must hold at any time: what was promised is there, each call once, and in order.
+    /// Asserts what must hold at any time: acknowledged records are stored, each call once and in
+    /// order.
     fn check(&self) -> Records {
         let mut records = Records::default();
         if !self.path.exists() {
-            assert!(self.stored.is_empty());
+            assert!(self.acknowledged.is_empty());
             return records;
         }
         for Line { action, key, outcome } in Trail::open(&self.path).lines() {
@@ -168,7 +164,7 @@ impl Story {
             };
             match &*outcome {
                 "success" => {
-                    let (thread, number) = part(&key);
+                    let (thread, number) = split_key(&key);
                     records.ended.entry(thread.to_owned()).or_default().push(number);
                 }
                 "unknown" if action == "guarded" => records.unknown.push(key),
@@ -176,67 +172,72 @@ impl Story {
             }
         }
         for (thread, numbers) in &records.ended {
-            // Each once, in their order, and none left out before one that is there.
+            // Each call once and in order. No call is missing before one that is stored.
             let expected: Vec<_> = (0..numbers.len() as u64).collect();
             assert_eq!(*numbers, expected, "thread {thread}");
         }
-        for (thread, last) in &self.stored {
-            let there = records.count(thread);
+        for (thread, last) in &self.acknowledged {
+            let stored = records.count(thread);
             assert!(
-                there > *last,
-                "{thread}: up to {last} was promised, the first {there} are there"
+                stored > *last,
+                "{thread}: acknowledged up to {last}, but only the first {stored} are stored"
             );
         }
         records
     }
 
-    /// Asserts that all that was announced has come to its end, once; returns how many ends are not known.
+    /// Asserts that every call with a stored intent has ended, once. Returns how many have an
+    /// unknown outcome.
     fn check_began(&self, records: &Records) -> u64 {
         let unknown: BTreeSet<_> = records.unknown.iter().collect();
-        assert_eq!(unknown.len(), records.unknown.len(), "twice: {:?}", records.unknown);
+        assert_eq!(unknown.len(), records.unknown.len(), "duplicates: {:?}", records.unknown);
         for key in &unknown {
-            assert!(!records.has(key), "{key} ended, and is unknown as well");
+            assert!(!records.has(key), "{key} ended, and is also recorded as unknown");
         }
         for key in &self.began {
-            assert!(records.has(key) || unknown.contains(key), "{key} began, and is not there");
+            assert!(records.has(key) || unknown.contains(key), "{key} began, and has no record");
         }
         unknown.len() as u64
     }
 
-    /// Asserts that the trail tells how many the killed process has taken along: all that had returned and are not
-    /// there; beside them, of each thread, at most the one call that was about to return.
-    fn check_loss(&mut self, ended: &Ended, records: &Records) {
-        let lost = ended.after("returned").filter(|key| !records.has(key)).count() as u64;
-        let told: u64 = Trail::open(&self.path)
+    /// Asserts that the trail reports the losses of the killed process: every call that had
+    /// returned and is not stored, and at most one more call per thread, which was about to return.
+    fn check_losses(&mut self, ended: &Ended, records: &Records) {
+        let lost = ended.texts_after("returned").filter(|key| !records.has(key)).count() as u64;
+        let reported: u64 = Trail::open(&self.path)
             .gaps()
             .iter()
             .filter(|(gap, _)| gap["pid"] == ended.pid)
             .map(|(gap, _)| gap["records_at_most"].as_u64().expect("a number"))
             .sum();
-        assert!(lost <= told, "{lost} are lost, and the trail tells of {told} at most");
+        assert!(lost <= reported, "{lost} are lost, but the trail reports at most {reported}");
         if cfg!(target_os = "linux") {
-            assert!(told <= lost + THREADS, "{lost} are lost, and the trail tells of {told}");
+            assert!(
+                reported <= lost + THREADS,
+                "{lost} are lost, but the trail reports {reported}"
+            );
         }
         self.totals.lost += lost;
-        self.totals.told_lost += told;
+        self.totals.reported_lost += reported;
     }
 
-    fn ends(&mut self) {
-        self.restart();
+    /// Checks the trail after a last start, and computes the totals.
+    fn finish(&mut self) {
+        restart(&self.path);
         let records = self.check();
         self.totals.unknown = self.check_began(&records);
         self.totals.records = records.ended.values().map(|numbers| numbers.len() as u64).sum();
         self.totals.returned = self.returned.len() as u64;
-        self.totals.stored = self.stored.values().map(|last| last + 1).sum();
+        self.totals.acknowledged = self.acknowledged.values().map(|last| last + 1).sum();
     }
 }
 
-/// The calls on record.
+/// The recorded calls.
 #[derive(Default)]
 struct Records {
-    /// By `run-thread`, the numbers of those that have ended.
+    /// By `run-thread`, the numbers of the calls that have ended.
     ended: BTreeMap<String, Vec<u64>>,
-    /// The keys of those whose end is not known.
+    /// The keys of the calls whose outcome is unknown.
     unknown: Vec<String>,
 }
 
@@ -245,15 +246,15 @@ impl Records {
         self.ended.get(thread).map_or(0, Vec::len) as u64
     }
 
-    /// Whether the call has ended. They are there from the first on, without a gap.
+    /// Whether the end of the call is recorded. The calls of a thread are stored without gaps.
     fn has(&self, key: &str) -> bool {
-        let (thread, number) = part(key);
+        let (thread, number) = split_key(key);
         number < self.count(thread)
     }
 }
 
-/// Thread and number of a call.
-fn part(key: &str) -> (&str, u64) {
+/// The thread and the number of a call.
+fn split_key(key: &str) -> (&str, u64) {
     let (thread, number) = key.rsplit_once('-').expect("a key");
     (thread, number.parse().expect("a number"))
 }

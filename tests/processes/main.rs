@@ -1,9 +1,11 @@
-//! What is on the record when a process dies, forks, or ends in an unusual way.
+//! What the trail holds when a process dies, forks, or ends in an unusual way.
 //!
-//! This program is both the tests and the children that they start: a child is told its role by the environment.
-//! `AUDITED_KILLS=10000` makes a long run of the kills, `AUDITED_SEED=…` repeats one. `AUDITED_CHILD=…` names another
-//! program for the children: this one built otherwise, by `cargo rustc -p audited --test processes -- -C panic=abort`
-//! for one.
+//! This program contains both the tests and the children that they start. A child reads its role
+//! from the environment.
+//!
+//! `AUDITED_KILLS=10000` makes a long run of the kill tests, and `AUDITED_SEED=…` repeats one.
+//! `AUDITED_CHILD=…` names another program for the children, for example this one built by
+//! `cargo rustc -p audited --test processes -- -C panic=abort`.
 
 #[cfg(not(unix))]
 fn main() {}
@@ -11,11 +13,9 @@ fn main() {}
 #[cfg(unix)]
 mod child;
 #[cfg(unix)]
-mod ends;
+mod exits;
 #[cfg(unix)]
 mod forks;
-#[cfg(unix)]
-mod insides;
 #[cfg(unix)]
 mod kills;
 #[cfg(unix)]
@@ -24,21 +24,23 @@ mod parent;
 mod runner;
 #[cfg(unix)]
 mod trail;
-
-/// What a caller may wait for.
 #[cfg(unix)]
-const LEVELS: [&str; 3] = ["queued", "process", "power"];
+mod unusual_places;
+
+/// The durabilities that a caller can choose.
+#[cfg(unix)]
+const DURABILITIES: [&str; 3] = ["queued", "process", "power"];
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {
     if let Some(role) = child::role() {
-        child::play(&role);
+        child::run(&role);
         return std::process::ExitCode::SUCCESS;
     }
     let mut tests = Vec::new();
     tests.extend_from_slice(forks::TESTS);
-    tests.extend_from_slice(insides::TESTS);
-    tests.extend_from_slice(ends::TESTS);
+    tests.extend_from_slice(unusual_places::TESTS);
+    tests.extend_from_slice(exits::TESTS);
     tests.extend_from_slice(kills::TESTS);
     runner::run(&tests)
 }

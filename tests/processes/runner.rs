@@ -1,13 +1,14 @@
-//! Runs the tests one after the other, as the usual harness does: it can't be used, for a child needs a `main` of its
-//! own, and as its only thread.
+//! Runs the tests one after the other, with the output of the standard harness.
+//!
+//! The standard harness itself cannot be used: a child needs its own `main`, on its only thread.
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
-/// A test: its name, and what it does.
+/// The name of a test, and its function.
 pub(crate) type Test = (&'static str, fn());
 
-/// The functions named, as tests.
+/// Lists functions as tests.
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
         pub(crate) const TESTS: &[$crate::runner::Test] = &[$((stringify!($name), $name)),*];
@@ -15,23 +16,25 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// Runs those whose name contains one of the words on the command line; all of them if there is none.
+/// Runs the tests whose name contains one of the filters on the command line, or all tests if there
+/// is no filter.
 pub(crate) fn run(tests: &[Test]) -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    let words: Vec<_> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(*word));
-    let wanted: Vec<_> = tests.iter().filter(|(name, _)| is_wanted(name)).collect();
-    println!("\nrunning {} tests", wanted.len());
+    let filters: Vec<_> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
+    let is_selected =
+        |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(*filter));
+    let selected: Vec<_> = tests.iter().filter(|(name, _)| is_selected(name)).collect();
+    println!("\nrunning {} tests", selected.len());
     let mut failed = 0;
-    for (name, test) in &wanted {
+    for (name, test) in &selected {
         let is_ok = catch_unwind(test).is_ok();
         println!("test {name} ... {}", if is_ok { "ok" } else { "FAILED" });
         failed += usize::from(!is_ok);
     }
-    println!("\ntest result: {} passed; {failed} failed", wanted.len() - failed);
+    println!("\ntest result: {} passed; {failed} failed", selected.len() - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

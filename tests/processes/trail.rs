@@ -1,17 +1,25 @@
-//! What is in a trail, read as any SQLite tool reads it.
+//! The content of a trail, read like any SQLite tool would read it.
 
 use std::path::Path;
 
+use audited::{Audit, SqliteStore};
 use rusqlite::Connection;
 
-/// A trail, opened for the test alone.
+/// Simulates the next start of the program: opens a recorder on the trail, and closes it.
+pub(crate) fn restart(path: &Path) {
+    let store = SqliteStore::open(path).expect("the trail opens");
+    let audit = Audit::builder().store(store).build().expect("a recorder");
+    audit.close().expect("close succeeds");
+}
+
+/// A connection to a trail.
 pub(crate) struct Trail(Connection);
 
-/// What the tests look at of a record.
+/// The parts of a record that the tests compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) action: String,
-    /// The argument `key`, if it has one.
+    /// The argument `key`, if the call has one.
     pub(crate) key: Option<String>,
     pub(crate) outcome: String,
 }
@@ -21,19 +29,20 @@ impl Trail {
         Self(Connection::open(path).expect("it can be opened"))
     }
 
-    /// All records, in their order. Asserts that the file is whole, and `seq` and `id` are as they must be.
+    /// All records in order of `seq`. Asserts that the file is intact, that `seq` has no gaps, and
+    /// that every `id` is unique.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Line> {
         for check in ["PRAGMA integrity_check", "PRAGMA foreign_key_check"] {
             let mut statement = self.0.prepare(check).expect("a statement");
-            let said: Vec<String> = statement
+            let problems: Vec<String> = statement
                 .query_map([], |row| row.get(0))
                 .expect("an answer")
                 .map(|line| line.expect("a text"))
                 .collect();
-            assert!(said.is_empty() || said == ["ok"], "{check}: {said:?}");
+            assert!(problems.is_empty() || problems == ["ok"], "{check}: {problems:?}");
         }
-        // A process that was killed early has made a file, and nothing in it.
+        // A process that was killed early may leave an empty file.
         let views = "SELECT count(*) FROM sqlite_master WHERE name = 'audit_log'";
         if self.0.query_row(views, [], |row| row.get::<_, i64>(0)).expect("an answer") == 0 {
             return Vec::new();
@@ -41,7 +50,8 @@ impl Trail {
         let (first, last, records, ids): (i64, i64, i64, i64) = self
             .0
             .query_row(
-                "SELECT ifnull(min(seq), 1), ifnull(max(seq), 0), count(*), count(DISTINCT id) FROM audit_log",
+                "SELECT ifnull(min(seq), 1), ifnull(max(seq), 0), count(*), count(DISTINCT id)
+                 FROM audit_log",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )
@@ -49,7 +59,7 @@ impl Trail {
         assert_eq!(
             (first, last, ids),
             (1, records, records),
-            "`seq` has gaps, or an id is there twice"
+            "`seq` has gaps, or an id occurs twice"
         );
         let mut statement = self
             .0
@@ -66,11 +76,14 @@ impl Trail {
         lines.collect()
     }
 
-    /// What the `gap` records say, in their order: their `output`, and their `reason`.
+    /// The `output` and the `reason` of each gap record, in order of `seq`.
     pub(crate) fn gaps(&self) -> Vec<(serde_json::Value, String)> {
         let mut statement = self
             .0
-            .prepare("SELECT ifnull(output, 'null'), ifnull(reason, '') FROM audit_log WHERE kind = 'gap' ORDER BY seq")
+            .prepare(
+                "SELECT ifnull(output, 'null'), ifnull(reason, '')
+                 FROM audit_log WHERE kind = 'gap' ORDER BY seq",
+            )
             .expect("a statement");
         let gaps = statement.query_map([], |row| {
             let (output, reason): (String, String) = (row.get(0)?, row.get(1)?);

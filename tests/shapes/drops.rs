@@ -1,15 +1,17 @@
-//! Numbers 18 and 19: what is dropped, and when. Each function has a bare twin, and both must drop alike.
+//! Shapes 18 and 19: which values are dropped, and when. Each function has a twin without the
+//! attribute; both must drop in the same order.
 
 #![deny(warnings, unsafe_op_in_unsafe_fn, unused_mut, clippy::all, clippy::pedantic)]
-// These lints speak of the shapes, which are what they are on purpose.
+// These lints object to the shapes under test, which are intentional.
 #![allow(clippy::needless_pass_by_value, clippy::needless_borrow)]
 
 use std::cell::RefCell;
 use std::panic::catch_unwind;
 
 use audited::testing;
+use serde::Serialize;
 
-use crate::told::{Bad, block_on};
+use crate::summary::{Bad, block_on};
 
 thread_local! {
     static LOG: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
@@ -19,49 +21,51 @@ fn log(what: &'static str) {
     LOG.with_borrow_mut(|log| log.push(what));
 }
 
-fn take_log() -> Vec<&'static str> {
+/// Returns the names of the values that this thread has dropped, and clears the log.
+pub(crate) fn take_log() -> Vec<&'static str> {
     LOG.take()
 }
 
-/// Tells when it is dropped.
-struct Told(&'static str);
+/// Logs its name when it is dropped.
+#[derive(Serialize)]
+pub(crate) struct Logged(pub(crate) &'static str);
 
-impl Told {
+impl Logged {
     fn ok(&self) -> Result<usize, Bad> {
         if self.0.is_empty() { Err(Bad) } else { Ok(self.0.len()) }
     }
 }
 
-impl Drop for Told {
+impl Drop for Logged {
     fn drop(&mut self) {
         log(self.0);
     }
 }
 
 struct Pair {
-    left: Told,
-    #[expect(dead_code, reason = "it is only dropped")]
-    right: Told,
+    left: Logged,
+    #[expect(dead_code, reason = "the value is only dropped")]
+    right: Logged,
 }
 
-/// How a body is left.
+/// How a body exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Exit {
     End,
     Return,
-    Question,
+    QuestionMark,
     Panic,
 }
 
-impl Way {
-    const ALL: [Self; 4] = [Self::End, Self::Return, Self::Question, Self::Panic];
+impl Exit {
+    const ALL: [Self; 4] = [Self::End, Self::Return, Self::QuestionMark, Self::Panic];
 
     fn fail(self) -> Result<usize, Bad> {
-        if self == Self::Question { Err(Bad) } else { Ok(1) }
+        if self == Self::QuestionMark { Err(Bad) } else { Ok(1) }
     }
 }
 
-/// Defines the same functions twice: in `annotated` with the attribute, in `bare` without.
+/// Defines the same functions twice: with the attribute in `annotated`, without it in `bare`.
 macro_rules! twins {
     ($($item:item)*) => {
         mod annotated {
@@ -76,175 +80,178 @@ macro_rules! twins {
 }
 
 twins! {
-    pub(crate) fn in_order(way: Way, first: Told, mut second: Told, third: Told) -> Result<usize, Bad> {
-        let _local = Told("local");
+    pub(crate) fn in_order(exit: Exit, first: Logged, mut second: Logged, third: Logged) -> Result<usize, Bad> {
+        let _local = Logged("local");
         second.0 = "second, changed";
-        if way == Way::Return {
+        if exit == Exit::Return {
             return Ok(first.0.len());
         }
-        let n = way.fail()?;
-        assert!(way != Way::Panic, "asked for");
+        let n = exit.fail()?;
+        assert!(exit != Exit::Panic, "requested");
         log("end of body");
         Ok(n + third.0.len())
     }
 
-    // Nothing in the body mentions them.
-    pub(crate) fn unmentioned(way: Way, _first: Told, _: Told, _third: Told) -> Result<usize, Bad> {
-        let _local = Told("local");
-        if way == Way::Return {
+    // The body mentions none of the logged parameters.
+    pub(crate) fn unmentioned(exit: Exit, _first: Logged, _: Logged, _third: Logged) -> Result<usize, Bad> {
+        let _local = Logged("local");
+        if exit == Exit::Return {
             return Ok(0);
         }
-        let n = way.fail()?;
-        assert!(way != Way::Panic, "asked for");
+        let n = exit.fail()?;
+        assert!(exit != Exit::Panic, "requested");
         log("end of body");
         Ok(n)
     }
 
     pub(crate) fn patterns(
-        way: Way,
-        (a, _): (Told, Told),
+        exit: Exit,
+        (a, _): (Logged, Logged),
         Pair { left, .. }: Pair,
-        _: Told,
-        [x, .., z]: [Told; 3],
-        Told(ref name): Told,
+        _: Logged,
+        [x, .., z]: [Logged; 3],
+        Logged(ref name): Logged,
     ) -> Result<usize, Bad> {
-        let _local = Told("local");
+        let _local = Logged("local");
         drop(left);
-        if way == Way::Return {
+        if exit == Exit::Return {
             return Ok(name.len());
         }
-        let n = way.fail()?;
-        assert!(way != Way::Panic, "asked for");
+        let n = exit.fail()?;
+        assert!(exit != Exit::Panic, "requested");
         log("end of body");
         drop((a, x));
         Ok(n + z.0.len())
     }
 
-    pub(crate) fn moved(way: Way, first: Told, second: Told) -> Result<usize, Bad> {
+    pub(crate) fn moved(exit: Exit, first: Logged, second: Logged) -> Result<usize, Bad> {
         let moved = first;
-        if way == Way::Return {
+        if exit == Exit::Return {
             drop(second);
             return Ok(0);
         }
         let both = (second, moved);
-        let n = way.fail()?;
-        assert!(way != Way::Panic, "asked for");
+        let n = exit.fail()?;
+        assert!(exit != Exit::Panic, "requested");
         log("end of body");
         Ok(n + both.0.0.len())
     }
 
-    pub(crate) fn tail_temporary(way: Way, first: Told) -> Result<usize, Bad> {
-        let _local = Told("local");
-        if way == Way::Return {
-            return Told("temporary").ok();
+    pub(crate) fn tail_temporary(exit: Exit, first: Logged) -> Result<usize, Bad> {
+        let _local = Logged("local");
+        if exit == Exit::Return {
+            return Logged("temporary").ok();
         }
-        way.fail()?;
-        assert!(way != Way::Panic, "asked for");
-        Told(first.0).ok()
+        exit.fail()?;
+        assert!(exit != Exit::Panic, "requested");
+        Logged(first.0).ok()
     }
 
     #[track_caller]
-    pub(crate) fn in_place(way: Way, first: Told, (a, _): (Told, Told), _: Told) -> Result<usize, Bad> {
-        let _local = Told("local");
-        if way == Way::Return {
-            return Told("temporary").ok();
+    pub(crate) fn in_place(exit: Exit, first: Logged, (a, _): (Logged, Logged), _: Logged) -> Result<usize, Bad> {
+        let _local = Logged("local");
+        if exit == Exit::Return {
+            return Logged("temporary").ok();
         }
-        if way == Way::Question {
+        if exit == Exit::QuestionMark {
             return Err(Bad);
         }
-        assert!(way != Way::Panic, "asked for");
+        assert!(exit != Exit::Panic, "requested");
         log("end of body");
         drop(a);
-        Told(first.0).ok()
+        Logged(first.0).ok()
     }
 
-    pub(crate) async fn later(way: Way, first: Told, (a, _): (Told, Told), _: Told) -> Result<usize, Bad> {
-        let _local = Told("local");
+    pub(crate) async fn later(exit: Exit, first: Logged, (a, _): (Logged, Logged), _: Logged) -> Result<usize, Bad> {
+        let _local = Logged("local");
         tokio::task::yield_now().await;
-        if way == Way::Return {
+        if exit == Exit::Return {
             return Ok(first.0.len());
         }
-        let n = way.fail()?;
-        assert!(way != Way::Panic, "asked for");
+        let n = exit.fail()?;
+        assert!(exit != Exit::Panic, "requested");
         log("end of body");
         drop(a);
-        Told("temporary").ok().map(|m| n + m)
+        Logged("temporary").ok().map(|m| n + m)
     }
 }
 
-fn told(name: &'static str) -> Told {
-    Told(name)
-}
-
-/// Runs one twin for each way its body can be left, and gives what was logged.
-fn run(
-    f: impl Fn(Way) -> Result<usize, Bad> + std::panic::RefUnwindSafe,
+/// Runs one twin for each exit of its body, and returns the drop logs.
+fn run_each_exit(
+    f: impl Fn(Exit) -> Result<usize, Bad> + std::panic::RefUnwindSafe,
 ) -> Vec<Vec<&'static str>> {
-    Way::ALL
-        .map(|way| {
+    Exit::ALL
+        .map(|exit| {
             let panics = catch_unwind(|| {
-                let result = f(way);
+                let result = f(exit);
                 log("returned");
-                assert_eq!(result.is_err(), way == Way::Question);
+                assert_eq!(result.is_err(), exit == Exit::QuestionMark);
             });
-            assert_eq!(panics.is_err(), way == Way::Panic);
+            assert_eq!(panics.is_err(), exit == Exit::Panic);
             take_log()
         })
         .to_vec()
 }
 
-/// Asserts that both twins drop alike, and that four calls of the audited one are on record.
-macro_rules! alike {
+/// Asserts that both twins drop in the same order, and that the audited one records four calls.
+macro_rules! assert_same_drop_order {
     ($name:ident($($argument:expr),*)) => {{
-        let bare = run(|way| bare::$name(way, $($argument),*));
-        let unrecorded = run(|way| annotated::$name(way, $($argument),*));
+        let bare = run_each_exit(|exit| bare::$name(exit, $($argument),*));
+        let unrecorded = run_each_exit(|exit| annotated::$name(exit, $($argument),*));
         let mut recorded = Vec::new();
-        let records = testing::capture(|| recorded = run(|way| annotated::$name(way, $($argument),*)));
-        assert_eq!(recorded, bare, "on record");
-        assert_eq!(unrecorded, bare, "not on record");
-        outcomes(&records);
+        let records = testing::capture(|| recorded = run_each_exit(|exit| annotated::$name(exit, $($argument),*)));
+        assert_eq!(recorded, bare, "with a recorder");
+        assert_eq!(unrecorded, bare, "without a recorder");
+        assert_outcomes(&records);
         bare
     }};
 }
 
-fn outcomes(records: &[audited::Record]) {
+fn assert_outcomes(records: &[audited::Record]) {
     let outcomes: Vec<_> = records.iter().map(|record| record.outcome.as_str()).collect();
     assert_eq!(outcomes, ["success", "success", "failure", "panic"]);
 }
 
 #[test]
 fn n19_arguments_are_dropped_in_the_order_of_the_bare_function() {
-    let log = alike!(in_order(told("first"), told("second"), told("third")));
+    let log = assert_same_drop_order!(in_order(Logged("first"), Logged("second"), Logged("third")));
     let end = ["end of body", "local", "third", "second, changed", "first", "returned"];
     assert_eq!(log[0], end);
-    alike!(moved(told("first"), told("second")));
-    alike!(tail_temporary(told("first")));
-    alike!(in_place(told("first"), (told("a"), told("b")), told("unbound")));
+    assert_same_drop_order!(moved(Logged("first"), Logged("second")));
+    assert_same_drop_order!(tail_temporary(Logged("first")));
+    assert_same_drop_order!(in_place(
+        Logged("first"),
+        (Logged("a"), Logged("b")),
+        Logged("unbound")
+    ));
 }
 
 #[test]
-fn n18_what_is_bound_to_nothing_lives_to_the_end() {
-    let log = alike!(unmentioned(told("first"), told("unbound"), told("third")));
+fn n18_arguments_without_a_binding_are_dropped_after_the_body() {
+    let log =
+        assert_same_drop_order!(unmentioned(Logged("first"), Logged("unbound"), Logged("third")));
     assert_eq!(log[0], ["end of body", "local", "third", "unbound", "first", "returned"]);
-    alike!(patterns(
-        (told("a"), told("b")),
-        Pair { left: told("left"), right: told("right") },
-        told("unbound"),
-        [told("x"), told("y"), told("z")],
-        told("named")
+    assert_same_drop_order!(patterns(
+        (Logged("a"), Logged("b")),
+        Pair { left: Logged("left"), right: Logged("right") },
+        Logged("unbound"),
+        [Logged("x"), Logged("y"), Logged("z")],
+        Logged("named")
     ));
 }
 
 #[test]
 fn n19_async_arguments_are_dropped_in_the_order_of_the_bare_function() {
-    let bare = |way| block_on(bare::later(way, told("1"), (told("a"), told("b")), told("3")));
-    let audited =
-        |way| block_on(annotated::later(way, told("1"), (told("a"), told("b")), told("3")));
-    let bare = run(bare);
-    assert_eq!(run(audited), bare, "not on record");
+    let bare =
+        |exit| block_on(bare::later(exit, Logged("1"), (Logged("a"), Logged("b")), Logged("3")));
+    let audited = |exit| {
+        block_on(annotated::later(exit, Logged("1"), (Logged("a"), Logged("b")), Logged("3")))
+    };
+    let bare = run_each_exit(bare);
+    assert_eq!(run_each_exit(audited), bare, "without a recorder");
     let mut recorded = Vec::new();
-    outcomes(&testing::capture(|| recorded = run(audited)));
-    assert_eq!(recorded, bare, "on record");
+    assert_outcomes(&testing::capture(|| recorded = run_each_exit(audited)));
+    assert_eq!(recorded, bare, "with a recorder");
 }
 
 #[test]
@@ -261,16 +268,16 @@ fn n19_a_dropped_future_drops_its_arguments_in_the_order_of_the_bare_function() 
     }
 
     for polls in [0, 1] {
-        // A runtime's `yield_now` wakes at once outside of it, too.
+        // Outside a runtime, `yield_now` wakes its task at once.
         let bare = dropped_after(
             polls,
-            bare::later(Way::End, told("1"), (told("a"), told("b")), told("3")),
+            bare::later(Exit::End, Logged("1"), (Logged("a"), Logged("b")), Logged("3")),
         );
         let mut recorded = Vec::new();
         let records = testing::capture(|| {
             recorded = dropped_after(
                 polls,
-                annotated::later(Way::End, told("1"), (told("a"), told("b")), told("3")),
+                annotated::later(Exit::End, Logged("1"), (Logged("a"), Logged("b")), Logged("3")),
             );
         });
         assert_eq!(recorded, bare, "dropped after {polls} polls");

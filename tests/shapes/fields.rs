@@ -1,4 +1,4 @@
-//! Shapes of structs whose fields are on the record: 65 and 66, and what structs share with functions.
+//! Shapes 65 and 66: structs with audited fields, and the shapes that they share with functions.
 
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
@@ -8,43 +8,43 @@ use audited::{AuditedFields, ChangeKind, FieldChange, Json, Tracked, audited_fie
 use serde::Serialize;
 
 /// The recorded names of the fields.
-pub(crate) fn names<T: AuditedFields>() -> Vec<&'static str> {
+pub(crate) fn field_names<T: AuditedFields>() -> Vec<&'static str> {
     T::TYPE.fields().iter().map(|field| field.name()).collect()
 }
 
-fn line(change: &FieldChange) -> String {
+fn change_line(change: &FieldChange) -> String {
     let text = |value: &Option<Json>| value.as_ref().map_or("-".to_owned(), ToString::to_string);
     format!("{}: {} → {}", change.field, text(&change.before), text(&change.after))
 }
 
-/// What the record says of one save of `object` after `edit`: `age: 25 → 26`.
+/// Edits and saves `object`, and returns the recorded changes, such as `age: 25 → 26`.
 #[track_caller]
-pub(crate) fn told<T: AuditedFields>(object: T, edit: impl FnOnce(&mut T)) -> Vec<String> {
+pub(crate) fn changes_after<T: AuditedFields>(object: T, edit: impl FnOnce(&mut T)) -> Vec<String> {
     let mut records = testing::capture(|| {
         let mut object = Tracked::loaded(object);
         edit(&mut object);
         object.save(|_| Ok::<(), String>(())).unwrap();
-        // What is known as stored has been brought up to date.
+        // The snapshot is up to date, so a second save records nothing.
         object.save(|_| Ok::<(), String>(())).unwrap();
     });
     assert_eq!(records.len(), 1);
     let record = records.remove(0);
     assert_eq!(record.target_type.as_deref(), Some(T::TYPE.name()));
-    record.changes.iter().map(line).collect()
+    record.changes.iter().map(change_line).collect()
 }
 
-/// What the record says of the first save of `object`: `age: 25`.
+/// Saves a new `object`, and returns the recorded changes, such as `age: - → 25`.
 #[track_caller]
-fn created<T: AuditedFields>(object: T) -> Vec<String> {
+fn changes_of_creation<T: AuditedFields>(object: T) -> Vec<String> {
     let records = testing::capture(|| {
         Tracked::new(object).save(|_| Ok::<(), String>(())).unwrap();
     });
     let changes = &records[0].changes;
     assert!(changes.iter().all(|change| change.change == ChangeKind::Created));
-    changes.iter().map(line).collect()
+    changes.iter().map(change_line).collect()
 }
 
-// ---- generics ---------------------------------------------------------------------------------------
+// ---- generics -----------------------------------------------------------------------------------
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Point<N> {
@@ -65,7 +65,7 @@ where
 }
 
 #[test]
-fn generics_with_and_without_bounds() {
+fn generic_structs_with_and_without_bounds_record_their_fields() {
     let object = || Generic::<'_, &str, f32, u8, 1> {
         id: "a",
         first: None,
@@ -74,7 +74,7 @@ fn generics_with_and_without_bounds() {
         size: Vec::new(),
     };
     assert_eq!(object().label().as_deref(), Some("a"));
-    let changes = told(object(), |object| {
+    let changes = changes_after(object(), |object| {
         object.first = Some(1.5);
         object.points[0].x = 5;
         object.secret = "new";
@@ -118,10 +118,10 @@ impl<S: Shop> Stock<S> {
 }
 
 #[test]
-fn a_type_parameter_is_used_by_what_belongs_to_it() {
+fn fields_of_an_associated_type_can_be_audited() {
     let object = Stock::<Books> { shop: "a/b", number: 7, item: "Dune".into(), name: PhantomData };
     assert_eq!(object.target_id(), "a%2Fb/7");
-    assert_eq!(created(object), [r#"item: - → "Dune""#, r#"name: - → "books""#]);
+    assert_eq!(changes_of_creation(object), [r#"item: - → "Dune""#, r#"name: - → "books""#]);
 }
 
 #[audited_fields(all, except(parent))]
@@ -134,7 +134,7 @@ struct Node<'n, T: ?Sized> {
 }
 
 #[test]
-fn a_struct_that_holds_itself() {
+fn a_recursive_struct_records_nested_changes() {
     let leaf = |name: &'static str| Node::<str> {
         id: 2,
         name: name.into(),
@@ -142,27 +142,27 @@ fn a_struct_that_holds_itself() {
         parent: PhantomData,
     };
     let object = Node { next: Some(Box::new(leaf("a"))), ..leaf("root") };
-    let changes = told(object, |object| object.next = Some(Box::new(leaf("b"))));
+    let changes = changes_after(object, |object| object.next = Some(Box::new(leaf("b"))));
     assert_eq!(changes, [r#"next.name: "a" → "b""#]);
 }
 
-// ---- tuple structs, raw names -----------------------------------------------------------------------
+// ---- tuple structs, raw names -------------------------------------------------------------------
 
 #[audited_fields(1(was = "0", rename = "name"), 2; key = 0)]
 struct Tuple(u32, String, u8, #[allow(dead_code)] u8);
 
 #[test]
-fn n66_tuple_structs() {
-    assert_eq!(names::<Tuple>(), ["name", "2"]);
+fn n66_tuple_structs_record_fields_by_index_or_new_name() {
+    assert_eq!(field_names::<Tuple>(), ["name", "2"]);
     assert_eq!(Tuple::TYPE.key(), ["0"]);
-    let changes = told(Tuple(7, "a".into(), 1, 0), |object| {
+    let changes = changes_after(Tuple(7, "a".into(), 1, 0), |object| {
         object.1.push('b');
         object.2 = 2;
     });
     assert_eq!(changes, [r#"name: "a" → "ab""#, "2: 1 → 2"]);
 }
 
-/// Fields named as what the expansion could have used, and as its words.
+/// Fields named like variables of the expansion and like arguments of the attribute.
 #[audited_fields(r#type, r#match, self_, before, delta, key, label, r#all, r#except(debug); key = r#type, label = label)]
 #[derive(Debug, Default)]
 struct Raw {
@@ -178,15 +178,15 @@ struct Raw {
 }
 
 #[test]
-fn n66_raw_names_are_recorded_as_the_words_they_are() {
+fn n66_raw_names_are_recorded_without_the_prefix() {
     let list = ["type", "match", "self_", "before", "delta", "key", "label", "all", "except"];
-    assert_eq!(names::<Raw>(), list);
+    assert_eq!(field_names::<Raw>(), list);
     assert_eq!(Raw::TYPE.key(), ["type"]);
     assert_eq!(Raw::TYPE.label(), Some("label"));
-    assert_eq!(told(Raw::default(), |raw| raw.r#match = 2), ["match: 0 → 2"]);
+    assert_eq!(changes_after(Raw::default(), |raw| raw.r#match = 2), ["match: 0 → 2"]);
 }
 
-/// A raw name of the struct itself.
+/// The struct itself has a raw name.
 #[audited_fields(type, id)]
 #[allow(non_camel_case_types)]
 struct r#struct {
@@ -195,14 +195,17 @@ struct r#struct {
 }
 
 #[test]
-fn n66_a_keyword_may_be_listed_bare() {
-    assert_eq!((r#struct::TYPE.name(), names::<r#struct>()), ("struct", vec!["id", "type"]));
-    assert_eq!(told(r#struct { id: 1, r#type: 1 }, |object| object.r#type = 2), ["type: 1 → 2"]);
+fn n66_a_keyword_may_be_listed_without_the_raw_prefix() {
+    assert_eq!((r#struct::TYPE.name(), field_names::<r#struct>()), ("struct", vec!["id", "type"]));
+    assert_eq!(
+        changes_after(r#struct { id: 1, r#type: 1 }, |object| object.r#type = 2),
+        ["type: 1 → 2"]
+    );
 }
 
-// ---- cfg --------------------------------------------------------------------------------------------
+// ---- cfg ----------------------------------------------------------------------------------------
 
-/// A type that there is not.
+/// The fields that `cfg` removes have a type that does not exist.
 #[audited_fields(here, gone, gone_too(with = no::such::function), either; key = id)]
 struct Listed {
     #[cfg(not(all()))]
@@ -234,7 +237,7 @@ struct All {
     other: u16,
 }
 
-/// After a derive, too, the attribute sees every field.
+/// The attribute also sees every field after a derive.
 #[derive(Debug, Clone, PartialEq)]
 #[audited_fields(id, gone)]
 struct After {
@@ -244,25 +247,25 @@ struct After {
 }
 
 #[test]
-fn n65_a_field_that_is_not_there_is_not_on_the_record() {
-    assert_eq!(names::<Listed>(), ["here", "either"]);
-    let changes = told(Listed { id: 1, here: 1, either: 1 }, |object| object.either = 2);
+fn n65_a_field_removed_by_cfg_is_not_recorded() {
+    assert_eq!(field_names::<Listed>(), ["here", "either"]);
+    let changes = changes_after(Listed { id: 1, here: 1, either: 1 }, |object| object.either = 2);
     assert_eq!(changes, ["either: 1 → 2"]);
-    assert_eq!(names::<All>(), ["id", "other"]);
+    assert_eq!(field_names::<All>(), ["id", "other"]);
     assert_eq!(All::TYPE.fields()[1].was(), ["another"]);
-    assert_eq!(names::<After>(), ["id"]);
-    assert_eq!(told(All { id: 1, other: 1 }, |object| object.other = 2), ["other: 1 → 2"]);
+    assert_eq!(field_names::<After>(), ["id"]);
+    assert_eq!(changes_after(All { id: 1, other: 1 }, |object| object.other = 2), ["other: 1 → 2"]);
 }
 
 #[audited_fields(0, 1; key = 0)]
 struct LastGone(u8, u8, #[cfg(any())] u8);
 
 #[test]
-fn n65_numbers_before_a_cfg_stay() {
-    assert_eq!(told(LastGone(1, 1), |object| object.1 = 2), ["1: 1 → 2"]);
+fn n65_tuple_indices_before_a_removed_field_are_kept() {
+    assert_eq!(changes_after(LastGone(1, 1), |object| object.1 = 2), ["1: 1 → 2"]);
 }
 
-// ---- privacy ----------------------------------------------------------------------------------------
+// ---- privacy ------------------------------------------------------------------------------------
 
 pub(crate) mod inner {
     use super::*;
@@ -291,7 +294,7 @@ pub(crate) mod inner {
 }
 
 #[test]
-fn private_types_of_fields_stay_private() {
+fn private_types_of_fields_may_stay_private() {
     use inner::{Hidden, Public};
     let object = Public {
         id: 1,
@@ -308,10 +311,10 @@ fn private_types_of_fields_stay_private() {
     assert_eq!(Public::<u8>::TYPE.parent(), Some("Owner"));
 }
 
-// ---- places -----------------------------------------------------------------------------------------
+// ---- inside functions and macros ----------------------------------------------------------------
 
 #[test]
-fn inside_of_functions() {
+fn structs_inside_functions_can_be_audited() {
     struct Local(u8);
     impl Local {
         fn number(&self) -> u8 {
@@ -331,10 +334,10 @@ fn inside_of_functions() {
             id: u8,
             at: u8,
         }
-        told(Inside { id: 1, at: 1 }, |object| object.at = 2)
+        changes_after(Inside { id: 1, at: 1 }, |object| object.at = 2)
     }
 
-    let changes = told(Inside { local: Local(1), at: 1 }, |object| object.local.0 = 2);
+    let changes = changes_after(Inside { local: Local(1), at: 1 }, |object| object.local.0 = 2);
     assert_eq!(changes, ["local: 1 → 2"]);
     assert_eq!(deeper(), ["at: 1 → 2"]);
 }
@@ -366,15 +369,15 @@ macro_rules! with_type {
 with_type!(Option<Vec<u8>>, r#struct, String::len, (rename = "amount"));
 
 #[test]
-fn n57_made_by_macros() {
-    let changes = told(Made { number: 1, list: vec![1], fixed: 2 }, |object| {
+fn n57_structs_generated_by_macros_can_be_audited() {
+    let changes = changes_after(Made { number: 1, list: vec![1], fixed: 2 }, |object| {
         object.list[0] = 2;
         object.fixed = 3;
     });
     assert_eq!(changes, ["list[0]: 1 → 2", "fixed: 2 → 3"]);
     assert_eq!(Made::<u8>::TYPE.fields()[0].was(), ["lists"]);
     assert_eq!(Made { number: 1, list: vec![1], fixed: 2 }.label().as_deref(), Some("1"));
-    assert_eq!(names::<WithType>(), ["amount", "text"]);
+    assert_eq!(field_names::<WithType>(), ["amount", "text"]);
     let object = WithType { id: 1, value: None, text: String::new() };
     assert_eq!(
         (WithType::type_path(), object.target_id()),
@@ -396,7 +399,7 @@ whole! {
 }
 
 #[test]
-fn n57_an_item_of_a_macro() {
-    assert_eq!(names::<Whole>(), ["id"]);
+fn n57_an_item_passed_through_a_macro_can_be_audited() {
+    assert_eq!(field_names::<Whole>(), ["id"]);
     assert_eq!(Whole { id: 3 }.target_id(), "3");
 }

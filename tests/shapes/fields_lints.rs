@@ -1,4 +1,6 @@
-//! Under lints that look at what is written: 50 to 52. Clippy must find nothing here.
+//! Shapes 50 to 52 for structs: strict lints. Neither rustc nor Clippy may warn about the
+//! expansion.
+
 #![deny(
     warnings,
     missing_docs,
@@ -53,42 +55,42 @@ use audited::{AuditedFields as _, audited_fields};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 struct Plane<'text, Of: Clone = u8> {
-    /// What it is for.
+    /// The purpose of the plane.
     of: Of,
-    /// Those of passengers.
+    /// The seats for passengers.
     seats: Vec<u8>,
-    /// Its sign.
+    /// The tail sign.
     tail: &'text str,
-    /// Its number.
+    /// The serial number.
     number: u64,
-    /// Not used.
+    /// A field without a use.
     _unused: Option<Of>,
     /// A secret.
     pin: (u8, u8),
 }
 
-/// A type that is no longer to be used.
+/// A deprecated type.
 #[deprecated]
 #[derive(Debug)]
 #[audited_fields(age, name(rename = "title"); key = name, parent = Plane<'static>(tail, number))]
 struct Old {
-    /// Its age.
+    /// The age.
     #[deprecated]
     age: u8,
-    /// Its name.
+    /// The name.
     name: &'static str,
-    /// Of its plane.
+    /// The tail sign of its plane.
     tail: &'static str,
-    /// Of its plane.
+    /// The serial number of its plane.
     number: u64,
 }
 
 #[test]
-fn n50_quiet() {
+fn n50_audited_fields_cause_no_warning() {
     let plane =
         Plane { of: 1_u8, seats: vec![2], tail: "N", number: 1, _unused: None, pin: (1, 2) };
     assert_eq!(plane.target_id(), "N/1");
-    #[expect(deprecated, reason = "it is the test")]
+    #[expect(deprecated, reason = "the test constructs it")]
     let old = Old { age: 3, name: "old", tail: "N", number: 1 };
     assert_eq!(old.target_id(), "N/1/old");
 }

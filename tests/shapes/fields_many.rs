@@ -1,4 +1,4 @@
-//! A struct of 500 fields.
+//! A struct with 500 audited fields.
 
 use audited::{AuditedFields, Tracked, audited_fields, testing};
 
@@ -59,7 +59,7 @@ struct Many {
 }
 
 #[test]
-fn five_hundred_fields() {
+fn a_struct_with_five_hundred_fields_records_only_the_changed_ones() {
     assert_eq!(Many::TYPE.fields().len(), 500);
     let records = testing::capture(|| {
         let mut many = Tracked::loaded(Many::default());

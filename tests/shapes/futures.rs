@@ -1,4 +1,4 @@
-//! What an audited future is: its traits, its size, its depth; 29 to 35 and 61.
+//! Shapes 29 to 35 and 61: the traits, size, and nesting depth of audited futures.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Ready, ready};
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use audited::{Outcome, audit_method, testing};
 use serde_json::json;
 
-use crate::support::{input, message, named, only, output};
+use crate::record_access::{error_message, find_record, input, only_record, output};
 
 type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
@@ -17,7 +17,7 @@ fn assert_send<T: Send>(value: T) -> T {
     value
 }
 
-// ---- 29 ---------------------------------------------------------------------------------------------
+// ---- 29 -----------------------------------------------------------------------------------------
 
 #[async_trait]
 trait Ledger {
@@ -51,7 +51,7 @@ impl Ledger for Book {
 }
 
 #[tokio::test]
-async fn n29_async_trait_outside_with_the_attribute_on_its_methods() {
+async fn n29_methods_inside_async_trait_are_recorded() {
     let mut book = Book(10);
     let records = testing::capture_async(async {
         assert_eq!(assert_send(book.post(4)).await, Ok(6));
@@ -63,24 +63,25 @@ async fn n29_async_trait_outside_with_the_attribute_on_its_methods() {
     assert_eq!((input(paid), output(paid)), (json!({"amount": 4}), json!(6)));
     assert_eq!(paid.outcome, Outcome::Success);
     assert_eq!(paid.method, "<shapes_async::futures::Book as shapes_async::futures::Ledger>::post");
-    assert_eq!((failed.outcome, message(failed)), (Outcome::Failure, "overdrawn"));
+    assert_eq!((failed.outcome, error_message(failed)), (Outcome::Failure, "overdrawn"));
     assert_eq!(input(closed)["reason"], "year's end");
     assert_eq!((closed.outcome, output(closed)), (Outcome::Success, json!("closed: year's end")));
 }
 
 #[tokio::test]
-async fn n29_async_trait_method_without_self() {
-    let record = only(testing::capture_async(async { Book::open("abc", (7, 8)).await }).await);
-    // `async_trait` replaces patterns by names of its own before the attribute sees them.
+async fn n29_an_async_trait_method_without_self_is_recorded() {
+    let record =
+        only_record(testing::capture_async(async { Book::open("abc", (7, 8)).await }).await);
+    // `async_trait` replaces patterns with generated names before the attribute sees them.
     assert_eq!(input(&record), json!({"name": "abc", "__arg1": [7, 8]}));
     assert_eq!((record.outcome, output(&record)), (Outcome::Success, json!(10)));
 }
 
 #[tokio::test]
-async fn n29_async_trait_future_that_is_never_polled_or_dropped_early() {
+async fn n29_a_dropped_async_trait_future_is_cancelled_only_if_it_was_polled() {
     let mut book = Book(10);
     assert!(testing::capture_async(async { drop(book.post(1)) }).await.is_empty());
-    let record = only(
+    let record = only_record(
         testing::capture_async(async {
             tokio::select! { biased; _ = book.post(1) => unreachable!(), () = ready(()) => {} }
         })
@@ -89,7 +90,7 @@ async fn n29_async_trait_future_that_is_never_polled_or_dropped_early() {
     assert_eq!(record.outcome, Outcome::Cancelled);
 }
 
-// ---- 30 ---------------------------------------------------------------------------------------------
+// ---- 30 -----------------------------------------------------------------------------------------
 
 trait Boxed: Future + Sized + Send + 'static {
     fn boxed(self) -> BoxFuture<'static, Self::Output> {
@@ -129,7 +130,7 @@ fn local_box(n: Rc<u32>) -> Pin<Box<dyn Future<Output = u32>>> {
 }
 
 #[tokio::test]
-async fn n30_impl_future_records_what_the_future_gives() {
+async fn n30_impl_future_records_the_output_of_the_future() {
     let seen = Cell::new(0);
     let records = testing::capture_async(async {
         assert_eq!(assert_send(later(3, &seen)).await, Ok(3));
@@ -140,8 +141,8 @@ async fn n30_impl_future_records_what_the_future_gives() {
     let [done, failed] = &records[..] else { panic!("two records, got {records:#?}") };
     assert_eq!((done.outcome, output(done)), (Outcome::Success, json!(3)));
     assert_eq!(input(done)["n"], 3);
-    assert_eq!((failed.outcome, message(failed)), (Outcome::Failure, "4 is too many"));
-    assert_eq!(seen.get(), 3, "what stands before the future runs when the function is called");
+    assert_eq!((failed.outcome, error_message(failed)), (Outcome::Failure, "4 is too many"));
+    assert_eq!(seen.get(), 3, "the code before the future runs when the function is called");
 }
 
 #[tokio::test]
@@ -158,36 +159,37 @@ async fn n30_boxed_futures_are_recognised_by_their_type() {
     };
     assert_eq!((input(boxed), output(boxed)), (json!({"n": 4}), json!(9)));
     assert_eq!((input(helped), output(helped)), (json!({"n": 7}), json!(2)));
-    assert_eq!((failed.outcome, message(failed)), (Outcome::Failure, "below zero"));
+    assert_eq!((failed.outcome, error_message(failed)), (Outcome::Failure, "below zero"));
     assert_eq!((input(local), output(local)), (json!({"n": 8}), json!(8)));
 }
 
 #[tokio::test]
-async fn n30_panic_before_the_future_is_made_is_on_record() {
+async fn n30_a_panic_before_the_future_is_created_is_recorded() {
     #[audit_method]
     fn refuses(n: u32) -> impl Future<Output = u32> {
         assert!(n < 3, "{n} refused");
         ready(n)
     }
-    let record = crate::support::one(|| {
-        crate::support::panic_of(|| drop(refuses(3)));
+    let record = crate::record_access::single_record(|| {
+        crate::record_access::panic_message(|| drop(refuses(3)));
     });
-    assert_eq!((record.outcome, message(&record)), (Outcome::Panic, "3 refused"));
+    assert_eq!((record.outcome, error_message(&record)), (Outcome::Panic, "3 refused"));
 }
 
 #[tokio::test]
-async fn n30_future_of_a_type_of_its_own_is_a_value_like_any_other() {
+async fn n30_a_named_future_type_is_recorded_as_a_value() {
     #[audit_method]
     fn own_type(n: u32) -> Ready<u32> {
         ready(n)
     }
-    let record = only(testing::capture_async(async { own_type(3).await }).await);
+    let record = only_record(testing::capture_async(async { own_type(3).await }).await);
     assert_eq!(record.outcome, Outcome::Success);
-    // The call ends when the function returns: only its name tells that a type is a future.
+    // The attribute does not know that `Ready` is a future, so the call ends when the function
+    // returns.
     assert_eq!(output(&record), json!("Ready(Some(3))"));
 }
 
-// ---- 31 ---------------------------------------------------------------------------------------------
+// ---- 31 -----------------------------------------------------------------------------------------
 
 trait Store {
     const NAME: &str;
@@ -214,19 +216,19 @@ impl Store for Memory {
 }
 
 #[tokio::test]
-async fn n31_native_async_fn_in_traits() {
+async fn n31_native_async_fns_in_traits_are_recorded() {
     let records = testing::capture_async(async {
         assert_eq!(Memory(5).load("a").await.as_deref(), Some("memory/5"));
     })
     .await;
-    let (raw, load) = (named(&records, "raw"), named(&records, "load"));
+    let (raw, load) = (find_record(&records, "raw"), find_record(&records, "load"));
     assert_eq!((input(raw), output(raw)), (json!({"key": "a"}), json!(5)));
     assert_eq!((input(load), output(load)), (json!({"key": "a"}), json!("memory/5")));
     assert_eq!(raw.parent_id, Some(load.id));
     assert_eq!(raw.method, "<shapes_async::futures::Memory as shapes_async::futures::Store>::raw");
 }
 
-// ---- 32, 33 -----------------------------------------------------------------------------------------
+// ---- 32, 33 -------------------------------------------------------------------------------------
 
 #[audit_method]
 async fn send_with_cell(n: Cell<u32>) -> u32 {
@@ -235,7 +237,7 @@ async fn send_with_cell(n: Cell<u32>) -> u32 {
 }
 
 #[audit_method]
-async fn gives_an_rc(n: u32) -> Rc<u32> {
+async fn returns_an_rc(n: u32) -> Rc<u32> {
     tokio::task::yield_now().await;
     Rc::new(n)
 }
@@ -249,11 +251,11 @@ async fn holds_an_rc(n: Rc<RefCell<u32>>) -> u32 {
 }
 
 #[tokio::test]
-async fn n32_send_stays_send() {
+async fn n32_an_audited_future_stays_send() {
     let records = testing::capture_async(async {
         assert_eq!(assert_send(send_with_cell(Cell::new(3))).await, 3);
-        // What comes out is not `Send`, the future that gives it is: nothing is awaited after the body.
-        assert_eq!(*assert_send(gives_an_rc(4)).await, 4);
+        // The output is not `Send`, but the future is, because nothing is awaited after the body.
+        assert_eq!(*assert_send(returns_an_rc(4)).await, 4);
     })
     .await;
     let outputs: Vec<_> = records.iter().map(output).collect();
@@ -261,10 +263,10 @@ async fn n32_send_stays_send() {
 }
 
 #[tokio::test]
-async fn n32_what_is_not_send_runs_on_a_local_executor() {
+async fn n32_a_future_that_is_not_send_runs_on_a_local_executor() {
     let local = tokio::task::LocalSet::new();
     let held = Rc::new(RefCell::new(1));
-    let record = only(
+    let record = only_record(
         testing::capture_async(local.run_until(async {
             let context = audited::Context::current();
             let task = context.wrap(holds_an_rc(held.clone()));
@@ -292,7 +294,7 @@ async fn measure<T: Copy + Into<usize> + Sync>(n: &T) -> usize {
 }
 
 #[tokio::test]
-async fn n33_borrows_across_awaits_stay_general_enough_to_be_spawned() {
+async fn n33_a_future_that_borrows_across_awaits_can_be_spawned() {
     let records = testing::capture_async(async {
         let task = audited::Context::current().wrap(async {
             let words = ["one".to_owned(), "three".to_owned()];
@@ -302,13 +304,13 @@ async fn n33_borrows_across_awaits_stay_general_enough_to_be_spawned() {
         assert_eq!(tokio::spawn(task).await.unwrap(), 8);
     })
     .await;
-    let whole = named(&records, "total");
+    let whole = find_record(&records, "total");
     assert_eq!(output(whole), json!(8));
     assert_eq!(input(whole)["words"], json!(["one", "three"]));
     assert_eq!(records.iter().filter(|record| record.parent_id == Some(whole.id)).count(), 2);
 }
 
-// ---- 34 ---------------------------------------------------------------------------------------------
+// ---- 34 -----------------------------------------------------------------------------------------
 
 #[audit_method]
 async fn count_down(n: u32) -> u32 {
@@ -326,7 +328,7 @@ async fn pong(n: u32) -> u32 {
 }
 
 #[tokio::test]
-async fn n34_recursion_through_a_box() {
+async fn n34_recursive_async_calls_through_a_box_are_recorded() {
     for depth in [0, 1, 3] {
         let mut records = testing::capture_async(async {
             assert_eq!(assert_send(count_down(depth)).await, depth);
@@ -336,7 +338,7 @@ async fn n34_recursion_through_a_box() {
         let second = records.split_off(depth as usize + 1);
         for records in [records, second] {
             assert_eq!(records.len(), depth as usize + 1);
-            // The innermost call ends first; each is the child of the next.
+            // The innermost call ends first. Each call is the child of the next one.
             for pair in records.windows(2) {
                 assert_eq!(pair[0].parent_id, Some(pair[1].id));
                 assert_eq!(input(&pair[0])["n"], input(&pair[1])["n"].as_u64().unwrap() - 1);
@@ -346,9 +348,10 @@ async fn n34_recursion_through_a_box() {
     }
 }
 
-// ---- 35, 61 -----------------------------------------------------------------------------------------
+// ---- 35, 61 -------------------------------------------------------------------------------------
 
-/// `name(n)` calls the next one, on and on; once bare, once audited.
+/// Defines a chain of functions in which each calls the next one. It is used once bare and once
+/// audited.
 macro_rules! chain {
     ($(#[$attr:meta])* $name:ident) => {
         $(#[$attr])*
@@ -382,8 +385,8 @@ mod audited_chain {
 }
 
 #[tokio::test]
-async fn n61_twelve_audited_calls_deep_within_the_usual_recursion_limit() {
-    // The compiler must look through all layers to see that this is `Send`.
+async fn n61_twelve_nested_audited_futures_stay_within_the_default_recursion_limit() {
+    // The compiler must look through all layers to prove that this is `Send`.
     let records = testing::capture_async(assert_send(async {
         assert_eq!(audited_chain::whole(1).await, 12)
     }))
@@ -405,15 +408,15 @@ async fn kilobyte(bytes: [u8; 1024]) -> u8 {
     bytes[7]
 }
 
-/// What the attribute may add to a future beside another place for its arguments, in bytes.
-const ADDED: usize = 64;
+/// The bytes that the attribute may add to a future, apart from a second copy of its arguments.
+const ADDED_BYTES: usize = 64;
 
 #[test]
-fn n35_future_grows_by_a_few_words_a_layer() {
+fn n35_each_layer_adds_only_a_few_words_to_a_future() {
     let calls = 12;
     let (bare, whole) = (size_of_val(&bare::whole(1)), size_of_val(&audited_chain::whole(1)));
-    assert!(whole <= bare + calls * ADDED, "bare {bare}, audited {whole}");
-    // An async block keeps what it captured beside what it binds: the argument is there once more.
+    assert!(whole <= bare + calls * ADDED_BYTES, "bare {bare}, audited {whole}");
+    // An async block stores its captures and its bindings, so the argument is stored twice.
     let (bare, whole) = (size_of_val(&bare_kilobyte([0; 1024])), size_of_val(&kilobyte([0; 1024])));
-    assert!(whole <= bare + 1024 + ADDED, "bare {bare}, audited {whole}");
+    assert!(whole <= bare + 1024 + ADDED_BYTES, "bare {bare}, audited {whole}");
 }

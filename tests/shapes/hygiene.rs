@@ -1,13 +1,13 @@
-//! Under shadowed and changed names, and inside macros: 49, 54 to 57, 62.
+//! Shapes 49, 54 to 57 and 62: shadowed and renamed names, and functions inside macros.
 
 use audited::{Outcome, audit_method, testing};
 use serde_json::json;
 
-use crate::support::{input, named, one, output};
+use crate::record_access::{find_record, input, output, single_record};
 
-// ---- 49 ---------------------------------------------------------------------------------------------
+// ---- 49 -----------------------------------------------------------------------------------------
 
-/// Variants named as what the expansion could have used.
+/// Variants with names that the expansion could use.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 enum Verdict {
     Ok,
@@ -32,17 +32,17 @@ fn judge(n: u32) -> Verdict {
 }
 
 #[test]
-fn n49_names_in_the_body_stay_in_the_body() {
+fn n49_names_in_the_body_do_not_affect_the_expansion() {
     for (n, verdict) in
         [Verdict::Ok, Verdict::Err, Verdict::Some, Verdict::None].into_iter().enumerate()
     {
         let n = u32::try_from(n).unwrap();
-        let record = one(|| assert_eq!(judge(n), verdict));
+        let record = single_record(|| assert_eq!(judge(n), verdict));
         assert_eq!((record.outcome, output(&record)), (Outcome::Success, json!(verdict)));
     }
 }
 
-// ---- 54 ---------------------------------------------------------------------------------------------
+// ---- 54 -----------------------------------------------------------------------------------------
 
 #[audit_method]
 fn place(_n: u32) -> (u32, u32) {
@@ -50,14 +50,14 @@ fn place(_n: u32) -> (u32, u32) {
 }
 
 #[test]
-fn n54_body_keeps_its_place_in_the_file() {
+fn n54_the_body_keeps_its_source_location() {
     let line =
         include_str!("hygiene.rs").lines().position(|line| line == "    (line!(), column!())");
     let place = || assert_eq!(place(1), (u32::try_from(line.unwrap()).unwrap() + 1, 15));
-    assert_eq!(input(&one(place)), json!({"_n": 1}));
+    assert_eq!(input(&single_record(place)), json!({"_n": 1}));
 }
 
-// ---- 55 ---------------------------------------------------------------------------------------------
+// ---- 55 -----------------------------------------------------------------------------------------
 
 #[allow(dead_code, non_camel_case_types, unused_macros)]
 mod shadowed {
@@ -130,7 +130,7 @@ mod shadowed {
 }
 
 #[tokio::test]
-async fn n55_shadowed_names() {
+async fn n55_shadowed_names_do_not_affect_the_expansion() {
     let records = testing::capture_async(async {
         assert_eq!(shadowed::sync(3), Ok(3));
         assert_eq!(shadowed::sync(4), Err("above".to_owned()));
@@ -156,7 +156,7 @@ async fn n55_shadowed_names() {
     assert_eq!(input(&records[2]), json!({"n": 1, "m": 2}));
 }
 
-// ---- 56 ---------------------------------------------------------------------------------------------
+// ---- 56 -----------------------------------------------------------------------------------------
 
 mod vendor {
     pub(super) mod inner {
@@ -180,17 +180,17 @@ mod renamed {
 }
 
 #[tokio::test]
-async fn n56_the_crate_under_another_name() {
+async fn n56_the_crate_may_have_another_name() {
     let records = testing::capture_async(async {
         assert_eq!(renamed::by_path(1), 2);
         assert_eq!(renamed::by_text(0).await, Err("zero".to_owned()));
     })
     .await;
-    assert_eq!(output(named(&records, "by_path")), json!(2));
+    assert_eq!(output(find_record(&records, "by_path")), json!(2));
     assert_eq!((&*records[1].action, records[1].outcome), ("by text", Outcome::Failure));
 }
 
-// ---- 57 ---------------------------------------------------------------------------------------------
+// ---- 57 -----------------------------------------------------------------------------------------
 
 macro_rules! getter {
     ($name:ident, $ty:ty, $argument:ident: $pattern:pat => $body:block) => {
@@ -221,7 +221,7 @@ on_record! {
     }
 }
 
-/// The macro's own names and the caller's do not meet.
+/// The names of the macro and of its caller do not collide.
 macro_rules! with_local {
     ($name:ident, $extra:expr) => {
         #[audit_method(action = concat!("with ", stringify!($name)), fields(extra = $extra))]
@@ -254,7 +254,7 @@ methods! {
 }
 
 #[tokio::test]
-async fn n57_functions_written_by_macro_rules() {
+async fn n57_functions_generated_by_macro_rules_are_recorded() {
     let records = testing::capture_async(async {
         assert_eq!((doubled(2, (7, 8)), doubled(0, (7, 8))), (4, 7));
         assert_eq!(joined(Some(vec![1]), (2, 3)), Some(vec![1, 2, 3]));
@@ -282,13 +282,13 @@ async fn n57_functions_written_by_macro_rules() {
 }
 
 #[test]
-fn n57_methods_written_by_macro_rules() {
+fn n57_methods_generated_by_macro_rules_are_recorded() {
     let records = testing::capture(|| assert_eq!(Account { cents: 250 }.euros(), 2.5));
-    assert_eq!(output(named(&records, "cents")), json!(250));
-    assert_eq!(input(named(&records, "euros")), json!({"self": "Account { cents: 250 }"}));
+    assert_eq!(output(find_record(&records, "cents")), json!(250));
+    assert_eq!(input(find_record(&records, "euros")), json!({"self": "Account { cents: 250 }"}));
 }
 
-// ---- 62 ---------------------------------------------------------------------------------------------
+// ---- 62 -----------------------------------------------------------------------------------------
 
 #[audit_method(action = "never kept", capture = "none", skip(n))]
 fn switched_off(n: u32) -> u32 {
@@ -296,29 +296,29 @@ fn switched_off(n: u32) -> u32 {
 }
 
 #[test]
-fn n62_an_action_switched_off_runs_bare() {
-    let record = one(|| assert_eq!(switched_off(1), 3));
-    // What it calls is on record, as if called from outside.
+fn n62_an_action_that_is_switched_off_runs_without_recording() {
+    let record = single_record(|| assert_eq!(switched_off(1), 3));
+    // Its callee is recorded as if it was called from outside.
     assert!(record.action.ends_with("::doubled"));
     assert_eq!(record.parent_id, None);
-    // Without any recorder, nothing is in the way either.
+    // It also runs without a recorder.
     assert_eq!(switched_off(2), 4);
 }
 
-// Two parameters of one word, told apart by their hygiene alone.
-macro_rules! same_words {
+// Two parameters with the same name, which only hygiene distinguishes.
+macro_rules! same_names {
     ($n:ident) => {
         #[audit_method]
-        fn same_words($n: u8, n: u8) -> u8 {
+        fn same_names($n: u8, n: u8) -> u8 {
             $n - n
         }
     };
 }
 
-same_words!(n);
+same_names!(n);
 
 #[test]
-fn n57_parameters_that_differ_in_hygiene_alone() {
-    let records = audited::testing::capture(|| assert_eq!(same_words(3, 2), 1));
+fn n57_parameters_may_differ_only_in_hygiene() {
+    let records = audited::testing::capture(|| assert_eq!(same_names(3, 2), 1));
     assert_eq!(records.len(), 1);
 }

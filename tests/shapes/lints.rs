@@ -1,4 +1,5 @@
-//! Under lints that look at what is written: 50 to 52. Clippy must find nothing here.
+//! Shapes 50 to 52: strict lints. Neither rustc nor Clippy may warn about the expansion.
+
 #![deny(
     warnings,
     unused_qualifications,
@@ -103,7 +104,7 @@ fn future(n: u32) -> impl Future<Output = u32> + Send {
     std::future::ready(n)
 }
 
-/// Diverges, which is no reason for a warning.
+/// Diverges, which must not cause a warning.
 #[audit_method]
 fn diverges(words: &[&str]) -> ! {
     std::process::exit(i32::from(words.is_empty()))
@@ -137,7 +138,7 @@ impl Counts for Counter {
 ///
 /// `n` must be readable.
 unsafe fn reads(n: *const u32) -> u32 {
-    // SAFETY: the caller promises it.
+    // SAFETY: the caller upholds the contract.
     unsafe { *n }
 }
 
@@ -148,7 +149,7 @@ fn tracked(n: u32) -> u32 {
 }
 
 #[audit_method]
-#[expect(dead_code, reason = "51: nobody calls it, and the lint must still be told so")]
+#[expect(dead_code, reason = "51: the function is never called, and the lint must still see that")]
 fn dead(n: u32) -> u32 {
     n
 }
@@ -158,7 +159,7 @@ fn dead(n: u32) -> u32 {
 fn unused(n: u32) {}
 
 #[tokio::test]
-async fn n50_n51_nothing_to_warn_of() {
+async fn n50_n51_audited_functions_cause_no_warning() {
     let records = testing::capture_async(async {
         nothing();
         unit(&["a"]);

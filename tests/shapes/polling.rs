@@ -1,4 +1,4 @@
-//! What becomes of an audited future: dropped, selected, moved between threads, spawned; 36 to 39.
+//! Shapes 36 to 39: audited futures that are dropped, selected, moved between threads, or spawned.
 
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
@@ -10,13 +10,15 @@ use serde_json::json;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
-use crate::support::{input, log, message, named, only, output, panic_of};
+use crate::record_access::{
+    error_message, find_record, input, log_messages, only_record, output, panic_message,
+};
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Wake::from_waker(Waker::noop()))
 }
 
-// ---- 36 ---------------------------------------------------------------------------------------------
+// ---- 36 -----------------------------------------------------------------------------------------
 
 #[audit_method]
 async fn never_done(n: u32) -> u32 {
@@ -40,7 +42,7 @@ impl Drop for LogsAtDrop {
 fn clean_up() {}
 
 #[test]
-fn n36_cancelled_future_is_recorded_once_with_what_its_drop_did() {
+fn n36_a_cancelled_future_is_recorded_once_with_the_effects_of_its_drop() {
     let records = testing::capture(|| {
         let mut future = Box::pin(never_done(7));
         assert!(poll_once(future.as_mut()).is_pending());
@@ -50,39 +52,42 @@ fn n36_cancelled_future_is_recorded_once_with_what_its_drop_did() {
     let [inner, outer] = &records[..] else { panic!("two records, got {records:#?}") };
     assert_eq!((outer.outcome, input(outer)), (Outcome::Cancelled, json!({"n": 7})));
     assert_eq!((&outer.output, &outer.error), (&None, &None));
-    assert_eq!(log(outer), ["begun", "cleaned up"]);
+    assert_eq!(log_messages(outer), ["begun", "cleaned up"]);
     assert_eq!(outer.notes[0].title, "drop");
     assert_eq!((inner.outcome, inner.parent_id), (Outcome::Success, Some(outer.id)));
 }
 
 #[test]
-fn n36_future_that_is_never_polled_leaves_no_record() {
+fn n36_a_future_that_is_never_polled_leaves_no_record() {
     let records = testing::capture(|| drop(never_done(7)));
     assert!(records.is_empty(), "{records:#?}");
 }
 
 #[test]
-fn n36_panic_in_a_poll_is_a_panic_and_not_a_cancellation() {
+fn n36_a_panic_in_a_poll_is_recorded_as_a_panic() {
     #[audit_method]
     async fn breaks() {
         tokio::task::yield_now().await;
         panic!("broken in the second poll");
     }
-    let record = only(testing::capture(|| {
+    let record = only_record(testing::capture(|| {
         let mut future = Box::pin(breaks());
         assert!(poll_once(future.as_mut()).is_pending());
-        let text = panic_of(|| poll_once(future.as_mut()));
+        let text = panic_message(|| poll_once(future.as_mut()));
         assert_eq!(text, "broken in the second poll");
         drop(future);
     }));
-    assert_eq!((record.outcome, message(&record)), (Outcome::Panic, "broken in the second poll"));
+    assert_eq!(
+        (record.outcome, error_message(&record)),
+        (Outcome::Panic, "broken in the second poll")
+    );
     let location = record.error.as_ref().unwrap().location.as_deref().unwrap();
     assert!(location.starts_with("tests/shapes/polling.rs:"), "{location}");
     assert!(record.traceback.as_deref().unwrap().contains("breaks"));
 }
 
 #[tokio::test]
-async fn n36_time_out_and_abort_cancel() {
+async fn n36_a_timeout_and_an_abort_are_recorded_as_cancelled() {
     let records = testing::capture_async(async {
         let task = tokio::spawn(Context::current().wrap(never_done(1)));
         tokio::task::yield_now().await;
@@ -100,7 +105,7 @@ async fn n36_time_out_and_abort_cancel() {
     assert_eq!(ends, [(1, Outcome::Cancelled), (2, Outcome::Cancelled)]);
 }
 
-// ---- 37 ---------------------------------------------------------------------------------------------
+// ---- 37 -----------------------------------------------------------------------------------------
 
 struct Worker {
     limit: u32,
@@ -127,12 +132,12 @@ impl Worker {
 }
 
 #[tokio::test]
-async fn n37_select_with_self_cancels_the_losing_branch() {
+async fn n37_the_losing_branch_of_a_select_is_recorded_as_cancelled() {
     let records = testing::capture_async(async {
         assert_eq!(Worker { limit: 3 }.race().await, 2);
     })
     .await;
-    let race = named(&records, "race");
+    let race = find_record(&records, "race");
     assert_eq!((race.outcome, output(race)), (Outcome::Success, json!(2)));
     let mut steps: Vec<_> = records
         .iter()
@@ -143,7 +148,7 @@ async fn n37_select_with_self_cancels_the_losing_branch() {
     assert_eq!(steps, [(2, Outcome::Success), (5, Outcome::Cancelled)]);
 }
 
-// ---- 38 ---------------------------------------------------------------------------------------------
+// ---- 38 -----------------------------------------------------------------------------------------
 
 #[audit_method]
 async fn wanders(n: u32) -> Vec<String> {
@@ -165,7 +170,7 @@ fn nested(at: u32) -> u32 {
 }
 
 #[test]
-fn n38_polled_on_different_threads_it_stays_one_call() {
+fn n38_a_future_polled_on_different_threads_is_one_call() {
     let records = testing::capture(|| {
         let context = Context::current();
         let subscriber = tracing::dispatcher::get_default(Clone::clone);
@@ -178,7 +183,7 @@ fn n38_polled_on_different_threads_it_stays_one_call() {
                         tracing::dispatcher::with_default(&subscriber, || {
                             context.scope(|| {
                                 let poll = poll_once(future.lock().unwrap().as_mut());
-                                // Nothing of the call is left behind on the thread.
+                                // The call leaves no state on the thread.
                                 nested(99);
                                 poll
                             })
@@ -192,11 +197,11 @@ fn n38_polled_on_different_threads_it_stays_one_call() {
             }
         }
         seen.dedup();
-        assert_eq!(seen.len(), 3, "the test is about different threads");
+        assert_eq!(seen.len(), 3, "each poll runs on its own thread");
     });
-    let call = named(&records, "wanders");
+    let call = find_record(&records, "wanders");
     assert_eq!(
-        (call.outcome, log(call).join(", ")),
+        (call.outcome, log_messages(call).join(", ")),
         (Outcome::Success, "poll 0, poll 1, poll 2".into())
     );
     assert_eq!(call.notes.len(), 3);
@@ -207,10 +212,10 @@ fn n38_polled_on_different_threads_it_stays_one_call() {
     assert_eq!(records.len(), 1 + 3 + 4);
 }
 
-// ---- 39 ---------------------------------------------------------------------------------------------
+// ---- 39 -----------------------------------------------------------------------------------------
 
-/// Attribution of spawned work: the context is carried by hand, and with it the parent; the log follows
-/// the span.
+/// Spawned work gets its parent from the context that it explicitly carries. Its events follow the
+/// span.
 #[audit_method]
 async fn spawns() {
     let carried = tokio::spawn(Context::current().wrap(async { child(1).await }));
@@ -228,18 +233,18 @@ async fn child(n: u32) -> u32 {
 }
 
 #[tokio::test]
-async fn n39_spawned_work_belongs_to_the_call_that_it_carries() {
+async fn n39_spawned_work_belongs_to_the_call_whose_context_it_carries() {
     let records = testing::capture_async(spawns()).await;
-    let parent = named(&records, "spawns");
-    // `child(2)` carried nothing: it is no part of this scope's recorder, let alone of the call.
-    let child = named(&records, "child");
+    let parent = find_record(&records, "spawns");
+    // `child(2)` carries no context, so it has neither this recorder nor this parent.
+    let child = find_record(&records, "child");
     assert_eq!((input(child), child.parent_id), (json!({"n": 1}), Some(parent.id)));
     assert_eq!(child.correlation_id, parent.correlation_id);
-    assert_eq!(log(parent), ["from the task"]);
+    assert_eq!(log_messages(parent), ["from the task"]);
 }
 
 #[tokio::test]
-async fn n39_work_that_outlives_the_call_still_names_it_as_parent() {
+async fn n39_work_that_outlives_its_call_keeps_it_as_parent() {
     let (done, wait) = tokio::sync::oneshot::channel::<()>();
     let task = Arc::new(Mutex::new(None));
     #[audit_method(skip_all)]

@@ -1,7 +1,7 @@
-//! Numbers 8 to 15: what a function returns, and how the compiler is told its type.
+//! Shapes 8 to 15: return types, and how the compiler infers them.
 
 #![deny(warnings, unsafe_op_in_unsafe_fn, unused_mut, clippy::all, clippy::pedantic)]
-// These lints speak of the shapes, which are what they are on purpose.
+// These lints object to the shapes under test, which are intentional.
 #![allow(clippy::needless_pass_by_value)]
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 use audited::{Outcome, audit_method, testing};
 use serde_json::json;
 
-use crate::told::{Bad, block_on, ended, of, of_async, success};
+use crate::summary::{Bad, block_on, ended_with_error, success, summary_of, summary_of_async};
 
 fn output_of<R>(f: impl FnOnce() -> R) -> serde_json::Value {
     let records = testing::capture(f);
@@ -23,7 +23,7 @@ fn output_of<R>(f: impl FnOnce() -> R) -> serde_json::Value {
 }
 
 #[test]
-fn n08_impl_trait_inside_a_result() {
+fn n08_impl_trait_in_a_result_is_recorded() {
     #[audit_method]
     fn numbers(text: &str) -> Result<impl Iterator<Item = u8>, Bad> {
         let first: u8 = text.parse()?;
@@ -51,29 +51,36 @@ fn n08_impl_trait_inside_a_result() {
 
     let records = testing::capture(|| assert!(numbers("3").unwrap().eq([3, 4])));
     assert_eq!(records[0].outcome, Outcome::Success);
-    let told = of(|| numbers("x").map(Iterator::count).unwrap_err());
-    assert_eq!(told, ended("numbers", Outcome::Failure, json!({"text": "x"}), "Bad: it is bad"));
-    let told = of(|| assert!(lines("a\nb").unwrap().clone().eq(["a", "b"])));
-    let output = json!(format!("<{}>", std::any::type_name::<std::str::Lines<'_>>()));
-    assert_eq!(told, success("lines", json!({"text": "a\nb"}), output));
-    let told = of(|| lines("").map(|_| ()).unwrap_err());
-    let error = "Error: unexpected end of file";
-    assert_eq!(told, ended("lines", Outcome::Failure, json!({"text": ""}), error));
-    let told = of_async(async { later(true).await.unwrap().to_string() });
-    assert_eq!(told, success("later", json!({"ok": true}), json!("<&str>")));
-    let told = of_async(async { later(false).await.map(|_| ()).unwrap_err().to_string() });
-    assert!(told[0]["error"].as_str().is_some_and(|told| told.ends_with(": not now")), "{told}");
+    let summary = summary_of(|| numbers("x").map(Iterator::count).unwrap_err());
     assert_eq!(
-        of(|| fails_opaquely(true)),
+        summary,
+        ended_with_error("numbers", Outcome::Failure, json!({"text": "x"}), "Bad: it is bad")
+    );
+    let summary = summary_of(|| assert!(lines("a\nb").unwrap().clone().eq(["a", "b"])));
+    let output = json!(format!("<{}>", std::any::type_name::<std::str::Lines<'_>>()));
+    assert_eq!(summary, success("lines", json!({"text": "a\nb"}), output));
+    let summary = summary_of(|| lines("").map(|_| ()).unwrap_err());
+    let error = "Error: unexpected end of file";
+    assert_eq!(summary, ended_with_error("lines", Outcome::Failure, json!({"text": ""}), error));
+    let summary = summary_of_async(async { later(true).await.unwrap().to_string() });
+    assert_eq!(summary, success("later", json!({"ok": true}), json!("<&str>")));
+    let summary =
+        summary_of_async(async { later(false).await.map(|_| ()).unwrap_err().to_string() });
+    assert!(
+        summary[0]["error"].as_str().is_some_and(|summary| summary.ends_with(": not now")),
+        "{summary}"
+    );
+    assert_eq!(
+        summary_of(|| fails_opaquely(true)),
         success("fails_opaquely", json!({"ok": true}), json!(7))
     );
-    let told = of(|| fails_opaquely(false).is_err());
+    let summary = summary_of(|| fails_opaquely(false).is_err());
     let input = json!({"ok": false});
-    assert_eq!(told, ended("fails_opaquely", Outcome::Failure, input, "&str: no"));
+    assert_eq!(summary, ended_with_error("fails_opaquely", Outcome::Failure, input, "&str: no"));
 }
 
 #[test]
-fn n08_impl_trait_inside_other_types() {
+fn n08_impl_trait_nested_in_other_types_is_recorded() {
     #[audit_method]
     fn maybe(n: u8) -> Option<impl Iterator<Item = impl Display>> {
         (n > 0).then(|| (0..n).map(|n| n.to_string()))
@@ -92,19 +99,19 @@ fn n08_impl_trait_inside_other_types() {
     }
 
     assert_eq!(
-        of(|| maybe(2).unwrap().map(|n| n.to_string()).collect::<String>())[0]["in"]["n"],
+        summary_of(|| maybe(2).unwrap().map(|n| n.to_string()).collect::<String>())[0]["in"]["n"],
         2
     );
-    assert_eq!(of(|| maybe(0).map(|_| ()))[0]["outcome"], "success");
-    let told = of(|| assert_eq!(pair(3).1.into_iter().map(Into::into).sum::<u16>(), 6));
-    assert_eq!(told, success("pair", json!({"n": 3}), json!("<(u8, alloc::vec::Vec<u8>)>")));
-    assert_eq!(of(|| assert_eq!(boxed(3)(4), 7))[0]["in"]["n"], 3);
-    let told = of_async(async { assert!(nested(1).await.unwrap().unwrap()("a")) });
-    assert_eq!(told[0]["outcome"], "success");
+    assert_eq!(summary_of(|| maybe(0).map(|_| ()))[0]["outcome"], "success");
+    let summary = summary_of(|| assert_eq!(pair(3).1.into_iter().map(Into::into).sum::<u16>(), 6));
+    assert_eq!(summary, success("pair", json!({"n": 3}), json!("<(u8, alloc::vec::Vec<u8>)>")));
+    assert_eq!(summary_of(|| assert_eq!(boxed(3)(4), 7))[0]["in"]["n"], 3);
+    let summary = summary_of_async(async { assert!(nested(1).await.unwrap().unwrap()("a")) });
+    assert_eq!(summary[0]["outcome"], "success");
 }
 
 #[test]
-fn n08_impl_trait_alone() {
+fn n08_a_plain_impl_trait_is_recorded() {
     #[audit_method]
     fn up_to(n: u8) -> impl Iterator<Item = impl Display> {
         if n == 0 {
@@ -126,13 +133,16 @@ fn n08_impl_trait_alone() {
         0..n
     }
 
-    // An opaque value is not recorded: nothing is known of it but that it came.
+    // An opaque iterator is not recorded; only the success of the call is.
     let expected = json!([{"call": "up_to", "outcome": "success", "in": {"n": 2}}]);
-    assert_eq!(of(|| assert_eq!(up_to(2).count(), 2)), expected);
-    assert_eq!(of(|| shown(1).clone()), success("shown", json!({"n": 1}), json!("(1, \"x\")")));
-    assert_eq!(of(|| stored(1)), success("stored", json!({"n": 1}), json!([1, 1])));
-    let told = of_async(async { assert_eq!(later(2).await.count(), 2) });
-    assert_eq!(told, success("later", json!({"n": 2}), json!("<core::ops::range::Range<u8>>")));
+    assert_eq!(summary_of(|| assert_eq!(up_to(2).count(), 2)), expected);
+    assert_eq!(
+        summary_of(|| shown(1).clone()),
+        success("shown", json!({"n": 1}), json!("(1, \"x\")"))
+    );
+    assert_eq!(summary_of(|| stored(1)), success("stored", json!({"n": 1}), json!([1, 1])));
+    let summary = summary_of_async(async { assert_eq!(later(2).await.count(), 2) });
+    assert_eq!(summary, success("later", json!({"n": 2}), json!("<core::ops::range::Range<u8>>")));
 }
 
 struct Shop {
@@ -141,7 +151,7 @@ struct Shop {
 }
 
 #[test]
-fn n09_coerced_to_trait_objects() {
+fn n09_returned_values_coerce_to_trait_objects() {
     #[audit_method]
     fn shown(number: bool) -> Box<dyn Display> {
         if number { Box::new(7) } else { Box::new("text") }
@@ -182,17 +192,17 @@ fn n09_coerced_to_trait_objects() {
     assert_eq!(output_of(|| shown(true)), json!("<alloc::boxed::Box<dyn core::fmt::Display>>"));
     assert_eq!(output_of(fixed), json!("Bad"));
     assert_eq!(output_of(|| first(&[4, 5]).is_some()), json!("Some(4)"));
-    assert_eq!(of(|| assert_eq!(cut()("ab"), "b"))[0]["outcome"], "success");
-    let told = of_async(later(false));
-    assert_eq!(told[0]["outcome"], "failure");
-    assert_eq!(of_async(later(true))[0]["outcome"], "success");
-    let told = of(|| assert_eq!(block_on(work(1).unwrap()), 2));
-    assert_eq!(told[0]["outcome"], "success");
-    assert_eq!(of(|| work(0).map(|_| ()))[0]["error"], "Bad: it is bad");
+    assert_eq!(summary_of(|| assert_eq!(cut()("ab"), "b"))[0]["outcome"], "success");
+    let summary = summary_of_async(later(false));
+    assert_eq!(summary[0]["outcome"], "failure");
+    assert_eq!(summary_of_async(later(true))[0]["outcome"], "success");
+    let summary = summary_of(|| assert_eq!(block_on(work(1).unwrap()), 2));
+    assert_eq!(summary[0]["outcome"], "success");
+    assert_eq!(summary_of(|| work(0).map(|_| ()))[0]["error"], "Bad: it is bad");
 }
 
 #[test]
-fn n09_coerced_and_inferred_in_other_ways() {
+fn n09_returned_values_are_coerced_and_inferred_as_in_the_bare_function() {
     #[audit_method]
     fn collected(text: &str) -> HashMap<char, Vec<usize>> {
         let mut places = HashMap::new();
@@ -234,18 +244,18 @@ fn n09_coerced_and_inferred_in_other_ways() {
 
     assert_eq!(output_of(|| collected("aa")), json!({"a": [0, 1]}));
     assert_eq!(output_of(|| checked(&["1", "2"])), json!([1, 2]));
-    assert_eq!(of_async(summed(vec![200, 200]))[0]["out"], 400);
+    assert_eq!(summary_of_async(summed(vec![200, 200]))[0]["out"], 400);
     assert_eq!(output_of(|| as_text(&"ab".to_owned()).len()), json!("ab"));
     assert_eq!(output_of(|| as_slice(&mut vec![0]).len()), json!([0, 1]));
-    assert_eq!(of(|| assert_eq!(twice()(4), 8))[0]["outcome"], "success");
-    assert_eq!(of(|| into_error(true))[0].get("out"), None);
-    assert_eq!(of(|| into_error(false))[0]["outcome"], "failure");
-    assert_eq!(of_async(parsed("1.5"))[0]["out"], 1.5);
-    assert_eq!(of_async(parsed(""))[0]["out"], 0.0);
+    assert_eq!(summary_of(|| assert_eq!(twice()(4), 8))[0]["outcome"], "success");
+    assert_eq!(summary_of(|| into_error(true))[0].get("out"), None);
+    assert_eq!(summary_of(|| into_error(false))[0]["outcome"], "failure");
+    assert_eq!(summary_of_async(parsed("1.5"))[0]["out"], 1.5);
+    assert_eq!(summary_of_async(parsed(""))[0]["out"], 0.0);
 }
 
 #[test]
-fn n10_never() {
+fn n10_a_function_that_never_returns_is_recorded() {
     #[audit_method]
     fn stop(code: u8) -> ! {
         panic!("stopped with {code}")
@@ -261,21 +271,27 @@ fn n10_never() {
         code + 1
     }
 
-    let told = of(|| catch_unwind(|| stop(3)));
-    assert_eq!(told, ended("stop", Outcome::Panic, json!({"code": 3}), "panic: stopped with 3"));
-    let told = of(|| catch_unwind(|| block_on(stop_later(4))));
-    let input = json!({"code": 4});
-    assert_eq!(told, ended("stop_later", Outcome::Panic, input, "panic: stopped with 4"));
-    assert_eq!(of(|| checked(2)), success("checked", json!({"code": 2}), json!(3)));
-    let told = of(|| catch_unwind(|| checked(3)));
+    let summary = summary_of(|| catch_unwind(|| stop(3)));
     assert_eq!(
-        told[1],
-        ended("checked", Outcome::Panic, json!({"code": 3}), "panic: stopped with 3")[0]
+        summary,
+        ended_with_error("stop", Outcome::Panic, json!({"code": 3}), "panic: stopped with 3")
+    );
+    let summary = summary_of(|| catch_unwind(|| block_on(stop_later(4))));
+    let input = json!({"code": 4});
+    assert_eq!(
+        summary,
+        ended_with_error("stop_later", Outcome::Panic, input, "panic: stopped with 4")
+    );
+    assert_eq!(summary_of(|| checked(2)), success("checked", json!({"code": 2}), json!(3)));
+    let summary = summary_of(|| catch_unwind(|| checked(3)));
+    assert_eq!(
+        summary[1],
+        ended_with_error("checked", Outcome::Panic, json!({"code": 3}), "panic: stopped with 3")[0]
     );
 }
 
 #[test]
-fn n11_bodies_that_never_reach_their_end() {
+fn n11_bodies_that_never_reach_their_end_are_recorded() {
     #[audit_method]
     fn panics(n: u8) -> u8 {
         panic!("no {n}")
@@ -306,15 +322,18 @@ fn n11_bodies_that_never_reach_their_end() {
         Err(Bad)
     }
 
-    let told = of(|| catch_unwind(|| panics(1)));
-    assert_eq!(told, ended("panics", Outcome::Panic, json!({"n": 1}), "panic: no 1"));
-    let told = of(|| catch_unwind(|| block_on(panics_later(1))));
+    let summary = summary_of(|| catch_unwind(|| panics(1)));
+    assert_eq!(summary, ended_with_error("panics", Outcome::Panic, json!({"n": 1}), "panic: no 1"));
+    let summary = summary_of(|| catch_unwind(|| block_on(panics_later(1))));
     let error = "panic: internal error: entered unreachable code: never 1";
-    assert_eq!(told, ended("panics_later", Outcome::Panic, json!({"n": 1}), error));
-    assert_eq!(of(|| loops(2)), success("loops", json!({"n": 2}), json!(5)));
-    assert_eq!(of(|| loops(9))[0]["error"], "Bad: it is bad");
-    assert_eq!(of_async(returns_always(3)), success("returns_always", json!({"n": 3}), json!(3)));
-    assert_eq!(of(fails_always)[0]["error"], "Bad: it is bad");
+    assert_eq!(summary, ended_with_error("panics_later", Outcome::Panic, json!({"n": 1}), error));
+    assert_eq!(summary_of(|| loops(2)), success("loops", json!({"n": 2}), json!(5)));
+    assert_eq!(summary_of(|| loops(9))[0]["error"], "Bad: it is bad");
+    assert_eq!(
+        summary_of_async(returns_always(3)),
+        success("returns_always", json!({"n": 3}), json!(3))
+    );
+    assert_eq!(summary_of(fails_always)[0]["error"], "Bad: it is bad");
 }
 
 impl Shop {
@@ -361,22 +380,25 @@ impl Shop {
 }
 
 #[test]
-fn n12_mutable_borrows_out_of_self() {
+fn n12_mutable_borrows_of_self_can_be_returned() {
     let mut shop = Shop { names: vec!["A".into(), "B".into()], default: "" };
-    assert_eq!(of(|| shop.name(0).push('a')), success("name", json!({"at": 0}), json!("A")));
-    let told = of(|| shop.find("B").unwrap().push('b'));
-    assert_eq!(told, success("find", json!({"name": "B"}), json!("B")));
-    let told = of(|| shop.all().for_each(|name| name.push('!')));
-    assert_eq!(told, json!([{"call": "all", "outcome": "success", "in": {}}]));
-    let told = of(|| shop.adder()("C"));
-    assert_eq!(told, json!([{"call": "adder", "outcome": "success", "in": {}}]));
-    let told = of_async(async { shop.last().await.unwrap().push('c') });
-    assert_eq!(told, success("last", json!({}), json!("C")));
+    assert_eq!(
+        summary_of(|| shop.name(0).push('a')),
+        success("name", json!({"at": 0}), json!("A"))
+    );
+    let summary = summary_of(|| shop.find("B").unwrap().push('b'));
+    assert_eq!(summary, success("find", json!({"name": "B"}), json!("B")));
+    let summary = summary_of(|| shop.all().for_each(|name| name.push('!')));
+    assert_eq!(summary, json!([{"call": "all", "outcome": "success", "in": {}}]));
+    let summary = summary_of(|| shop.adder()("C"));
+    assert_eq!(summary, json!([{"call": "adder", "outcome": "success", "in": {}}]));
+    let summary = summary_of_async(async { shop.last().await.unwrap().push('c') });
+    assert_eq!(summary, success("last", json!({}), json!("C")));
     assert_eq!(shop.names, ["Aa!", "Bb!", "Cc"]);
 }
 
 #[test]
-fn n13_an_argument_that_is_assigned_a_local() {
+fn n13_an_argument_can_be_assigned_a_borrow_of_a_local() {
     #[audit_method]
     fn trimmed(mut text: &str) -> usize {
         let local = format!("{text}!");
@@ -395,9 +417,9 @@ fn n13_an_argument_that_is_assigned_a_local() {
         text.len()
     }
 
-    assert_eq!(of(|| trimmed("ab")), success("trimmed", json!({"text": "ab"}), json!(3)));
-    let told = of_async(trimmed_later("ab"));
-    assert_eq!(told, success("trimmed_later", json!({"text": "ab"}), json!(3)));
+    assert_eq!(summary_of(|| trimmed("ab")), success("trimmed", json!({"text": "ab"}), json!(3)));
+    let summary = summary_of_async(trimmed_later("ab"));
+    assert_eq!(summary, success("trimmed_later", json!({"text": "ab"}), json!(3)));
 }
 
 struct Borrowing<'a> {
@@ -420,29 +442,29 @@ impl Borrowing<'_> {
 }
 
 #[test]
-fn n14_lifetimes() {
+fn n14_lifetimes_of_returned_borrows_are_preserved() {
     let text = "abc".to_owned();
-    let told = of(|| {
+    let summary = summary_of(|| {
         let kept = {
             let borrowing = Borrowing { text: &text };
             borrowing.text()
         };
         assert_eq!(kept, "abc");
     });
-    assert_eq!(told, success("text", json!({}), json!("abc")));
-    let told = of_async(async {
+    assert_eq!(summary, success("text", json!({}), json!("abc")));
+    let summary = summary_of_async(async {
         assert_eq!(Borrowing { text: &text }.shorter(1).await.text, "bc");
     });
-    assert_eq!(told[0]["in"], json!({"by": 1}));
+    assert_eq!(summary[0]["in"], json!({"by": 1}));
     let shop = Shop { names: vec!["Ab".into()], default: "none" };
-    let told = of(|| shop.first_or(shop.default).len());
-    assert_eq!(told, success("first_or", json!({"other": "none"}), json!("ab")));
-    let told = of_async(async { shop.longest("abc").await.len() });
-    assert_eq!(told, success("longest", json!({"other": "abc"}), json!("abc")));
+    let summary = summary_of(|| shop.first_or(shop.default).len());
+    assert_eq!(summary, success("first_or", json!({"other": "none"}), json!("ab")));
+    let summary = summary_of_async(async { shop.longest("abc").await.len() });
+    assert_eq!(summary, success("longest", json!({"other": "abc"}), json!("abc")));
 }
 
 #[test]
-fn n15_what_an_impl_trait_captures() {
+fn n15_an_impl_trait_captures_only_what_its_use_clause_names() {
     #[audit_method]
     fn counted(values: &[u8]) -> impl Iterator<Item = usize> + use<> {
         0..values.len()
@@ -452,7 +474,7 @@ fn n15_what_an_impl_trait_captures() {
         values.iter()
     }
 
-    let told = of(|| {
+    let summary = summary_of(|| {
         let counted = {
             let values = vec![1, 2];
             counted(&values)
@@ -465,7 +487,10 @@ fn n15_what_an_impl_trait_captures() {
         };
         assert_eq!(borrowed.count(), 2);
     });
-    assert_eq!(told[0], json!({"call": "counted", "outcome": "success", "in": {"values": [1, 2]}}));
+    assert_eq!(
+        summary[0],
+        json!({"call": "counted", "outcome": "success", "in": {"values": [1, 2]}})
+    );
     let input = json!({"values": [1, 2], "_other": "other"});
-    assert_eq!(told[1], json!({"call": "borrowed", "outcome": "success", "in": input}));
+    assert_eq!(summary[1], json!({"call": "borrowed", "outcome": "success", "in": input}));
 }

@@ -1,4 +1,5 @@
-//! Numbers 1 to 7: qualifiers and generics of the signature. Number 4, `const fn`, is rejected: `tests/ui/fail`.
+//! Shapes 1 to 7: qualifiers and generics of the signature. Shape 4, `const fn`, is rejected; see
+//! `tests/ui/fail`.
 
 #![deny(warnings, unsafe_op_in_unsafe_fn, unused_mut, clippy::all, clippy::pedantic)]
 
@@ -12,21 +13,23 @@ use audited::{Outcome, audit_method, testing};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::told::{Bad, ended, no_output, of, of_async, success};
+use crate::summary::{
+    Bad, ended_with_error, success, success_without_output, summary_of, summary_of_async,
+};
 
 #[test]
-fn n01_async_fn_with_arguments() {
+fn n01_an_async_fn_records_its_arguments_and_its_output() {
     #[audit_method]
     async fn add(left: u64, right: &u64, label: String) -> Result<u64, Bad> {
         tokio::task::yield_now().await;
         if label.is_empty() { Err(Bad) } else { Ok(left + *right) }
     }
 
-    let told = of_async(async { assert_eq!(add(1, &2, "sum".into()).await, Ok(3)) });
-    assert_eq!(told, success("add", json!({"left": 1, "right": 2, "label": "sum"}), json!(3)));
-    let told = of_async(async { assert_eq!(add(1, &2, String::new()).await, Err(Bad)) });
+    let summary = summary_of_async(async { assert_eq!(add(1, &2, "sum".into()).await, Ok(3)) });
+    assert_eq!(summary, success("add", json!({"left": 1, "right": 2, "label": "sum"}), json!(3)));
+    let summary = summary_of_async(async { assert_eq!(add(1, &2, String::new()).await, Err(Bad)) });
     let input = json!({"left": 1, "right": 2, "label": ""});
-    assert_eq!(told, ended("add", Outcome::Failure, input, "Bad: it is bad"));
+    assert_eq!(summary, ended_with_error("add", Outcome::Failure, input, "Bad: it is bad"));
 }
 
 #[test]
@@ -36,7 +39,7 @@ fn n01_action_and_method_name_the_function() {
         pub(crate) async fn nothing() {}
     }
 
-    let records = crate::told::block_on(testing::capture_async(inner::nothing()));
+    let records = crate::summary::block_on(testing::capture_async(inner::nothing()));
     assert_eq!(records[0].action, concat!(module_path!(), "::inner::nothing"));
     let method =
         concat!(module_path!(), "::n01_action_and_method_name_the_function::inner::nothing");
@@ -44,30 +47,30 @@ fn n01_action_and_method_name_the_function() {
 }
 
 #[test]
-fn n02_async_unsafe_fn() {
+fn n02_an_async_unsafe_fn_is_recorded() {
     /// # Safety
     ///
     /// `first` must be `values`' first element.
     #[audit_method(skip(first))]
     pub(crate) async unsafe fn read(first: *const u8, values: &[u8]) -> u8 {
         tokio::task::yield_now().await;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         values[1] + unsafe { *first }
     }
 
-    let told = of_async(async {
+    let summary = summary_of_async(async {
         let values = [3, 4];
         // SAFETY: it points to the first element.
         let future = unsafe { read(values.as_ptr(), &values) };
         assert_eq!(future.await, 7);
     });
-    assert_eq!(told, success("read", json!({"values": [3, 4]}), json!(7)));
+    assert_eq!(summary, success("read", json!({"values": [3, 4]}), json!(7)));
 }
 
-// A C-variadic function (`extern "C" fn f(n: i32, ...)`) can't be defined on stable Rust, so there is none
-// here; the attribute rejects it with a message of its own.
+// A C-variadic function (`extern "C" fn f(n: i32, ...)`) cannot be defined on stable Rust, so this
+// test has none. The attribute rejects it with its own message.
 #[test]
-fn n03_extern_c_fn() {
+fn n03_functions_with_a_foreign_abi_are_recorded() {
     #[audit_method]
     extern "C" fn double(value: i32) -> i32 {
         value * 2
@@ -86,38 +89,44 @@ fn n03_extern_c_fn() {
     /// `value` must be valid for reads.
     #[audit_method(skip(value))]
     unsafe extern "C" fn read(value: *const i32) -> i32 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { *value }
     }
 
     let callbacks: [extern "C" fn(i32) -> i32; 1] = [double];
-    assert_eq!(of(|| callbacks[0](4)), success("double", json!({"value": 4}), json!(8)));
-    let told = of(|| audited_shapes_triple(4));
-    assert_eq!(told, success("audited_shapes_triple", json!({"value": 4}), json!(12)));
-    let told = of(|| catch_unwind(|| fails(1)).unwrap_err());
-    assert_eq!(told, ended("fails", Outcome::Panic, json!({"value": 1}), "panic: no 1"));
+    assert_eq!(summary_of(|| callbacks[0](4)), success("double", json!({"value": 4}), json!(8)));
+    let summary = summary_of(|| audited_shapes_triple(4));
+    assert_eq!(summary, success("audited_shapes_triple", json!({"value": 4}), json!(12)));
+    let summary = summary_of(|| catch_unwind(|| fails(1)).unwrap_err());
+    assert_eq!(
+        summary,
+        ended_with_error("fails", Outcome::Panic, json!({"value": 1}), "panic: no 1")
+    );
     let value = 5;
     // SAFETY: a reference is valid for reads.
-    assert_eq!(of(|| unsafe { read(&raw const value) }), success("read", json!({}), json!(5)));
+    assert_eq!(
+        summary_of(|| unsafe { read(&raw const value) }),
+        success("read", json!({}), json!(5))
+    );
 }
 
 #[test]
-fn n05_unsafe_fn() {
+fn n05_an_unsafe_fn_is_recorded() {
     /// # Safety
     ///
     /// `index` must be less than the length of `values`.
     #[audit_method]
     unsafe fn at(values: &[u8], index: usize) -> u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { *values.get_unchecked(index) }
     }
     // SAFETY: the index is within the slice.
-    let told = of(|| unsafe { at(&[7, 8], 1) });
-    assert_eq!(told, success("at", json!({"values": [7, 8], "index": 1}), json!(8)));
+    let summary = summary_of(|| unsafe { at(&[7, 8], 1) });
+    assert_eq!(summary, success("at", json!({"values": [7, 8], "index": 1}), json!(8)));
 }
 
 #[test]
-fn n05_unsafe_fn_whose_body_is_unsafe_throughout() {
+fn n05_an_unsafe_fn_may_omit_unsafe_blocks() {
     /// # Safety
     ///
     /// `index` must be less than the length of `values`.
@@ -138,10 +147,10 @@ fn n05_unsafe_fn_whose_body_is_unsafe_throughout() {
 
     let input = json!({"values": [7, 8], "index": 1});
     // SAFETY: the index is within the slice.
-    assert_eq!(of(|| unsafe { at(&[7, 8], 1) }), success("at", input.clone(), json!(8)));
+    assert_eq!(summary_of(|| unsafe { at(&[7, 8], 1) }), success("at", input.clone(), json!(8)));
     // SAFETY: the index is within the slice.
-    let told = of_async(async { unsafe { later(&[7, 8], 1).await } });
-    assert_eq!(told, success("later", input, json!(8)));
+    let summary = summary_of_async(async { unsafe { later(&[7, 8], 1).await } });
+    assert_eq!(summary, success("later", input, json!(8)));
 }
 
 struct Ledger<K, const WIDTH: usize> {
@@ -176,18 +185,18 @@ impl<K: Ord + Clone + Serialize, const WIDTH: usize> Ledger<K, WIDTH> {
 }
 
 #[test]
-fn n06_generics_where_clauses_and_const_generics() {
+fn n06_generics_where_clauses_and_const_generics_are_preserved() {
     let mut ledger = Ledger::<String, 2> { rows: BTreeMap::new() };
     assert_eq!(
-        of(|| ledger.put("a".to_owned(), [1, 2])),
+        summary_of(|| ledger.put("a".to_owned(), [1, 2])),
         success("put", json!({"key": "a", "value": "[1, 2]"}), json!(null)),
     );
     assert_eq!(
-        of(|| ledger.put("a".to_owned(), [3, 4])),
+        summary_of(|| ledger.put("a".to_owned(), [3, 4])),
         success("put", json!({"key": "a", "value": "[3, 4]"}), json!(2)),
     );
-    let told = of_async(async { ledger.get("a").await });
-    assert_eq!(told, success("get", json!({"key": "a"}), json!([3, "a"])));
+    let summary = summary_of_async(async { ledger.get("a").await });
+    assert_eq!(summary, success("get", json!({"key": "a"}), json!([3, "a"])));
 
     let records = testing::capture(|| assert_eq!(ledger.same().rows.len(), 1));
     assert_eq!(records[0].action, concat!(module_path!(), "::same"));
@@ -198,7 +207,7 @@ fn n06_generics_where_clauses_and_const_generics() {
 }
 
 #[test]
-fn n06_generics_that_no_argument_names() {
+fn n06_generic_parameters_that_no_argument_mentions_are_preserved() {
     #[audit_method]
     fn parse<T: std::str::FromStr + Serialize, const BASE: u32>(text: &str) -> Option<T>
     where
@@ -215,15 +224,15 @@ fn n06_generics_that_no_argument_names() {
         items.into_iter().collect::<std::collections::HashSet<_>>().len()
     }
 
-    let told = of(|| assert_eq!(parse::<u8, 2>("xx17"), Some(17)));
-    assert_eq!(told, success("parse", json!({"text": "xx17"}), json!(17)));
-    // `I` promises neither `Serialize` nor `Debug`, although the vector is both.
-    let told = of(|| distinct(vec![1, 1, 2], PhantomData));
-    assert_eq!(told, success("distinct", json!({"items": "<alloc::vec::Vec<i32>>"}), json!(2)));
+    let summary = summary_of(|| assert_eq!(parse::<u8, 2>("xx17"), Some(17)));
+    assert_eq!(summary, success("parse", json!({"text": "xx17"}), json!(17)));
+    // `I` is bound by neither `Serialize` nor `Debug`, although a vector implements both.
+    let summary = summary_of(|| distinct(vec![1, 1, 2], PhantomData));
+    assert_eq!(summary, success("distinct", json!({"items": "<alloc::vec::Vec<i32>>"}), json!(2)));
 }
 
 #[test]
-fn n07_higher_ranked_bounds() {
+fn n07_higher_ranked_bounds_are_preserved() {
     #[audit_method]
     fn each<F>(words: &[&str], pick: F) -> Vec<String>
     where
@@ -245,14 +254,14 @@ fn n07_higher_ranked_bounds() {
     assert_eq!(input["words"], json!(["ab", "cd"]));
     assert!(input["pick"].as_str().is_some_and(|pick| pick.ends_with("{{closure}}>")), "{input}");
     assert_eq!(*records[0].output.as_ref().expect("an output"), json!(["b", "d"]));
-    let told = of_async(one("abc", |word| &word[1..]));
-    assert_eq!(told, success("one", json!({"word": "abc"}), json!(2)));
-    let told = of(|| by_dyn("abc", &|word| &word[2..]));
-    assert_eq!(told, success("by_dyn", json!({"word": "abc"}), json!(1)));
+    let summary = summary_of_async(one("abc", |word| &word[1..]));
+    assert_eq!(summary, success("one", json!({"word": "abc"}), json!(2)));
+    let summary = summary_of(|| by_dyn("abc", &|word| &word[2..]));
+    assert_eq!(summary, success("by_dyn", json!({"word": "abc"}), json!(1)));
 }
 
 #[test]
-fn n07_impl_trait_arguments() {
+fn n07_impl_trait_arguments_are_recorded() {
     #[audit_method]
     fn total(
         prices: impl IntoIterator<Item = u32>,
@@ -270,27 +279,27 @@ fn n07_impl_trait_arguments() {
         f(value)
     }
 
-    let told = of(|| total([1, 2], "sum"));
+    let summary = summary_of(|| total([1, 2], "sum"));
     let input = json!({"prices": "<[u32; 2]>", "label": "sum"});
-    assert_eq!(told, success("total", input, json!("sum: 3")));
+    assert_eq!(summary, success("total", input, json!("sum: 3")));
     let mut called = 0;
-    let records = crate::told::block_on(testing::capture_async(async {
+    let records = crate::summary::block_on(testing::capture_async(async {
         show(&7, &mut || called += 1).await;
     }));
     assert_eq!(records[0].input.as_ref().expect("an input").to_value()["value"], json!("7"));
     assert_eq!(records[0].output, None);
     assert_eq!(called, 1);
-    let told = of(|| apply(u8::reverse_bits, 1));
-    assert_eq!(told, success("apply", json!({"value": 1}), json!(128)));
+    let summary = summary_of(|| apply(u8::reverse_bits, 1));
+    assert_eq!(summary, success("apply", json!({"value": 1}), json!(128)));
 }
 
 #[test]
-fn n07_a_function_of_no_value_gives_no_output() {
+fn n07_a_function_that_returns_unit_has_no_output() {
     #[audit_method]
     fn quiet() {}
     #[audit_method]
     async fn quiet_later() {}
 
-    assert_eq!(of(quiet), no_output("quiet", json!({})));
-    assert_eq!(of_async(quiet_later()), no_output("quiet_later", json!({})));
+    assert_eq!(summary_of(quiet), success_without_output("quiet", json!({})));
+    assert_eq!(summary_of_async(quiet_later()), success_without_output("quiet_later", json!({})));
 }

@@ -1,4 +1,4 @@
-//! Beside other attributes: 46 to 48.
+//! Shapes 46 to 48: other attributes on the same function.
 
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,16 @@ use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::support::{input, log, message, named, one, only, output, panic_of};
+use crate::record_access::{
+    error_message, find_record, input, log_messages, only_record, output, panic_message,
+    single_record,
+};
 
-// ---- 46 ---------------------------------------------------------------------------------------------
+// ---- 46 -----------------------------------------------------------------------------------------
 
-/// Documented once: it says so.
+/// Has this comment once.
 #[audit_method]
-#[must_use = "the sum is all there is"]
+#[must_use = "the function has no other effect"]
 #[inline]
 pub(crate) fn documented(left: u32, right: u32) -> u32 {
     left + right
@@ -22,7 +25,7 @@ pub(crate) fn documented(left: u32, right: u32) -> u32 {
 
 #[inline(always)]
 #[cold]
-#[doc = "Bears its attributes above and below."]
+#[doc = "Has attributes above and below."]
 #[audit_method]
 #[doc(alias = "surrounded")]
 #[allow(clippy::inline_always)]
@@ -47,7 +50,7 @@ mod linked {
 #[target_feature(enable = "sse2")]
 fn sum_of_four(numbers: [i32; 4]) -> i32 {
     use std::arch::x86_64::{_mm_add_epi32, _mm_cvtsi128_si32, _mm_set_epi32, _mm_shuffle_epi32};
-    // Safe intrinsics: callable only where the feature is known to be there.
+    // These intrinsics are safe only where the feature is known to be enabled.
     let all = _mm_set_epi32(numbers[0], numbers[1], numbers[2], numbers[3]);
     let pairs = _mm_add_epi32(all, _mm_shuffle_epi32::<0b01_00_11_10>(all));
     let sum = _mm_add_epi32(pairs, _mm_shuffle_epi32::<0b10_11_00_01>(pairs));
@@ -55,50 +58,50 @@ fn sum_of_four(numbers: [i32; 4]) -> i32 {
 }
 
 #[test]
-fn n46_attributes_of_the_function_stay_with_it() {
-    let record = one(|| assert_eq!(documented(1, 2), 3));
+fn n46_other_attributes_stay_on_the_function() {
+    let record = single_record(|| assert_eq!(documented(1, 2), 3));
     assert_eq!((input(&record), output(&record)), (json!({"left": 1, "right": 2}), json!(3)));
-    let record = one(|| assert_eq!(around(1), 2));
+    let record = single_record(|| assert_eq!(around(1), 2));
     assert_eq!(output(&record), json!(2));
 }
 
 #[test]
-fn n46_exported_name_is_there_once() {
-    let record = one(|| assert_eq!(linked::audited_shapes_exported(4), 8));
+fn n46_an_exported_name_is_defined_once() {
+    let record = single_record(|| assert_eq!(linked::audited_shapes_exported(4), 8));
     assert_eq!((input(&record), output(&record)), (json!({"n": 4}), json!(8)));
     assert_eq!(record.method, "shapes_attributes::stacking::audited_shapes_exported");
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn n46_target_feature_reaches_the_body() {
+fn n46_target_feature_applies_to_the_body() {
     // SAFETY: every x86-64 has SSE2.
-    let record = one(|| assert_eq!(unsafe { sum_of_four([1, 2, 3, 4]) }, 10));
+    let record = single_record(|| assert_eq!(unsafe { sum_of_four([1, 2, 3, 4]) }, 10));
     assert_eq!((input(&record), output(&record)), (json!({"numbers": [1, 2, 3, 4]}), json!(10)));
 }
 
 #[test]
 #[audit_method]
-fn n46_test_below_the_attribute_of_tests() {
+fn n46_the_attribute_works_below_test() {
     assert_eq!(audited_inside(), 3);
 }
 
 #[audit_method]
 #[test]
-fn n46_test_above_the_attribute_of_tests() {
+fn n46_the_attribute_works_above_test() {
     assert_eq!(audited_inside(), 3);
 }
 
 #[tokio::test]
 #[audit_method]
-async fn n46_tokio_test_above() {
+async fn n46_the_attribute_works_below_tokio_test() {
     tokio::task::yield_now().await;
     assert_eq!(audited_inside(), 3);
 }
 
 #[audit_method]
 #[tokio::test]
-async fn n46_tokio_test_below() {
+async fn n46_the_attribute_works_above_tokio_test() {
     tokio::task::yield_now().await;
     assert_eq!(audited_inside(), 3);
 }
@@ -137,11 +140,11 @@ async fn async_below(n: u32) -> u32 {
     n
 }
 
-/// Keeps the names of the spans around each event of the level INFO.
+/// Collects the names of the spans around each INFO event.
 #[derive(Clone, Default)]
-struct Around(Arc<Mutex<Vec<Vec<&'static str>>>>);
+struct SpanNames(Arc<Mutex<Vec<Vec<&'static str>>>>);
 
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Around {
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for SpanNames {
     fn on_event(&self, event: &tracing::Event<'_>, ctx: tracing_subscriber::layer::Context<'_, S>) {
         if *event.metadata().level() == tracing::Level::INFO {
             let scope = ctx.event_scope(event).into_iter().flatten();
@@ -151,8 +154,8 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
 }
 
 #[test]
-fn n46_instrument_above_and_below() {
-    let around = Around::default();
+fn n46_instrument_works_above_and_below() {
+    let around = SpanNames::default();
     let subscriber = tracing_subscriber::registry().with(audited::layer()).with(around.clone());
     let records = tracing::subscriber::with_default(subscriber, || {
         testing::capture(|| {
@@ -160,36 +163,38 @@ fn n46_instrument_above_and_below() {
             assert_eq!(instrument_below(0), Err("below zero".to_owned()));
         })
     });
-    // The attribute above is expanded first, so it ends up inside: its `ret` event is in the call's log.
-    let above = named(&records, "instrument_above");
+    // The upper attribute expands first, so it ends up inside: its `ret` event is in the log of the
+    // call.
+    let above = find_record(&records, "instrument_above");
     assert_eq!((input(above), output(above)), (json!({"n": 1}), json!(0)));
-    assert_eq!(log(above), ["inside", ""]);
+    assert_eq!(log_messages(above), ["inside", ""]);
     assert_eq!(above.log[1].fields.as_ref().unwrap().to_value(), json!({"return": "Ok(0)"}));
-    let below = named(&records, "instrument_below");
-    assert_eq!((below.outcome, message(below)), (Outcome::Failure, "below zero"));
-    assert_eq!(log(below), ["inside"]);
+    let below = find_record(&records, "instrument_below");
+    assert_eq!((below.outcome, error_message(below)), (Outcome::Failure, "below zero"));
+    assert_eq!(log_messages(below), ["inside"]);
     let around = around.0.lock().unwrap();
     assert_eq!(around.first().unwrap(), &["instrument_above", "call"]);
     assert_eq!(around.last().unwrap(), &["call", "instrument_below"]);
 }
 
 #[tokio::test]
-async fn n46_instrument_above_and_below_async() {
+async fn n46_instrument_works_above_and_below_on_async_functions() {
     let records = testing::capture_async(async {
         assert_eq!(async_above(1).await + async_below(2).await, 3);
     })
     .await;
     for (name, n) in [("async_above", 1), ("async_below", 2)] {
-        let record = named(&records, name);
+        let record = find_record(&records, name);
         assert_eq!((input(record), output(record)), (json!({"n": n}), json!(n)));
-        assert_eq!(log(record), ["inside"]);
+        assert_eq!(log_messages(record), ["inside"]);
     }
 }
 
-// ---- 47 ---------------------------------------------------------------------------------------------
+// ---- 47 -----------------------------------------------------------------------------------------
 
-/// Decision: a `#[track_caller]` body stays where it is, under a guard, for a closure can't bear the
-/// attribute. The price is that an end by `?` is not seen: it is `unknown` where it may be an `Err`.
+/// A `#[track_caller]` body runs in place under a guard, because a closure cannot have the
+/// attribute. Therefore an exit by `?` is not seen: the outcome is `unknown` where it may be an
+/// `Err`.
 mod tracked {
     use super::{Location, audit_method};
 
@@ -240,38 +245,38 @@ mod tracked {
 }
 
 #[test]
-fn n47_caller_is_the_bare_function_s_caller() {
+fn n47_the_caller_is_that_of_the_bare_function() {
     #[rustfmt::skip]
-    let record = one(|| {
+    let record = single_record(|| {
         let (bare, audited) = (tracked::bare(4).unwrap(), tracked::audited(4).unwrap());
         assert_eq!((bare.file(), bare.line()), (audited.file(), audited.line()));
     });
     assert_eq!((record.outcome, input(&record)), (Outcome::Success, json!({"n": 4})));
     #[rustfmt::skip]
-    let record = one(|| {
+    let record = single_record(|| {
         assert_eq!(tracked::bare_caller(), tracked::audited_caller());
     });
     assert_eq!(output(&record), json!(line!() - 2));
 }
 
 #[test]
-fn n47_ends_of_a_body_in_its_place() {
+fn n47_a_body_that_runs_in_place_records_the_exits_that_it_sees() {
     let records = testing::capture(|| {
         assert_eq!(tracked::audited(0), Err("zero".to_owned()));
         assert_eq!(tracked::audited(3), Err("odd".to_owned()));
-        assert!(panic_of(|| tracked::audited(10)).contains("five"));
+        assert!(panic_message(|| tracked::audited(10)).contains("five"));
     });
     let [returned, question_mark, panicked] = &records[..] else { panic!("got {records:#?}") };
-    assert_eq!((returned.outcome, message(returned)), (Outcome::Failure, "zero"));
+    assert_eq!((returned.outcome, error_message(returned)), (Outcome::Failure, "zero"));
     assert_eq!((question_mark.outcome, &question_mark.error), (Outcome::Unknown, &None));
-    assert_eq!((panicked.outcome, message(panicked)), (Outcome::Panic, "five"));
+    assert_eq!((panicked.outcome, error_message(panicked)), (Outcome::Panic, "five"));
 }
 
 #[test]
-fn n47_panic_is_located_where_the_bare_function_s_is() {
+fn n47_a_panic_has_the_location_of_the_bare_function() {
     let places = Arc::new(Mutex::new(Vec::new()));
     let line = line!() + 3;
-    let record = one(|| {
+    let record = single_record(|| {
         #[rustfmt::skip]
         let calls: [fn() -> u32; 2] = [|| tracked::bare_expects(None), || tracked::audited_expects(None)];
         for call in calls {
@@ -284,7 +289,7 @@ fn n47_panic_is_located_where_the_bare_function_s_is() {
     assert_eq!(places.lock().unwrap().len(), 2);
 }
 
-// ---- 48 ---------------------------------------------------------------------------------------------
+// ---- 48 -----------------------------------------------------------------------------------------
 
 #[deny(unused_variables, non_snake_case)]
 mod inner_attributes {
@@ -293,15 +298,15 @@ mod inner_attributes {
     #[audit_method]
     pub(super) fn inner(n: u32) -> u32 {
         #![allow(unused_variables, non_snake_case)]
-        //! Documented from the inside.
+        //! An inner doc comment.
         let Unused = 3;
         n
     }
 }
 
 #[test]
-fn n48_attributes_inside_the_body() {
-    let record = one(|| assert_eq!(inner_attributes::inner(5), 5));
+fn n48_inner_attributes_of_the_body_are_preserved() {
+    let record = single_record(|| assert_eq!(inner_attributes::inner(5), 5));
     assert_eq!((input(&record), output(&record)), (json!({"n": 5}), json!(5)));
-    assert_eq!(only(vec![record]).outcome, Outcome::Success);
+    assert_eq!(only_record(vec![record]).outcome, Outcome::Success);
 }

@@ -1,4 +1,4 @@
-//! A store whose door the test opens and shuts, and that remembers what came in.
+//! A store that a test can block and unblock, and that keeps the batches it has stored.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -9,12 +9,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// A store that remembers its batches; while it is shut, the writer thread stands before it.
+/// A store that keeps its batches. While it is shut, a write blocks the writer thread.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<Inside>);
+pub(crate) struct GatedStore(Arc<Shared>);
 
 #[derive(Default)]
-struct Inside {
+struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -22,93 +22,101 @@ struct Inside {
 #[derive(Default)]
 struct State {
     is_shut: bool,
-    /// Batches that have come to the door.
-    came: usize,
-    seen: Vec<Seen>,
-    refuses_intents: bool,
-    refuses_all: bool,
+    /// The number of batches that the writer thread has offered.
+    offered: usize,
+    stored: Vec<StoredBatch>,
+    rejects_intents: bool,
+    rejects_all: bool,
     is_busy: bool,
 }
 
-/// One batch that was stored.
+/// A batch that was stored.
 #[derive(Clone)]
-pub(crate) struct Seen {
+pub(crate) struct StoredBatch {
     pub(crate) durability: Durability,
     pub(crate) records: Vec<Record>,
     pub(crate) intents: Vec<Record>,
 }
 
-impl Gate {
-    pub(crate) fn open() -> Self {
+impl GatedStore {
+    /// A store that accepts everything.
+    pub(crate) fn accepting() -> Self {
         Self::default()
     }
 
-    pub(crate) fn shut() -> Self {
+    /// A store that blocks every write until [`unblock`](Self::unblock).
+    pub(crate) fn blocked() -> Self {
         let gate = Self::default();
         gate.state().is_shut = true;
         gate
     }
 
-    /// A store that takes records, but no intents.
-    pub(crate) fn without_intents() -> Self {
+    /// A store that accepts records, but rejects intents with a permanent error.
+    pub(crate) fn rejecting_intents() -> Self {
         let gate = Self::default();
-        gate.state().refuses_intents = true;
+        gate.state().rejects_intents = true;
         gate
     }
 
-    /// A store that takes nothing.
-    pub(crate) fn broken() -> Self {
+    /// A store that rejects everything with a permanent error.
+    pub(crate) fn failing() -> Self {
         let gate = Self::default();
-        gate.state().refuses_all = true;
+        gate.state().rejects_all = true;
         gate
     }
 
-    /// A store that takes nothing for now.
+    /// A store that rejects everything with a transient error until [`unblock`](Self::unblock).
     pub(crate) fn busy() -> Self {
         let gate = Self::default();
         gate.state().is_busy = true;
         gate
     }
 
-    pub(crate) fn let_in(&self) {
+    /// Accepts the writes that are blocked, and all later ones.
+    pub(crate) fn unblock(&self) {
         let mut state = self.state();
         (state.is_shut, state.is_busy) = (false, false);
         drop(state);
         self.0.changed.notify_all();
     }
 
-    pub(crate) fn shut_again(&self) {
+    /// Blocks all later writes.
+    pub(crate) fn block(&self) {
         self.state().is_shut = true;
     }
 
-    /// Waits until the writer has come `times` times.
-    pub(crate) fn until_somebody_came(&self, times: usize) {
+    /// Waits until the writer thread has offered `times` batches.
+    pub(crate) fn wait_for_batches(&self, times: usize) {
         let mut state = self.state();
-        while state.came < times {
+        while state.offered < times {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    pub(crate) fn has_come(&self, times: usize) -> bool {
-        self.state().came >= times
+    /// Whether the writer thread has offered `times` batches.
+    pub(crate) fn has_received(&self, times: usize) -> bool {
+        self.state().offered >= times
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.state().seen.clone()
+    /// The batches stored so far.
+    pub(crate) fn batches(&self) -> Vec<StoredBatch> {
+        self.state().stored.clone()
     }
 
+    /// The records stored so far.
     pub(crate) fn records(&self) -> Vec<Record> {
-        self.seen().into_iter().flat_map(|seen| seen.records).collect()
+        self.batches().into_iter().flat_map(|seen| seen.records).collect()
     }
 
-    /// The records stored so far, which are forgotten here.
+    /// Removes and returns the records stored so far.
     pub(crate) fn take_records(&self) -> Vec<Record> {
-        let seen = std::mem::take(&mut self.state().seen);
+        let seen = std::mem::take(&mut self.state().stored);
         seen.into_iter().flat_map(|seen| seen.records).collect()
     }
 
+    /// The intents stored so far.
     pub(crate) fn intents(&self) -> Vec<Record> {
-        self.seen().into_iter().flat_map(|seen| seen.intents).collect()
+        self.batches().into_iter().flat_map(|seen| seen.intents).collect()
     }
 
     /// The actions stored so far.
@@ -121,42 +129,42 @@ impl Gate {
     }
 }
 
-impl Sink for Gate {
+impl Sink for GatedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }
 
     fn write_batch(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         let mut state = self.state();
-        state.came += 1;
+        state.offered += 1;
         self.0.changed.notify_all();
         while state.is_shut {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.refuses_all || (state.refuses_intents && !batch.intents.is_empty()) {
+        if state.rejects_all || (state.rejects_intents && !batch.intents.is_empty()) {
             return Err(Error::permanent("the disk is gone"));
         }
         if state.is_busy {
             return Err(Error::transient("the store is busy"));
         }
         let (records, intents) = (batch.records.to_vec(), batch.intents.to_vec());
-        state.seen.push(Seen { durability: batch.durability, records, intents });
+        state.stored.push(StoredBatch { durability: batch.durability, records, intents });
         Ok(())
     }
 }
 
-/// Counts the spans that were closed: a call's span is closed when its record is queued.
+/// A layer that counts closed spans. The span of a call is closed when its record is queued.
 #[derive(Clone, Default)]
-pub(crate) struct Closed(Arc<(Mutex<usize>, Condvar)>);
+pub(crate) struct ClosedSpans(Arc<(Mutex<usize>, Condvar)>);
 
-impl Closed {
-    /// A subscriber that counts here.
+impl ClosedSpans {
+    /// A subscriber with this layer.
     pub(crate) fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
         tracing_subscriber::registry().with(audited::layer()).with(self.clone())
     }
 
-    /// Waits until so many were closed.
-    pub(crate) fn until(&self, spans: usize) {
+    /// Waits until `spans` spans are closed.
+    pub(crate) fn wait_for(&self, spans: usize) {
         let mut closed = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         while *closed < spans {
             closed = self.0.1.wait(closed).unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +172,7 @@ impl Closed {
     }
 }
 
-impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Closed {
+impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for ClosedSpans {
     fn on_close(&self, _: tracing::span::Id, _: Context<'_, S>) {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.0.1.notify_all();

@@ -1,5 +1,5 @@
-//! Calls that interleave, with children that carry their spans. Not in `mod.rs`: the binaries that use it set a
-//! subscriber for the whole process.
+//! Checks the logs of interleaved calls whose child tasks and threads carry their spans. Not part
+//! of `mod.rs`, because the binaries that use it set a global subscriber.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const EVENTS: usize = 4;
 #[audit_method(action = "interleaved")]
 async fn interleaved(call: usize, together: Arc<Barrier>) -> usize {
     tracing::info!(call, "begins");
-    // All calls are under way before any goes on.
+    // All calls have begun before any of them continues.
     together.wait().await;
     let children: Vec<_> = (0..CHILDREN)
         .map(|child| {
@@ -41,7 +41,7 @@ async fn interleaved(call: usize, together: Arc<Barrier>) -> usize {
     call
 }
 
-/// Fails unless each call's log holds all of its events, and no other's.
+/// Panics unless the log of each call has all of its events, and no event of another call.
 pub(crate) fn check() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().expect("a runtime");

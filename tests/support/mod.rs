@@ -1,4 +1,4 @@
-//! What several tests need.
+//! A store in memory that several test binaries use.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use audited::{Error, Record, Sink};
 
-/// A store that keeps records where the test can see them.
+/// A store that keeps its records in memory. Clones share the records.
 #[derive(Clone, Default)]
-pub(crate) struct Kept(Arc<Mutex<Vec<Record>>>);
+pub(crate) struct MemoryStore(Arc<Mutex<Vec<Record>>>);
 
-impl Kept {
-    /// What was stored so far.
+impl MemoryStore {
+    /// The records stored so far.
     pub(crate) fn records(&self) -> Vec<Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -22,7 +22,7 @@ impl Kept {
     }
 }
 
-impl Sink for Kept {
+impl Sink for MemoryStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(records);
         Ok(())

@@ -1,4 +1,4 @@
-//! An error for calls that may be refused, and what their tests have in common.
+//! An error type for calls that may be refused, and helpers for their tests.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use audited::{Audit, Context, Refused};
 
-use crate::gate::Gate;
+use crate::gate::GatedStore;
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum BankError {
@@ -34,7 +34,8 @@ impl std::fmt::Display for BankError {
 
 impl std::error::Error for BankError {}
 
-pub(crate) fn recorder(store: &Gate) -> Audit {
+/// A recorder that writes to `store`, with a time limit that no test reaches.
+pub(crate) fn build_recorder(store: &GatedStore) -> Audit {
     Audit::builder()
         .store(store.clone())
         .wait_limit(Duration::from_secs(60))
@@ -42,13 +43,14 @@ pub(crate) fn recorder(store: &Gate) -> Audit {
         .expect("a recorder")
 }
 
-pub(crate) fn within<R>(audit: &Audit, f: impl FnOnce() -> R) -> R {
+/// Runs `f` in a context of the actor alice and the recorder `audit`.
+pub(crate) fn in_context_of<R>(audit: &Audit, f: impl FnOnce() -> R) -> R {
     Context::new().actor("alice").recorder(audit).scope(f)
 }
 
-/// What is told to whoever was refused.
+/// The text of the error that a refused call returns.
 #[track_caller]
-pub(crate) fn why<T: std::fmt::Debug>(result: Result<T, BankError>) -> String {
+pub(crate) fn refusal_text<T: std::fmt::Debug>(result: Result<T, BankError>) -> String {
     match result {
         Err(BankError::NotAudited(why)) => why,
         other => panic!("not refused: {other:?}"),
@@ -59,5 +61,5 @@ pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Outp
     future.poll(&mut Task::from_waker(Waker::noop()))
 }
 
-/// How every refusal begins.
-pub(crate) const BEGINS: &str = "not done, for it could not be put on the record: ";
+/// The beginning of the text of every refusal.
+pub(crate) const REFUSAL_PREFIX: &str = "not done, for it could not be put on the record: ";

@@ -1,7 +1,10 @@
-//! What a save and a delete put on the record, and when.
+//! The records of `Tracked::save` and `Tracked::delete`: what they contain, and when they are
+//! written.
 
-mod many;
-mod values;
+mod attempts;
+mod bulk_and_manual;
+mod field_values;
+mod masking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,14 +18,14 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::json;
 
-type Stored = Result<(), String>;
+type StoreResult = Result<(), String>;
 
-fn stored<T>(_: &mut T) -> Stored {
+fn accept<T: ?Sized>(_: &mut T) -> StoreResult {
     Ok(())
 }
 
-/// `change target_type target_id field before after`, with `-` for nothing.
-fn line(change: &FieldChange) -> String {
+/// `change target_type target_id field before after`, with `-` for a missing value.
+fn change_line(change: &FieldChange) -> String {
     let text = |json: &Option<audited::Json>| json.as_ref().map_or("-".into(), ToString::to_string);
     format!(
         "{} {} {} {} {} {}",
@@ -35,8 +38,21 @@ fn line(change: &FieldChange) -> String {
     )
 }
 
-fn lines(record: &Record) -> Vec<String> {
-    record.changes.iter().map(line).collect()
+fn change_lines(record: &Record) -> Vec<String> {
+    record.changes.iter().map(change_line).collect()
+}
+
+/// `change target_id field before after` for every change of the records.
+fn short_change_lines(records: &[Record]) -> Vec<String> {
+    let changes = records.iter().flat_map(|record| &record.changes);
+    changes
+        .map(|change| {
+            let without_type = format!("{} {} ", change.change, change.target_type);
+            let line = change_line(change);
+            let rest = line.strip_prefix(&without_type).expect("every line names the type");
+            format!("{} {rest}", change.change)
+        })
+        .collect()
 }
 
 #[audited_fields(name, age, note; key = id, label = name)]
@@ -54,13 +70,13 @@ fn kara() -> Pilot {
 }
 
 #[test]
-fn the_first_save_tells_every_audited_field() {
+fn the_first_save_records_every_audited_field() {
     let records = testing::capture(|| {
-        Context::new().actor("alice").scope(|| Tracked::new(kara()).save(stored).unwrap());
+        Context::new().actor("alice").scope(|| Tracked::new(kara()).save(accept).unwrap());
     });
     let [record] = &records[..] else { panic!("one record: {records:?}") };
     assert_eq!(
-        lines(record),
+        change_lines(record),
         [
             r#"created Pilot 340 name - "Kara""#,
             "created Pilot 340 age - 25",
@@ -78,41 +94,41 @@ fn the_first_save_tells_every_audited_field() {
 }
 
 #[test]
-fn a_later_save_tells_what_changed_and_an_unchanged_one_nothing() {
+fn a_later_save_records_the_changed_fields_and_an_unchanged_object_none() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::loaded(kara());
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
         pilot.seat = 2; // not audited
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
         pilot.age = 26;
         pilot.note = Some("promoted".into());
-        pilot.save(stored).unwrap();
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
+        pilot.save(accept).unwrap();
         pilot.note = None;
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     assert_eq!(records.len(), 2);
     assert_eq!(
-        lines(&records[0]),
+        change_lines(&records[0]),
         ["changed Pilot 340 age 25 26", r#"changed Pilot 340 note null "promoted""#,]
     );
-    assert_eq!(lines(&records[1]), [r#"changed Pilot 340 note "promoted" null"#]);
+    assert_eq!(change_lines(&records[1]), [r#"changed Pilot 340 note "promoted" null"#]);
     assert_eq!(records[1].action, "change Pilot");
     assert!(records[0].changes[0].changed_at < records[1].changes[0].changed_at);
     assert_eq!(records[0].changes[0].changed_at, records[0].changes[1].changed_at);
 }
 
 #[test]
-fn a_delete_tells_the_last_stored_values_and_then_it_is_new_again() {
+fn a_delete_records_the_last_stored_values_and_the_object_is_new_again() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::loaded(kara());
         pilot.age = 99; // never stored
-        pilot.delete(stored).unwrap();
+        pilot.delete(accept).unwrap();
         assert!(!pilot.is_stored());
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     assert_eq!(
-        lines(&records[0]),
+        change_lines(&records[0]),
         [
             r#"deleted Pilot 340 name "Kara" -"#,
             "deleted Pilot 340 age 25 -",
@@ -120,20 +136,20 @@ fn a_delete_tells_the_last_stored_values_and_then_it_is_new_again() {
         ]
     );
     assert_eq!(records[0].action, "delete Pilot");
-    assert_eq!(lines(&records[1])[1], "created Pilot 340 age - 99");
+    assert_eq!(change_lines(&records[1])[1], "created Pilot 340 age - 99");
 }
 
 #[test]
-fn a_failed_save_is_told_as_an_attempt_and_the_next_carries_the_change() {
+fn a_failed_save_is_recorded_as_an_attempt_and_the_next_save_records_the_change() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::loaded(kara());
         pilot.age = 26;
         pilot.info().operator("bob").notes("first try");
-        let refused: Stored = pilot.save(|_| Err("disk full".to_owned()));
+        let refused: StoreResult = pilot.save(|_| Err("disk full".to_owned()));
         assert_eq!(refused.unwrap_err(), "disk full");
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
         pilot.age = 27;
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     assert_eq!(records.len(), 3);
     let attempt = &records[0];
@@ -145,31 +161,31 @@ fn a_failed_save_is_told_as_an_attempt_and_the_next_carries_the_change() {
     );
     let error = attempt.error.as_ref().unwrap();
     assert_eq!((&*error.type_name, &*error.message), ("alloc::string::String", "disk full"));
-    assert_eq!(lines(&records[1]), ["changed Pilot 340 age 25 26"]);
-    // What is said counts for one attempt: the next may be somebody else's.
+    assert_eq!(change_lines(&records[1]), ["changed Pilot 340 age 25 26"]);
+    // Annotations apply to one attempt, because the next one may have another actor.
     let actors: Vec<_> = records.iter().map(|record| record.actor.as_deref()).collect();
     assert_eq!(actors, [Some("bob"), None, None]);
     assert_eq!((records[0].notes.len(), records[1].notes.len()), (1, 0));
 }
 
 #[test]
-fn a_save_that_panics_is_told_and_the_panic_goes_on() {
+fn a_save_that_panics_is_recorded_and_the_panic_continues() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::loaded(kara());
         pilot.age = 26;
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            pilot.save(|_| -> Stored { panic!("the pool is closed") })
+            pilot.save(|_| -> StoreResult { panic!("the pool is closed") })
         }));
         assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "the pool is closed");
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     assert_eq!(records[0].outcome, Outcome::Panic);
     assert_eq!(records[0].error.as_ref().unwrap().message, "the pool is closed");
-    assert_eq!(lines(&records[1]), ["changed Pilot 340 age 25 26"]);
+    assert_eq!(change_lines(&records[1]), ["changed Pilot 340 age 25 26"]);
 }
 
 #[test]
-fn a_cancelled_save_is_told_as_an_attempt() {
+fn a_cancelled_save_is_recorded_as_an_attempt() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::loaded(kara());
         pilot.age = 26;
@@ -181,40 +197,40 @@ fn a_cancelled_save_is_told_as_an_attempt() {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(save.as_mut().poll(&mut cx).is_pending());
         }
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     assert_eq!((records[0].outcome, records[0].changes.len()), (Outcome::Cancelled, 0));
-    assert_eq!(lines(&records[1]), ["changed Pilot 340 age 25 26"]);
+    assert_eq!(change_lines(&records[1]), ["changed Pilot 340 age 25 26"]);
 }
 
 #[test]
-fn an_id_given_by_the_store_is_the_one_recorded() {
+fn an_id_assigned_by_the_store_is_recorded() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::new(Pilot { id: 0, ..kara() });
-        let gives_id = |pilot: &mut Pilot| {
+        let assigns_id = |pilot: &mut Pilot| {
             pilot.id = 17;
-            stored(pilot)
+            accept(pilot)
         };
-        pilot.save(gives_id).unwrap();
+        pilot.save(assigns_id).unwrap();
         pilot.age = 26;
-        pilot.save(stored).unwrap();
-        pilot.id = 18; // the object moves: what happened is told of the one that was stored
+        pilot.save(accept).unwrap();
+        pilot.id = 18; // the key changes: the change is recorded under the stored key
         pilot.age = 27;
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
         pilot.age = 28;
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     let ids: Vec<_> = records.iter().map(|record| record.target_id.as_deref().unwrap()).collect();
     assert_eq!(ids, ["17", "17", "17", "18"]);
 }
 
 #[test]
-fn a_save_inside_a_call_is_its_child() {
+fn a_save_inside_a_call_is_recorded_as_its_child() {
     let records = testing::capture(|| {
         execute("promote", "fleet::promote", (), || {
             let mut pilot = Tracked::loaded(kara());
             pilot.age = 26;
-            pilot.save(stored).unwrap();
+            pilot.save(accept).unwrap();
         });
     });
     assert_eq!((records[0].kind, records[1].kind), (Kind::Change, Kind::Call));
@@ -223,24 +239,24 @@ fn a_save_inside_a_call_is_its_child() {
 }
 
 #[test]
-fn without_a_recorder_nothing_breaks_and_the_state_stays_right() {
+fn without_a_recorder_saves_still_update_the_snapshot() {
     let mut pilot = Tracked::new(kara());
-    pilot.save(stored).unwrap();
+    pilot.save(accept).unwrap();
     pilot.age = 26;
-    pilot.save(stored).unwrap();
+    pilot.save(accept).unwrap();
     let records = testing::capture(|| {
         pilot.age = 27;
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
-    assert_eq!(lines(&records[0]), ["changed Pilot 340 age 26 27"]);
+    assert_eq!(change_lines(&records[0]), ["changed Pilot 340 age 26 27"]);
 }
 
 #[test]
-fn further_keys_are_masked_by_their_name() {
+fn additional_fields_are_masked_by_their_name() {
     let records = testing::capture(|| {
         let mut pilot = Tracked::new(kara());
         pilot.info().field("age", "no clash").field("api_key", "s3cret").reason("asked for");
-        pilot.save(stored).unwrap();
+        pilot.save(accept).unwrap();
     });
     assert_eq!(
         *records[0].context.as_ref().unwrap(),

@@ -1,18 +1,20 @@
-//! What several tests share.
-#![allow(dead_code, reason = "each test file uses its own part of it")]
+//! Helpers that several test binaries share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod session;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use audit_record::store::ChangeQuery;
 use audit_record::{
-    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Record,
-    Truncation,
+    ChangeKind, CorrelationId, Error, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome,
+    Record, Truncation,
 };
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use tempfile::TempDir;
 
 pub(crate) fn time(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time in RFC 3339")
@@ -22,7 +24,7 @@ pub(crate) fn json(text: &str) -> Option<Json> {
     Some(Json::parse(text).expect("valid JSON"))
 }
 
-/// A record that says as little as possible.
+/// A record with only its required fields set.
 pub(crate) fn event(action: &str) -> Record {
     Record::new(Kind::Event, action.to_owned(), time("2026-01-02T03:04:05.678901Z"))
 }
@@ -32,12 +34,12 @@ pub(crate) fn events(prefix: &str, count: usize) -> Vec<Record> {
     (0..count).map(|n| event(&format!("{prefix} {n}"))).collect()
 }
 
-/// When a change took effect that a test says nothing about.
+/// The time of changes whose time does not matter to the test.
 pub(crate) fn at() -> DateTime<Utc> {
     time("2026-01-02T03:04:05.700000999Z")
 }
 
-/// A record in which every field says something.
+/// A record in which every field is set.
 pub(crate) fn full() -> Record {
     let mut record =
         Record::new(Kind::Call, "transfer funds", time("2026-01-02T03:04:05.678901234Z"));
@@ -105,13 +107,14 @@ pub(crate) fn full() -> Record {
     record
 }
 
+/// A plain SQLite connection to the file at `path`.
 pub(crate) fn read(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
     connection
 }
 
-/// The names of the columns, and each row's values, of `sql`.
+/// The column names and the rows of the result of `sql`.
 pub(crate) fn rows(path: &Path, sql: &str) -> (Vec<String>, Vec<Vec<Value>>) {
     let connection = read(path);
     let mut statement = connection.prepare(sql).unwrap();
@@ -125,12 +128,24 @@ pub(crate) fn rows(path: &Path, sql: &str) -> (Vec<String>, Vec<Vec<Value>>) {
     (columns, rows)
 }
 
-/// The one value that `sql` gives.
+/// The only value in the result of `sql`.
 pub(crate) fn value<T: rusqlite::types::FromSql>(path: &Path, sql: &str) -> T {
     read(path).query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// The actions on record, in the order of `seq`.
+/// The rows of the result of `sql` as text, with `|` between the columns.
+pub(crate) fn texts(path: &Path, sql: &str) -> Vec<String> {
+    let (_, rows) = rows(path, sql);
+    let plain = |value: Value| match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text,
+        other => panic!("{other:?}"),
+    };
+    rows.into_iter().map(|row| row.into_iter().map(plain).collect::<Vec<_>>().join("|")).collect()
+}
+
+/// The actions of all records, in the order of `seq`.
 pub(crate) fn actions(path: &Path) -> Vec<String> {
     let (_, rows) = rows(path, "SELECT action FROM audit_log ORDER BY seq");
     rows.into_iter()
@@ -141,11 +156,73 @@ pub(crate) fn actions(path: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Asks for all changes of one object, the oldest first.
+/// A query for all changes of one object, oldest first.
 pub(crate) fn query(target_type: &str, target_id: &str) -> ChangeQuery {
     let mut query = ChangeQuery::default();
     query.target_types = vec![target_type.to_owned()];
     query.target_id = Some(target_id.to_owned());
     query.limit = usize::MAX;
     query
+}
+
+/// The names of the files in `directory`, sorted.
+pub(crate) fn file_names(directory: &TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.path()).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Copies the trail that a release with schema `version` wrote into `directory`.
+pub(crate) fn copy_golden(directory: &TempDir, version: i32) -> PathBuf {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}.db"));
+    let path = directory.path().join(format!("v{version}.db"));
+    std::fs::copy(golden, &path).unwrap();
+    path
+}
+
+/// A temporary directory in memory where possible, for tests that do not depend on a disk.
+pub(crate) fn memory_directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()
+}
+
+/// Asserts that a write to the trail at `path` failed with a transient error that starts with
+/// `reason`.
+#[track_caller]
+pub(crate) fn assert_transient(error: &Error, path: &Path, reason: &str) {
+    assert!(error.is_transient(), "{error}");
+    let expected = format!("cannot write to the audit trail `{}`: {reason}", path.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+/// A command that runs one test of this test binary in a child process.
+///
+/// Such a test does the child's part. Run without the environment of the child, it does nothing.
+pub(crate) fn child_test(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]);
+    command
+}
+
+/// The path that the parent passed to this child process in `AUDIT_TEST_PATH`, if this is one.
+pub(crate) fn path_from_parent() -> Option<PathBuf> {
+    std::env::var_os("AUDIT_TEST_PATH").map(PathBuf::from)
+}
+
+/// Starts `count` child processes that run the test `name` on the trail at `path`. Each finds its
+/// number in `AUDIT_TEST_PROCESS`.
+pub(crate) fn start_children(name: &str, count: u64, path: &Path) -> Vec<Child> {
+    (0..count)
+        .map(|process| {
+            child_test(name)
+                .env("AUDIT_TEST_PATH", path)
+                .env("AUDIT_TEST_PROCESS", process.to_string())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect()
 }

@@ -1,22 +1,20 @@
-//! What tests of sessions share.
-#![allow(dead_code, reason = "each test file uses its own part of it")]
+//! Helpers for tests of recorder sessions and intents.
 
-use std::fs;
 use std::path::Path;
 
 use audit_record::store::Sink as _;
 use audit_record::store::{Batch, Session};
 use audit_record::{Outcome, Record};
 use audit_sqlite::SqliteStore;
-use rusqlite::types::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{event, full, rows};
+use super::{event, file_names, full, texts};
 
+/// The intent of a call.
 pub(crate) fn call(action: &str) -> Record {
     let mut call = full();
-    call.id = event("an id of its own").id;
+    call.id = event("only for its id").id;
     call.action = action.to_owned().into();
     call.outcome = Outcome::Unknown;
     call.duration_us = 0;
@@ -31,46 +29,38 @@ pub(crate) fn session() -> Session {
     session
 }
 
-/// A store with a recorder at work.
-pub(crate) fn begun(path: &Path) -> SqliteStore {
+/// A store whose session has begun.
+pub(crate) fn store_with_session(path: &Path) -> SqliteStore {
     let mut store = SqliteStore::open(path).unwrap();
     store.begin(&session()).unwrap();
     store
 }
 
-pub(crate) fn intend(store: &mut SqliteStore, intents: &[Record]) {
+/// Stores `intents`.
+pub(crate) fn store_intents(store: &mut SqliteStore, intents: &[Record]) {
     let mut batch = Batch::new(&[]);
     batch.intents = intents;
     store.write_batch(&batch).unwrap();
 }
 
-pub(crate) fn texts(path: &Path, sql: &str) -> Vec<String> {
-    let (_, rows) = rows(path, sql);
-    let plain = |value: Value| match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Integer(number) => number.to_string(),
-        Value::Text(text) => text,
-        other => panic!("{other:?}"),
-    };
-    rows.into_iter().map(|row| row.into_iter().map(plain).collect::<Vec<_>>().join("|")).collect()
-}
-
+/// The actions of all open intents.
 pub(crate) fn intents(path: &Path) -> Vec<String> {
     texts(path, "SELECT action FROM audit_intents ORDER BY started_at, id")
 }
 
+/// The states of all sessions.
 pub(crate) fn states(path: &Path) -> Vec<String> {
     texts(path, "SELECT state FROM audit_sessions ORDER BY started_at, id")
 }
 
+/// The lock files of sessions in `directory`.
 pub(crate) fn lock_files(directory: &TempDir) -> Vec<String> {
-    let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    let mut names = file_names(directory);
     names.retain(|name| name.contains("-session-"));
-    names.sort();
     names
 }
 
-pub(crate) fn lock_name(id: Uuid) -> String {
+/// The name of the lock file of the session `id`.
+pub(crate) fn lock_file_name(id: Uuid) -> String {
     format!("audit.db-session-{}", id.simple())
 }

@@ -1,1 +1,1 @@
-//! Nothing: the tests beside it compile the shapes of the package `audited` for edition 2021.
+//! An empty library. Its tests compile the function shapes of `audited` for edition 2021.

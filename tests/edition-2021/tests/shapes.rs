@@ -1,36 +1,41 @@
-//! The shapes of `audited`'s own tests, in edition 2021.
+//! Compiles and runs the function shapes of `audited` in edition 2021, and shapes that exist only
+//! there.
 
+#[path = "../../shapes/bodies.rs"]
+mod bodies;
 #[path = "../../shapes/drops.rs"]
 mod drops;
+#[path = "../../shapes/drops_of_self.rs"]
+mod drops_of_self;
+#[path = "../../shapes/durable_calls.rs"]
+mod durable_calls;
+#[path = "../../shapes/error_types.rs"]
+mod error_types;
 #[path = "../../shapes/fields.rs"]
 mod fields;
-#[path = "../../shapes/fields_more.rs"]
-mod fields_more;
-#[path = "../../shapes/more.rs"]
-mod more;
+#[path = "../../shapes/fields_attributes.rs"]
+mod fields_attributes;
+#[path = "../../shapes/mut_parameters.rs"]
+mod mut_parameters;
 #[path = "../../shapes/parameters.rs"]
 mod parameters;
-#[path = "../../shapes/promised.rs"]
-mod promised;
-#[path = "../../shapes/receivers.rs"]
-mod receivers;
-#[path = "../../shapes/rest.rs"]
-mod rest;
+#[path = "../../shapes/returned_futures.rs"]
+mod returned_futures;
 #[path = "../../shapes/returns.rs"]
 mod returns;
 #[path = "../../shapes/signatures.rs"]
 mod signatures;
-#[path = "../../shapes/told.rs"]
-mod told;
-#[path = "../../shapes/watched.rs"]
-mod watched;
+#[path = "../../shapes/summary.rs"]
+mod summary;
+#[path = "../../shapes/trait_methods.rs"]
+mod trait_methods;
 
 use audited::{AuditedFields, audit_method, audited_fields};
 
-// An `impl Trait` of this edition captures only what it names. One written by the macro would be captured by
-// the rules of the macro's edition.
+// In this edition, an `impl Trait` captures only the lifetimes that it names. An `impl Trait`
+// written by the macro would follow the edition of the macro.
 #[test]
-fn n15_an_impl_trait_captures_what_it_names() {
+fn n15_an_impl_trait_captures_only_what_it_names() {
     #[audit_method]
     fn counted(values: &[u8]) -> impl Iterator<Item = usize> {
         0..values.len()
@@ -53,9 +58,9 @@ fn n15_an_impl_trait_captures_what_it_names() {
     assert_eq!(records.len(), 2);
 }
 
-// Here an `unsafe fn` needs no `unsafe` inside.
+// In this edition, the body of an `unsafe fn` needs no `unsafe` block.
 #[test]
-fn n05_an_unsafe_function_is_unsafe_throughout() {
+fn n05_an_unsafe_fn_needs_no_unsafe_block() {
     /// # Safety
     ///
     /// `values` must not be empty.
@@ -64,13 +69,13 @@ fn n05_an_unsafe_function_is_unsafe_throughout() {
         *values.get_unchecked(0)
     }
 
-    // SAFETY: it is not empty.
-    let told = told::of(|| unsafe { first(&[7]) });
-    assert_eq!(told[0]["out"], 7);
+    // SAFETY: the slice is not empty.
+    let summary = summary::summary_of(|| unsafe { first(&[7]) });
+    assert_eq!(summary[0]["out"], 7);
 }
 
 #[test]
-fn n25_arguments_named_like_keywords_of_a_later_edition() {
+fn n25_arguments_may_be_named_like_keywords_of_a_later_edition() {
     #[audit_method]
     fn doubled(gen: u8) -> u8 {
         gen * 2
@@ -79,9 +84,9 @@ fn n25_arguments_named_like_keywords_of_a_later_edition() {
     assert_eq!(records[0].input.as_ref().unwrap().as_str(), r#"{"gen":4}"#);
 }
 
-// Words that are keywords of a later edition.
+// The names of the type and its fields are keywords of a later edition.
 #[test]
-fn n66_fields_named_as_later_keywords() {
+fn n66_fields_may_be_named_like_keywords_of_a_later_edition() {
     #[audited_fields(gen, try_; key = gen, label = gen)]
     #[allow(non_camel_case_types)]
     struct gen {

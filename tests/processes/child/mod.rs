@@ -1,14 +1,14 @@
-//! The child's side: what it does in each of its roles.
+//! The child's side: the roles that a child process can have.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use audited::{Audit, AuditBuilder, Durability, SqliteStore};
 
-mod end;
-mod fork;
-mod inside;
-mod staged;
+mod crash_points;
+mod exits;
+mod forks;
+mod unusual_places;
 mod worker;
 
 /// The role of this process, if it is a child.
@@ -16,42 +16,43 @@ pub(crate) fn role() -> Option<String> {
     std::env::var("AUDITED_TEST_ROLE").ok()
 }
 
-pub(crate) fn play(role: &str) {
+/// Does what a child in `role` does.
+pub(crate) fn run(role: &str) {
     match role {
-        "forks" => fork::forks(),
-        "forks and opens the same trail" => fork::forks_and_opens_the_same_trail(),
-        "forks while the store is at work" => fork::forks_while_the_store_is_at_work(),
-        "forks while locked" => fork::forks_while_locked(),
-        "forks while recording" => fork::forks_while_recording(),
-        "drops" => inside::drops(),
-        "serializes" => inside::serializes(),
-        "writes" => inside::writes(),
-        "thread ends" => inside::thread_ends(),
-        "main ends" => inside::main_ends(),
-        "main ends in order" => inside::main_ends_in_order(),
-        "exits" => end::exits(),
-        "aborts" => end::aborts(),
-        "panics and aborts" => end::panics_and_aborts(),
-        "exits while records wait" => end::exits_while_records_wait(),
-        "closes in a call" => end::closes_in_a_call(),
-        "waits in a call" => end::waits_in_a_call(),
-        "terminates" => end::terminates(),
+        "forks" => forks::forks(),
+        "forks and opens the same trail" => forks::forks_and_opens_the_same_trail(),
+        "forks while the store writes" => forks::forks_while_the_store_writes(),
+        "forks while locked" => forks::forks_while_locked(),
+        "forks while recording" => forks::forks_while_recording(),
+        "drops" => unusual_places::drops(),
+        "serializes" => unusual_places::serializes(),
+        "writes" => unusual_places::writes(),
+        "thread ends" => unusual_places::thread_ends(),
+        "main ends" => unusual_places::main_ends(),
+        "main ends and closes" => unusual_places::main_ends_and_closes(),
+        "exits" => exits::exits(),
+        "aborts" => exits::aborts(),
+        "panics and aborts" => exits::panics_and_aborts(),
+        "exits while records wait" => exits::exits_while_records_wait(),
+        "closes in a call" => exits::closes_in_a_call(),
+        "waits in a call" => exits::waits_in_a_call(),
+        "terminates" => exits::terminates(),
         "worker" => worker::work(),
         _ => panic!("there is no role `{role}`"),
     }
 }
 
-/// Where the trail is.
+/// The path of the trail.
 fn path() -> PathBuf {
     std::env::var_os("AUDITED_TEST_TRAIL").expect("the parent sets it").into()
 }
 
-/// What the parent has set `name` to.
+/// The value that the parent set for `name`.
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A recorder as the parent wants it.
+/// A builder with the durability that the parent requested.
 fn builder() -> AuditBuilder {
     Audit::builder().durability(durability())
 }
@@ -70,27 +71,27 @@ fn is_queued() -> bool {
     durability() == Durability::Queued
 }
 
-/// The recorder of most roles.
-fn begin() -> Audit {
+/// Opens the trail and installs a recorder.
+fn install_recorder() -> Audit {
     let store = SqliteStore::open(path()).expect("the trail opens");
     builder().store(store).install().expect("a recorder")
 }
 
-/// Tells the parent. In one write: a kill does not part the line.
-fn say(line: &str) {
+/// Prints a line for the parent. It is written at once, so that a kill cannot split it.
+fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes())
         .and_then(|()| out.flush())
-        .expect("the parent listens");
+        .expect("the parent reads");
 }
 
-/// Until the parent says so, or is gone.
+/// Waits until the parent resumes this process, or has ended.
 fn wait_for_parent() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// As `kill -9` from outside.
-fn die() -> ! {
+/// Ends this process like `kill -9` does.
+fn kill_this_process() -> ! {
     let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
-    unreachable!("nobody survives this")
+    unreachable!("no process survives SIGKILL")
 }

@@ -1,3 +1,4 @@
+use audit_record::Kind;
 use chrono::DateTime;
 
 use super::*;
