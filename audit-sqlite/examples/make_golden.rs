@@ -1,13 +1,13 @@
-//! Makes `tests/golden/v3.db`: a trail as the released version 3 of the schema wrote it.
+//! Creates `tests/golden/v3.db`: a trail as the released version 3 of the schema writes it.
 //!
-//! Run it once for each version of the schema, when that version is released, and never again
-//! for an older one: the file stands for the files in the field.
+//! Run it once for each version of the schema, when that version is released, and never again for an
+//! older one. The file represents the files that users have.
 //!
 //! ```sh
 //! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v3.db
 //! ```
 //!
-//! The name of this machine is part of it: run it under another one, by `unshare --uts`.
+//! The file contains the host name. Set another one with `unshare --uts` before you run it.
 
 use audit_record::store::Sink as _;
 use audit_record::store::{Batch, Session};
@@ -15,7 +15,7 @@ use audit_record::{ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Recor
 use audit_sqlite::SqliteStore;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args_os().nth(1).ok_or("name the file to make")?;
+    let path = std::env::args_os().nth(1).ok_or("pass the path of the file to create")?;
     let mut store = SqliteStore::open(&path)?;
     let mut session = Session::new(100);
     session.id = "019b7ca1-0000-7000-8000-000000000001".parse()?;
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     store.write(&[transfer.clone(), check])?;
     store.close()?;
 
-    // One that died in the midst of a call.
+    // A session that died during a call.
     let mut store = SqliteStore::open(&path)?;
     session.id = "019b7ca1-0000-7000-8000-000000000002".parse()?;
     session.started_at = "2026-01-02T04:00:00Z".parse()?;

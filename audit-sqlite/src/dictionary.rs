@@ -1,94 +1,99 @@
-//! [`Names`]: which number stands for which repeated string.
+//! [`Dictionary`] and [`NameCache`]: repeated strings are stored once, in the table `audit_name`,
+//! and other tables hold their numbers.
 
 use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
-/// How many strings each of the two generations holds.
-const GENERATION: usize = 8_192;
+/// The number of strings in each of the two generations.
+const GENERATION_SIZE: usize = 8_192;
 
-/// Longer strings are looked up each time: they seldom repeat, and would make the cache large.
-const LONGEST: usize = 256;
+/// Longer strings, in bytes, are looked up each time: they rarely repeat, and would make the cache
+/// large.
+const MAX_CACHED_BYTES: usize = 256;
 
-/// How many of the strings asked for last are found without the tables of the generations.
-const LATEST: usize = 1_024;
+/// The number of slots for recently used strings.
+const RECENT_SLOTS: usize = 1_024;
 
-/// What the table `audit_name` is known to hold.
+/// A cache of the table `audit_name`.
 ///
-/// Rows of that table never change, so what was read or written by a transaction that has been
-/// committed stays right, whichever process adds rows meanwhile. After a transaction that was
-/// not committed, [`forget`](Names::forget) must be called: it may have handed out new numbers.
+/// Rows of that table never change. So what a committed transaction has read or written stays
+/// correct, even if other processes add rows. After a transaction that was not committed,
+/// [`clear`](NameCache::clear) must be called, because it may have assigned new numbers.
 ///
-/// Memory is bounded by two generations. A string in use moves from the older to the newer; when
-/// the newer is full, it becomes the older, and what nobody asked for is dropped.
+/// Two generations bound the memory. A string that is used moves from the older to the newer. When
+/// the newer is full, it becomes the older, and strings that were not used are dropped.
 #[derive(Default)]
-pub(crate) struct Names {
-    /// Each string has one place here, which it may have to leave for another. Most records repeat most of what the
-    /// records before them said; a hash that nobody can foresee, which the generations need, would cost
-    /// more than all else that is done about names.
-    latest: Vec<Option<(Box<str>, i64)>>,
+pub(crate) struct NameCache {
+    /// Each string has one slot, which another string may take over. Most records repeat most
+    /// strings of the records before. The hash of the generations, which withstands collision
+    /// attacks, would cost more than everything else that is done for names.
+    recent: Vec<Option<(Box<str>, i64)>>,
     newer: HashMap<Box<str>, i64>,
     older: HashMap<Box<str>, i64>,
 }
 
-impl Names {
-    pub(crate) fn forget(&mut self) {
-        self.latest.clear();
+impl NameCache {
+    pub(crate) fn clear(&mut self) {
+        self.recent.clear();
         self.newer.clear();
         self.older.clear();
     }
 
     fn cached(&mut self, text: &str) -> Option<i64> {
-        self.latest.resize(LATEST, None);
-        let place = place(text);
-        if let Some((latest, id)) = &self.latest[place]
-            && **latest == *text
+        self.recent.resize(RECENT_SLOTS, None);
+        let slot = recent_slot(text);
+        if let Some((recent, id)) = &self.recent[slot]
+            && **recent == *text
         {
             return Some(*id);
         }
-        let id = self.of_generations(text)?;
-        self.latest[place] = Some((text.into(), id));
+        let id = self.find_in_generations(text)?;
+        self.recent[slot] = Some((text.into(), id));
         Some(id)
     }
 
-    fn of_generations(&mut self, text: &str) -> Option<i64> {
+    fn find_in_generations(&mut self, text: &str) -> Option<i64> {
         if let Some(&id) = self.newer.get(text) {
             return Some(id);
         }
         let (text, id) = self.older.remove_entry(text)?;
-        self.keep(text, id);
+        self.remember(text, id);
         Some(id)
     }
 
-    fn keep(&mut self, text: Box<str>, id: i64) {
-        if self.newer.len() >= GENERATION {
+    fn remember(&mut self, text: Box<str>, id: i64) {
+        if self.newer.len() >= GENERATION_SIZE {
             self.older = std::mem::take(&mut self.newer);
         }
         self.newer.insert(text, id);
     }
 }
 
-/// The place of `text` in [`Names::latest`]. Who foresees it gains nothing: a string that is not found there is
-/// looked for in the generations.
-fn place(text: &str) -> usize {
+/// The slot of `text` in [`NameCache::recent`]. An attacker who predicts it gains nothing, because
+/// a string that is not in its slot is looked up in the generations.
+fn recent_slot(text: &str) -> usize {
     let step =
         |hash: u64, part: u64| (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
     let (parts, rest) = text.as_bytes().as_chunks::<8>();
     let hash =
         parts.iter().fold(text.len() as u64, |hash, part| step(hash, u64::from_le_bytes(*part)));
     let hash = rest.iter().fold(hash, |hash, &byte| step(hash, byte.into()));
-    hash as usize % LATEST
+    hash as usize % RECENT_SLOTS
 }
 
-/// [`Names`] within a transaction.
+/// Translates strings to numbers within a transaction, and adds those that are missing.
 pub(crate) struct Dictionary<'t> {
-    names: &'t mut Names,
+    names: &'t mut NameCache,
     find: CachedStatement<'t>,
     add: CachedStatement<'t>,
 }
 
 impl<'t> Dictionary<'t> {
-    pub(crate) fn new(transaction: &'t Connection, names: &'t mut Names) -> rusqlite::Result<Self> {
+    pub(crate) fn new(
+        transaction: &'t Connection,
+        names: &'t mut NameCache,
+    ) -> rusqlite::Result<Self> {
         Ok(Self {
             names,
             find: transaction.prepare_cached("SELECT id FROM main.audit_name WHERE text = ?1")?,
@@ -96,7 +101,7 @@ impl<'t> Dictionary<'t> {
         })
     }
 
-    /// The number of `text`, which gets one now if it has none.
+    /// The number of `text`. A string without a number gets one.
     pub(crate) fn id(&mut self, text: &str) -> rusqlite::Result<i64> {
         if let Some(id) = self.names.cached(text) {
             return Ok(id);
@@ -106,13 +111,13 @@ impl<'t> Dictionary<'t> {
             Some(id) => id,
             None => self.add.insert([text])?,
         };
-        if text.len() <= LONGEST {
-            self.names.keep(text.into(), id);
+        if text.len() <= MAX_CACHED_BYTES {
+            self.names.remember(text.into(), id);
         }
         Ok(id)
     }
 
-    /// Keeps its statements out of the connection's cache.
+    /// Keeps the statements out of the connection's statement cache.
     pub(crate) fn discard(self) {
         self.find.discard();
         self.add.discard();
@@ -134,23 +139,23 @@ mod tests {
     }
 
     #[test]
-    fn a_string_keeps_its_number_however_many_come_between() {
-        let (connection, mut names) = (table(), Names::default());
+    fn a_string_keeps_its_number_after_many_other_strings() {
+        let (connection, mut names) = (table(), NameCache::default());
         let mut dictionary = Dictionary::new(&connection, &mut names).unwrap();
         let first = dictionary.id("transfer funds").unwrap();
-        for n in 0..3 * GENERATION {
+        for n in 0..3 * GENERATION_SIZE {
             dictionary.id(&format!("actor {n}")).unwrap();
         }
         assert_eq!(dictionary.id("transfer funds").unwrap(), first);
         let Dictionary { names, .. } = &dictionary;
-        assert!(names.newer.len() + names.older.len() <= 2 * GENERATION);
+        assert!(names.newer.len() + names.older.len() <= 2 * GENERATION_SIZE);
     }
 
     #[test]
     fn a_string_in_use_is_not_dropped() {
-        let (connection, mut names) = (table(), Names::default());
+        let (connection, mut names) = (table(), NameCache::default());
         let mut dictionary = Dictionary::new(&connection, &mut names).unwrap();
-        for n in 0..3 * GENERATION {
+        for n in 0..3 * GENERATION_SIZE {
             dictionary.id("transfer funds").unwrap();
             dictionary.id(&format!("actor {n}")).unwrap();
         }
@@ -159,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn long_strings_are_not_kept_in_memory() {
-        let (connection, mut names) = (table(), Names::default());
-        let long = "x".repeat(LONGEST + 1);
+    fn long_strings_are_not_cached() {
+        let (connection, mut names) = (table(), NameCache::default());
+        let long = "x".repeat(MAX_CACHED_BYTES + 1);
         let mut dictionary = Dictionary::new(&connection, &mut names).unwrap();
         let id = dictionary.id(&long).unwrap();
         assert_eq!(dictionary.id(&long).unwrap(), id);

@@ -1,4 +1,4 @@
-//! Writes the parts of a record that are stored as text, and are none yet.
+//! [`Encoder`]: the parts of a record that are stored as text, but are not text in [`Record`].
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -10,17 +10,17 @@ use audit_record::{LogEntry, Record};
 use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use serde::Serialize;
 
-/// Room for the columns of one record that it does not bring as text, kept from record to record.
+/// Buffers for these columns, reused from record to record.
 #[derive(Default)]
 pub(crate) struct Encoder {
-    ip: Column,
-    log: Column,
-    error: Column,
-    notes: Column,
-    truncated: Column,
+    ip: TextBuffer,
+    log: TextBuffer,
+    error: TextBuffer,
+    notes: TextBuffer,
+    truncated: TextBuffer,
 }
 
-/// The columns that a record does not bring as text: the address, and JSON.
+/// The address as text, and the other columns as JSON. An empty column is `None`.
 pub(crate) struct Encoded<'e> {
     pub(crate) ip: Option<&'e str>,
     pub(crate) log: Option<&'e str>,
@@ -44,24 +44,24 @@ impl Encoder {
     }
 }
 
-/// A buffer that one column is written into.
+/// A buffer for the text of one column.
 #[derive(Default)]
-struct Column(String);
+struct TextBuffer(String);
 
-/// A buffer that grew beyond this for one long log is given back.
-const KEPT: usize = 64 * 1024;
+/// A buffer that one long log has made larger than this, in bytes, is shrunk again.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 
-impl Column {
+impl TextBuffer {
     fn fill<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut String, T)) -> Option<&str> {
         self.0.clear();
-        self.0.shrink_to(KEPT);
+        self.0.shrink_to(MAX_KEPT_BYTES);
         write(&mut self.0, value?);
         Some(&self.0)
     }
 }
 
-/// Not by serde: that would print times with as many digits as they happen to have, and parse and
-/// print again the fields, which are stored exactly as they were captured.
+/// Does not use serde, which would write times with a varying number of digits, and would parse and
+/// write again the fields, which must be stored exactly as they were captured.
 fn write_log(out: &mut String, log: &[LogEntry]) {
     for (n, entry) in log.iter().enumerate() {
         out.push_str(if n == 0 { "[{\"time\":\"" } else { ",{\"time\":\"" });
@@ -81,10 +81,10 @@ fn write_log(out: &mut String, log: &[LogEntry]) {
     out.push(']');
 }
 
-/// As `Display`, which takes ten times as long for the addresses that most records have.
+/// Same result as `Display`, which takes ten times as long for IPv4.
 fn write_ip(out: &mut String, ip: IpAddr) {
     let IpAddr::V4(ip) = ip else {
-        write!(out, "{ip}").expect("a string takes it");
+        write!(out, "{ip}").expect("writing to a string does not fail");
         return;
     };
     for (n, octet) in ip.octets().into_iter().enumerate() {
@@ -99,11 +99,12 @@ fn write_ip(out: &mut String, ip: IpAddr) {
     }
 }
 
-/// As `to_rfc3339_opts` with microseconds, which takes ten times as long: it stood out where a batch is written.
+/// Same result as `to_rfc3339_opts` with microseconds, which takes ten times as long and was
+/// visible in profiles of a batch.
 fn write_time(out: &mut String, time: DateTime<Utc>) {
     let (date, nanos) = (time.date_naive(), time.nanosecond());
     let (year, micros) = (date.year(), nanos / 1_000);
-    // Four digits are the form for these years only, and the micros of a leap second have seven.
+    // Only these years have four digits, and the microseconds of a leap second have seven.
     if !(0..=9_999).contains(&year) || micros > 999_999 {
         out.push_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true));
         return;
@@ -127,7 +128,7 @@ fn write_time(out: &mut String, time: DateTime<Utc>) {
     out.push_str(std::str::from_utf8(&text).expect("digits"));
 }
 
-/// All of `value`: its parts were limited and masked when they were captured.
+/// Writes all of `value`, because its parts were limited and masked when they were captured.
 fn write_json(out: &mut String, value: &impl Serialize) {
     let limits =
         Limits::default().bytes(usize::MAX / 4).depth(Limits::MAX_DEPTH).length(usize::MAX);
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_written_as_it_is_shown() {
+    fn an_address_is_written_as_display_writes_it() {
         for text in ["0.0.0.0", "10.20.30.40", "1.9.10.99", "100.101.199.255", "2001:db8::1", "::"]
         {
             let mut out = String::new();

@@ -1,4 +1,5 @@
-//! From SQLite's errors to [`audit_record::Error`]: what was wrong, with which file, and what to do.
+//! [`StoreError`], and how an error of SQLite becomes an [`audit_record::Error`] that names the file,
+//! what is wrong, and what to do.
 
 use std::io;
 use std::path::Path;
@@ -9,36 +10,36 @@ use rusqlite::ErrorCode;
 pub(crate) const NOT_A_DATABASE: &str = "it is not a SQLite database; nothing in it was changed; \
     choose another path, or move that file away";
 
-/// Why a transaction did not happen.
+/// Why an operation on the trail has failed.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// SQLite says so.
+pub(crate) enum StoreError {
+    /// An error of SQLite, not explained yet.
     Sqlite(rusqlite::Error),
-    /// This crate says so.
-    Refused(Error),
+    /// An error that says already what to do.
+    Explained(Error),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Explained(error)
     }
 }
 
-impl Failure {
-    pub(crate) fn into_error(self, doing: &str, path: &Path) -> Error {
+impl StoreError {
+    pub(crate) fn into_error(self, operation: &str, path: &Path) -> Error {
         match self {
-            Self::Sqlite(error) => explain(doing, path, error),
-            Self::Refused(error) => error,
+            Self::Sqlite(error) => explain(operation, path, error),
+            Self::Explained(error) => error,
         }
     }
 
-    /// Whether a row was refused because one with its key is there.
+    /// Whether a row was refused because a row with its key exists.
     pub(crate) fn is_conflict(&self) -> bool {
         self.code() == Some(ErrorCode::ConstraintViolation)
     }
@@ -48,11 +49,11 @@ impl Failure {
         matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
-    /// Whether what the connection believes about the file may be wrong from now on.
+    /// Whether the connection may have a wrong view of the file from now on.
     ///
-    /// After a failed write or sync, the system may have dropped pages that SQLite takes for
-    /// written; only a new connection reads what is there.
-    pub(crate) fn spoils_connection(&self) -> bool {
+    /// After a failed write or sync, the system may have dropped pages that SQLite considers
+    /// written. Only a new connection reads what is in the file.
+    pub(crate) fn invalidates_connection(&self) -> bool {
         matches!(
             self.code(),
             Some(
@@ -64,42 +65,44 @@ impl Failure {
         )
     }
 
-    /// Whether a new connection may succeed where this one never will.
+    /// Whether a new connection may succeed although this one never will.
     ///
-    /// One that was opened while the file could not be written to stays so. And where the system has refused to give
-    /// up a lock, SQLite goes on to believe that the connection has it, until it is closed.
-    pub(crate) fn wears_out_connection(&self) -> bool {
+    /// A connection that was opened while the file was read-only stays read-only. And if the system
+    /// has failed to release a lock, SQLite believes that the connection holds it until it is
+    /// closed.
+    pub(crate) fn needs_new_connection(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)) || self.is_busy()
     }
 
-    /// What a trusted connection that finds the file damaged may mean: SQLite takes what the disk can't read, `EIO`, for
-    /// damage. So a new connection is to look again before a record is given up for it.
-    pub(crate) fn into_doubt(self, doing: &str, path: &Path) -> Error {
+    /// Like [`into_error`](Self::into_error), for a connection that was used before. A damaged file
+    /// is then a transient error: SQLite also reports damage when the disk can't be read (`EIO`).
+    /// So a new connection must read the file again before records are given up.
+    pub(crate) fn into_retryable_error(self, operation: &str, path: &Path) -> Error {
         match self {
             Self::Sqlite(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
             {
                 let message = format!(
-                    "cannot {doing} the audit trail `{}`: it is damaged, or the disk can't read it; the system log tells \
-                     which; it is tried again by a new connection",
+                    "cannot {operation} the audit trail `{}`: it is damaged, or the disk can't be \
+                     read (see the system log); the next attempt uses a new connection",
                     path.display()
                 );
                 Error::transient(message).with_source(error)
             }
-            other => other.into_error(doing, path),
+            other => other.into_error(operation, path),
         }
     }
 
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Refused(_) => None,
+            Self::Explained(_) => None,
         }
     }
 }
 
-/// What `error` means for one who was `doing` something with the trail at `path`.
-pub(crate) fn explain(doing: &str, path: &Path, error: rusqlite::Error) -> Error {
+/// Explains an error that occurred during `operation` on the trail at `path`.
+pub(crate) fn explain(operation: &str, path: &Path, error: rusqlite::Error) -> Error {
     let (transient, what) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
             true,
@@ -132,22 +135,21 @@ pub(crate) fn explain(doing: &str, path: &Path, error: rusqlite::Error) -> Error
         Some(ErrorCode::NotADatabase) => (false, NOT_A_DATABASE),
         Some(ErrorCode::DatabaseCorrupt) => (
             false,
-            "it is damaged, or the disk can't read it, of which the system log tells; keep a copy of it and \
+            "it is damaged, or the disk can't be read (see the system log); keep a copy of it and \
              of the `-wal` file beside it, then restore a backup or recover what is left with \
              `sqlite3 FILE .recover`",
         ),
-        Some(ErrorCode::TooBig) => (
-            false,
-            "a record is larger than SQLite can store; lower the limits of what is captured",
-        ),
-        _ => (false, "SQLite refused; the source of this error says why"),
+        Some(ErrorCode::TooBig) => {
+            (false, "a record is larger than SQLite can store; lower the limits of captured values")
+        }
+        _ => (false, "SQLite reports an error; the source of this error says which"),
     };
-    let message = format!("cannot {doing} the audit trail `{}`: {what}", path.display());
+    let message = format!("cannot {operation} the audit trail `{}`: {what}", path.display());
     let error_of_kind = if transient { Error::transient } else { Error::permanent };
     error_of_kind(message).with_source(error)
 }
 
-/// What `error` means for one who wanted to create the trail at `path`.
+/// Explains an error that occurred while the trail at `path` was created.
 pub(crate) fn explain_create(path: &Path, error: io::Error) -> Error {
     use io::ErrorKind;
     let (transient, what) = match error.kind() {
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_says_whether_to_try_again_and_what_to_do() {
+    fn each_code_says_whether_to_retry_and_what_to_do() {
         for (code, transient, hint) in [
             (ffi::SQLITE_BUSY, true, "another connection holds the lock"),
             (ffi::SQLITE_BUSY_SNAPSHOT, true, "another connection holds the lock"),
@@ -204,7 +206,7 @@ mod tests {
             (ffi::SQLITE_NOTADB, false, "not a SQLite database"),
             (ffi::SQLITE_CORRUPT, false, "it is damaged"),
             (ffi::SQLITE_TOOBIG, false, "larger than SQLite can store"),
-            (ffi::SQLITE_ERROR, false, "the source of this error says why"),
+            (ffi::SQLITE_ERROR, false, "the source of this error says which"),
         ] {
             let (is_transient, message) = explained(code);
             assert_eq!(is_transient, transient, "{code}: {message}");
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn creation_says_what_is_in_the_way() {
+    fn a_failed_creation_says_what_is_wrong() {
         use io::ErrorKind;
         for (kind, transient, hint) in [
             (ErrorKind::NotFound, false, "its directory does not exist"),
@@ -232,12 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_leaves_the_file_in_doubt_spoils_the_connection() {
-        let spoils = |code| Failure::Sqlite(sqlite(code)).spoils_connection();
-        assert!(spoils(ffi::SQLITE_IOERR_FSYNC));
-        assert!(spoils(ffi::SQLITE_CORRUPT));
-        assert!(!spoils(ffi::SQLITE_BUSY));
-        assert!(!spoils(ffi::SQLITE_FULL));
-        assert!(!Failure::Refused(Error::permanent("no")).spoils_connection());
+    fn only_errors_that_make_the_file_uncertain_invalidate_the_connection() {
+        let invalidates = |code| StoreError::Sqlite(sqlite(code)).invalidates_connection();
+        assert!(invalidates(ffi::SQLITE_IOERR_FSYNC));
+        assert!(invalidates(ffi::SQLITE_CORRUPT));
+        assert!(!invalidates(ffi::SQLITE_BUSY));
+        assert!(!invalidates(ffi::SQLITE_FULL));
+        assert!(!StoreError::Explained(Error::permanent("no")).invalidates_connection());
     }
 }

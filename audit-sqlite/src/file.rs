@@ -1,8 +1,7 @@
-//! The file itself: where it may be, how it is created, and whether it is still the same one.
+//! The file of a trail: where it may be, how it is created, and whether it is still the same file.
 //!
-//! Once SQLite has the file open, nothing here may open it: on Unix, closing any descriptor of a
-//! file drops all locks that the process holds on it, SQLite's among them. So it is only looked
-//! at by `stat`.
+//! Once SQLite has the file open, this module must not open it: on Unix, closing any descriptor of
+//! a file drops all locks that the process holds on it, including SQLite's. So it only uses `stat`.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -12,18 +11,19 @@ use std::sync::{Mutex, PoisonError};
 use audit_record::Error;
 
 use crate::error::{NOT_A_DATABASE, explain_create};
-use crate::file_system;
+use crate::file_system::check_file_system;
 
-/// The names of a file.
-pub(crate) struct Names {
-    /// As it was named, made absolute: the program may change its working directory later.
+/// The path of a file, as given and resolved.
+pub(crate) struct FilePaths {
+    /// The given path, made absolute, because the program may change its working directory later.
     pub(crate) given: PathBuf,
-    /// Without symbolic links: by two names, SQLite would put two `-wal` files beside the one database.
-    pub(crate) real: PathBuf,
+    /// Without symbolic links. With two names, SQLite would create two `-wal` files for one
+    /// database.
+    pub(crate) resolved: PathBuf,
 }
 
-/// Checks that `path` may name a trail, and finds what it names.
-pub(crate) fn resolve(path: &Path) -> Result<Names, Error> {
+/// Checks that `path` may name a trail, and resolves symbolic links.
+pub(crate) fn resolve(path: &Path) -> Result<FilePaths, Error> {
     let text = path.to_string_lossy();
     if text.is_empty() {
         return Err(Error::permanent(
@@ -42,20 +42,20 @@ pub(crate) fn resolve(path: &Path) -> Result<Names, Error> {
         )));
     }
     let given = std::path::absolute(path).map_err(|error| explain_create(path, error))?;
-    Ok(Names { real: real(&given)?, given })
+    Ok(FilePaths { resolved: resolve_links(&given)?, given })
 }
 
 #[cfg(unix)]
-fn real(path: &Path) -> Result<PathBuf, Error> {
+fn resolve_links(path: &Path) -> Result<PathBuf, Error> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // Whatever else is wrong with it is told by `ensure`.
+        // `ensure_exists` reports any other problem with it.
         found => return Ok(found.unwrap_or_else(|_| path.to_owned())),
     }
     if let Ok(target) = fs::read_link(path) {
         return Err(Error::permanent(format!(
-            "cannot open the audit trail `{}`: it is a symbolic link to `{}`, which does not exist; name the file \
-             itself, or remove the link",
+            "cannot open the audit trail `{}`: it is a symbolic link to `{}`, which does not \
+             exist; name the file itself, or remove the link",
             path.display(),
             target.display()
         )));
@@ -67,31 +67,31 @@ fn real(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// Elsewhere the real path has a form that not every program understands.
+/// On other systems, the resolved path has a form that not every program understands.
 #[cfg(not(unix))]
-fn real(path: &Path) -> Result<PathBuf, Error> {
+fn resolve_links(path: &Path) -> Result<PathBuf, Error> {
     Ok(path.to_owned())
 }
 
-/// A file of SQLite's beside the trail.
+/// The path of a file beside the trail, such as its `-wal` file.
 pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Makes sure that there is a regular file at `path`.
+/// Creates the file at `path` if it does not exist, and checks that it is a regular file.
 ///
-/// A file that is created can be read and written by its owner only, from its first moment; the
-/// `-wal` and `-shm` files that SQLite puts beside it take over its mode. A file that is there
-/// already keeps the mode that it has. `anywhere`: whatever the file system is.
-pub(crate) fn ensure(path: &Path, anywhere: bool) -> Result<(), Error> {
-    // Held until the new file is closed again. Otherwise another store of this process could
-    // open the file in between, and lose its locks by that close.
+/// Only the owner can read and write a new file, from its first moment. SQLite gives the `-wal` and
+/// `-shm` files beside it the same mode. An existing file keeps its mode.
+/// `network_file_system`: whether a network file system is allowed.
+pub(crate) fn ensure_exists(path: &Path, network_file_system: bool) -> Result<(), Error> {
+    // Held until the new file is closed again. Otherwise another store of this process could open
+    // the file in between, and would lose its locks at that close.
     static CREATING: Mutex<()> = Mutex::new(());
     let _guard = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
 
-    file_system::check(path, anywhere)?;
+    check_file_system(path, network_file_system)?;
     match fs::metadata(path) {
         Ok(metadata) if has_other_names(&metadata) => {
             return Err(Error::permanent(format!(
@@ -99,20 +99,21 @@ pub(crate) fn ensure(path: &Path, anywhere: bool) -> Result<(), Error> {
                 path.display()
             )));
         }
-        // SQLite takes a file of one byte for an empty one, and would write over it.
+        // SQLite treats a file of one byte as empty, and would overwrite it.
         Ok(metadata) if metadata.is_file() && metadata.len() != 1 => return Ok(()),
-        Ok(metadata) => return Err(not_a_file(path, &metadata)),
+        Ok(metadata) => return Err(not_a_regular_file(path, &metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(explain_create(path, error)),
     }
     match create_private(path).and_then(|()| sync_directory(path)) {
         Ok(()) => Ok(()),
-        // Another process was faster: that file is as good.
+        // Another process was faster. Its file is just as good.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(explain_create(path, error)),
     }
 }
 
+/// Creates a file that only its owner can read and write.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -121,35 +122,35 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Makes the name of a file that was just created survive a loss of power.
+/// Makes the name of a file that was just created survive a power loss.
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
-    // A directory that may be written to and not be read can't be synced. SQLite tries to once more when it first
-    // syncs a log that it has created.
+    // A directory that can be written but not read can't be synced. SQLite tries again when it
+    // first syncs a log that it has created.
     let Some(directory) = path.parent().and_then(|parent| fs::File::open(parent).ok()) else {
         return Ok(());
     };
     match directory.sync_all() {
-        // Some file systems have nothing to sync there, and say so.
+        // Some file systems do not support this.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         result => result,
     }
 }
 
-/// Elsewhere a directory is no file.
+/// On other systems, a directory can't be opened as a file.
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what the `-wal` file holds over itself, and syncs it and its name.
+/// Overwrites the `-wal` file with its own content, and syncs it and its directory.
 ///
-/// It may be opened while SQLite has it open, for SQLite's locks are on the other two files. Nobody may write to it
-/// meanwhile.
-pub(crate) fn write_again(log: &Path) -> io::Result<()> {
+/// SQLite may have the file open, because its locks are on the other two files. No connection may
+/// write to it at the same time.
+pub(crate) fn rewrite(log: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().read(true).write(true).open(log) {
         Ok(file) => file,
-        // Nothing has been lost of what is not there.
+        // Without a log, there is nothing to write.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
@@ -170,7 +171,7 @@ pub(crate) fn write_again(log: &Path) -> io::Result<()> {
     sync_directory(log)
 }
 
-fn not_a_file(path: &Path, metadata: &Metadata) -> Error {
+fn not_a_regular_file(path: &Path, metadata: &Metadata) -> Error {
     let path = path.display();
     Error::permanent(if metadata.is_dir() {
         format!(
@@ -180,12 +181,14 @@ fn not_a_file(path: &Path, metadata: &Metadata) -> Error {
     } else if metadata.is_file() {
         format!("cannot open the audit trail `{path}`: {NOT_A_DATABASE}")
     } else {
-        format!("cannot open the audit trail `{path}`: it is no regular file; choose another path")
+        format!(
+            "cannot open the audit trail `{path}`: it is not a regular file; choose another path"
+        )
     })
 }
 
-const OTHER_NAMES: &str = "it has more than one name (hard links), and by each of them SQLite would put a `-wal` file of \
-    its own beside it; remove the other names";
+const OTHER_NAMES: &str = "it has more than one name (hard links), and SQLite would create a \
+    separate `-wal` file for each name; remove the other names";
 
 #[cfg(unix)]
 fn has_other_names(metadata: &Metadata) -> bool {
@@ -200,32 +203,32 @@ fn has_other_names(_: &Metadata) -> bool {
 /// The file of an open trail.
 #[derive(Clone, Debug)]
 pub(crate) struct TrailFile {
-    /// As it was named, if that was by a symbolic link.
+    /// The given path, if it leads through a symbolic link.
     given: Option<PathBuf>,
     id: FileId,
 }
 
 impl TrailFile {
-    pub(crate) fn of(names: &Names) -> io::Result<Self> {
-        let given = (names.given != names.real).then(|| names.given.clone());
-        Ok(Self { given, id: FileId::of(&names.real)? })
+    pub(crate) fn of(paths: &FilePaths) -> io::Result<Self> {
+        let given = (paths.given != paths.resolved).then(|| paths.given.clone());
+        Ok(Self { given, id: FileId::of(&paths.resolved)? })
     }
 
     pub(crate) fn id(&self) -> FileId {
         self.id
     }
 
-    /// Checks that `path`, and what it was named by, still name this file, and that it may still be written to.
-    pub(crate) fn check(&self, doing: &str, path: &Path) -> Result<(), Error> {
-        self.id.check(doing, path)?;
+    /// Checks that `path` and the given path still name this file, and that it is still writable.
+    pub(crate) fn check(&self, operation: &str, path: &Path) -> Result<(), Error> {
+        self.id.check(operation, path)?;
         match &self.given {
-            Some(given) => self.id.check(doing, given),
+            Some(given) => self.id.check(operation, given),
             None => Ok(()),
         }
     }
 }
 
-/// Which file a path names.
+/// The identity of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     #[cfg(unix)]
@@ -243,13 +246,13 @@ impl FileId {
         Self { device_and_inode: (metadata.dev(), metadata.ino()) }
     }
 
-    /// Elsewhere a file in use can't be moved away, so being there is enough.
+    /// On other systems, a file in use can't be moved away, so it is enough that it exists.
     #[cfg(not(unix))]
     fn from_metadata(_: &Metadata) -> Self {
         Self {}
     }
 
-    /// As it is kept of a session; `None` where files have no such numbers.
+    /// The form that is stored with a session; `None` on systems without such numbers.
     pub(crate) fn text(self) -> Option<String> {
         #[cfg(unix)]
         return Some(format!("{}:{}", self.device_and_inode.0, self.device_and_inode.1));
@@ -257,35 +260,35 @@ impl FileId {
         return None;
     }
 
-    /// Checks that `path` still names this file: records written to a file that has been moved
-    /// away would be lost to whoever looks at `path`, and what is read there is not what `path` holds.
-    fn check(self, doing: &str, path: &Path) -> Result<(), Error> {
+    /// Checks that `path` still names this file. Otherwise records would be written to, or read
+    /// from, a file that nobody finds at `path`.
+    fn check(self, operation: &str, path: &Path) -> Result<(), Error> {
         let shown = path.display();
         let now = fs::metadata(path);
         match now.map(|now| (Self::from_metadata(&now) == self, now)) {
             Ok((true, now)) if has_other_names(&now) => Err(Error::transient(format!(
-                "cannot {doing} the audit trail `{shown}`: {OTHER_NAMES}"
+                "cannot {operation} the audit trail `{shown}`: {OTHER_NAMES}"
             ))),
-            // SQLite would go on by the file that it has open.
-            Ok((true, now)) if doing != "read" && now.permissions().readonly() => {
+            // SQLite would continue to write to the file that it has open.
+            Ok((true, now)) if operation != "read" && now.permissions().readonly() => {
                 Err(Error::transient(format!(
-                    "cannot {doing} the audit trail `{shown}`: it was made read-only; let its owner write to it again"
+                    "cannot {operation} the audit trail `{shown}`: it was made read-only; make \
+                     it writable for its owner again"
                 )))
             }
             Ok((true, _)) => Ok(()),
             Ok((false, _)) => Err(Error::transient(format!(
-                "cannot {doing} the audit trail `{shown}`: another file has taken its place since \
-                 it was opened; put the first one back, or restart the program to go on with the \
-                 new one"
+                "cannot {operation} the audit trail `{shown}`: another file has replaced it since \
+                 it was opened; put the original back, or restart the program to use the new file"
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::transient(format!(
-                "cannot {doing} the audit trail `{shown}`: it was deleted or moved away since it \
-                 was opened; put it back, or restart the program to begin a new one"
+                "cannot {operation} the audit trail `{shown}`: it was deleted or moved away since \
+                 it was opened; put it back, or restart the program to create a new one"
             ))
             .with_source(error)),
             Err(error) => Err(Error::transient(format!(
-                "cannot {doing} the audit trail `{shown}`: it can't be found any more; check its \
-                 directory"
+                "cannot {operation} the audit trail `{shown}`: it can no longer be found; check \
+                 its directory"
             ))
             .with_source(error)),
         }

@@ -1,49 +1,49 @@
-//! Whether a file system is one that SQLite's log can live on.
+//! [`check_file_system`]: refuses file systems on which SQLite's write-ahead log is not safe.
 
 use std::path::Path;
 
 use audit_record::Error;
 
-/// Refuses file systems that other machines write to as well: the index of the log is memory that processes share,
-/// which machines can't, and many of them only pretend to lock and to sync.
+/// Refuses network and cluster file systems, unless they are `allowed`. The index of the log is
+/// memory that processes share, which works on one machine only. Many of these file systems also do
+/// not implement locks and syncs correctly.
 ///
-/// FUSE is let pass: most of what it is used for is local (encryption, other systems' disks), and a network file
-/// system behind it (sshfs, buckets) can't be told from these.
-///
-/// `allowed`: the caller vouches for it, whatever it is.
-pub(crate) fn check(path: &Path, allowed: bool) -> Result<(), Error> {
-    judge(path, network_of(path), allowed)
+/// FUSE is accepted: most uses of it are local (encryption, disks of other systems), and a network
+/// file system behind it (sshfs, buckets) can't be distinguished from these.
+pub(crate) fn check_file_system(path: &Path, allowed: bool) -> Result<(), Error> {
+    check_network(path, network_name(path), allowed)
 }
 
-fn judge(path: &Path, network: Option<&str>, allowed: bool) -> Result<(), Error> {
+fn check_network(path: &Path, network: Option<&str>, allowed: bool) -> Result<(), Error> {
     let Some(name) = network.filter(|_| !allowed) else { return Ok(()) };
     Err(Error::permanent(format!(
-        "cannot open the audit trail `{}`: it would be on a network file system ({name}), where the locks of SQLite are \
-         not safe; choose a path on a local disk, or, if no other machine can write to this one and its locks and syncs \
-         do work, say so by `SqliteStoreBuilder::network_file_system(true)`",
+        "cannot open the audit trail `{}`: it is on a network file system ({name}), where SQLite's \
+         locks are not safe; choose a path on a local disk, or call \
+         `SqliteStoreBuilder::network_file_system(true)` if no other machine writes there and \
+         locks and syncs work",
         path.display()
     )))
 }
 
 #[cfg(target_os = "linux")]
-fn network_of(path: &Path) -> Option<&'static str> {
-    // What is not there yet will be where its directory is.
-    let about = rustix::fs::statfs(path).or_else(|error| match path.parent() {
+fn network_name(path: &Path) -> Option<&'static str> {
+    // A file that does not exist yet will be on the file system of its directory.
+    let status = rustix::fs::statfs(path).or_else(|error| match path.parent() {
         Some(directory) => rustix::fs::statfs(directory),
         None => Err(error),
     });
-    // The numbers have 32 bits, whatever the width and sign of the field.
-    name(about.ok()?.f_type as u32)
+    // The numbers have 32 bits on every platform; the field may be wider or signed.
+    name_of_kind(status.ok()?.f_type as u32)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn network_of(_: &Path) -> Option<&'static str> {
+fn network_name(_: &Path) -> Option<&'static str> {
     None
 }
 
-/// The network or cluster file system that `statfs` gives this number.
+/// The name of a network or cluster file system, by its number in `statfs`.
 #[cfg(any(target_os = "linux", test))]
-fn name(kind: u32) -> Option<&'static str> {
+fn name_of_kind(kind: u32) -> Option<&'static str> {
     Some(match kind {
         0x6969 => "NFS",
         0x517B => "SMB",
@@ -72,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn network_file_systems_are_known_by_their_numbers_and_local_ones_are_not_among_them() {
-        assert_eq!(name(0x6969), Some("NFS"));
-        assert_eq!(name(0xFF53_4D42), Some("CIFS"));
-        assert_eq!(name(0x0102_1997), Some("9P"));
+    fn network_file_systems_have_names_and_local_ones_do_not() {
+        assert_eq!(name_of_kind(0x6969), Some("NFS"));
+        assert_eq!(name_of_kind(0xFF53_4D42), Some("CIFS"));
+        assert_eq!(name_of_kind(0x0102_1997), Some("9P"));
         // ext, XFS, Btrfs, ZFS, tmpfs, overlay, F2FS, FUSE, eCryptfs.
         for local in [
             0xEF53,
@@ -88,27 +88,28 @@ mod tests {
             0x6573_5546,
             0xF15F,
         ] {
-            assert_eq!(name(local), None, "{local:x}");
+            assert_eq!(name_of_kind(local), None, "{local:x}");
         }
     }
 
     #[test]
-    fn a_network_is_refused_unless_the_caller_vouches_for_it() {
+    fn a_network_file_system_is_refused_unless_it_is_allowed() {
         let path = Path::new("/srv/audit.db");
-        judge(path, None, false).unwrap();
-        judge(path, Some("9P"), true).unwrap();
+        check_network(path, None, false).unwrap();
+        check_network(path, Some("9P"), true).unwrap();
         assert_eq!(
-            judge(path, Some("9P"), false).unwrap_err().to_string(),
-            "cannot open the audit trail `/srv/audit.db`: it would be on a network file system (9P), where the locks of \
-             SQLite are not safe; choose a path on a local disk, or, if no other machine can write to this one and its \
-             locks and syncs do work, say so by `SqliteStoreBuilder::network_file_system(true)`"
+            check_network(path, Some("9P"), false).unwrap_err().to_string(),
+            "cannot open the audit trail `/srv/audit.db`: it is on a network file system (9P), \
+             where SQLite's locks are not safe; choose a path on a local disk, or call \
+             `SqliteStoreBuilder::network_file_system(true)` if no other machine writes there and \
+             locks and syncs work"
         );
     }
 
     #[test]
-    fn what_is_not_there_yet_is_where_its_directory_is() {
+    fn a_missing_file_is_checked_by_its_directory() {
         let directory = tempfile::tempdir().unwrap();
-        check(&directory.path().join("audit.db"), false).unwrap();
-        check(Path::new("/nowhere/at/all"), false).unwrap();
+        check_file_system(&directory.path().join("audit.db"), false).unwrap();
+        check_file_system(Path::new("/nowhere/at/all"), false).unwrap();
     }
 }

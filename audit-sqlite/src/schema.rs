@@ -1,4 +1,4 @@
-//! The SQL of the schema, and the numbers that stand for names in it.
+//! The SQL of the schema, its version, and the numbers that stand for names in it.
 
 use audit_record::{ChangeKind, Kind, Outcome};
 
@@ -12,25 +12,25 @@ pub const APPLICATION_ID: i32 = 0x4155_4454;
 /// The version of the schema that this crate writes: `PRAGMA user_version`, or, in the database of
 /// another program, the column `version` of the table `audit_schema`.
 ///
-/// An older trail is brought up to it when it is opened; a newer one is refused.
+/// A trail with an older schema is migrated when it is opened; a newer one is refused.
 ///
 /// ```
 /// assert_eq!(audit_sqlite::SCHEMA_VERSION, 3);
 /// ```
 pub const SCHEMA_VERSION: i32 = FIRST_VERSION + STEPS.len() as i32;
 
-/// What [`STEPS`] begins with.
+/// The version that the first of [`STEPS`] starts from.
 const FIRST_VERSION: i32 = 1;
 
-/// The first version that may stand among the tables of another program.
+/// The first version that supports the database of another program.
 pub(crate) const FIRST_SHARED_VERSION: i32 = 2;
 
-/// What makes a trail of the newest version where there is none.
+/// Creates a trail of the newest version in a database that has none.
 pub(crate) const NEW: &[&str] = &[include_str!("schema/v2_tables.sql"), V2, V3];
 
-/// What leads from `version` to the next one.
+/// Migrates from `version` to the next one.
 ///
-/// A step that has been released is never edited: files in the field were made by it.
+/// A released step must never be edited, because existing files were made with it.
 pub(crate) fn step_from(version: i32) -> &'static [&'static str] {
     STEPS[(version - FIRST_VERSION) as usize]
 }
@@ -39,7 +39,7 @@ const STEPS: &[&[&str]] = &[&[include_str!("schema/v1_to_v2.sql"), V2], &[V3]];
 const V2: &str = include_str!("schema/v2.sql");
 const V3: &str = include_str!("schema/v3.sql");
 
-/// Tables and views that a trail of another program's database has had since its first version.
+/// The tables and views of version 2.
 pub(crate) const NAMES_V2: &[&str] = &[
     "audit_schema",
     "audit_name",
@@ -48,22 +48,22 @@ pub(crate) const NAMES_V2: &[&str] = &[
     "audit_log",
     "audit_changes",
 ];
-/// Those that version 3 has added.
+/// The tables and views that version 3 has added.
 pub(crate) const NAMES_V3: &[&str] =
     &["audit_session", "audit_intent", "audit_sessions", "audit_intents"];
 
-/// How a session stands: the numbers of `audit_session.state`, which the view `audit_sessions` turns into words.
-/// An open one is 0.
+/// The numbers of `audit_session.state`, which the view `audit_sessions` shows as text. An open
+/// session has 0.
 pub(crate) mod session_state {
     pub(crate) const CLOSED: i64 = 1;
     pub(crate) const DIED: i64 = 2;
 }
 
-/// Version 1 as it was released, of which there may be files.
+/// Version 1 as it was released. Files with it may exist.
 #[cfg(test)]
 pub(crate) const V1: &str = include_str!("schema/v1.sql");
 
-/// The number stored for a kind; the view `audit_log` turns it back. Never renumber.
+/// The number stored for a kind, which the view `audit_log` shows as text. Never renumber.
 ///
 /// `None` for a kind that this schema has no number for.
 pub(crate) fn kind_number(kind: Kind) -> Option<i64> {
@@ -82,7 +82,8 @@ pub(crate) fn kind_number(kind: Kind) -> Option<i64> {
     })
 }
 
-/// The number stored for an outcome; the index `audit_record_by_outcome` relies on success being 0.
+/// The number stored for an outcome. The index `audit_record_by_outcome` relies on success being 0,
+/// and the records of dead sessions on unknown being 4.
 pub(crate) fn outcome_number(outcome: Outcome) -> Option<i64> {
     Some(match outcome {
         Outcome::Success => 0,
@@ -94,8 +95,8 @@ pub(crate) fn outcome_number(outcome: Outcome) -> Option<i64> {
     })
 }
 
-/// The number stored for what happened to an object; the commonest is 0, which takes no byte.
-/// The index `audit_field_change_deleted` relies on deleted being 2.
+/// The number stored for the kind of a change. The most frequent one is 0, which takes no byte. The
+/// index `audit_field_change_deleted` relies on deleted being 2.
 pub(crate) fn change_number(change: ChangeKind) -> Option<i64> {
     Some(match change {
         ChangeKind::Changed => 0,
@@ -115,7 +116,7 @@ pub(crate) fn kind_of(number: i64) -> Option<Kind> {
     Kind::ALL.iter().copied().find(|&kind| kind_number(kind) == Some(number))
 }
 
-/// What `number` says happened to an object.
+/// The kind of change that `number` stands for.
 pub(crate) fn change_of(number: i64) -> Option<ChangeKind> {
     ChangeKind::ALL.iter().copied().find(|&change| change_number(change) == Some(number))
 }

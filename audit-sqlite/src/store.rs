@@ -1,29 +1,32 @@
-//! [`SqliteStore`]: opens the trail, and keeps the connection in good order.
+//! [`SqliteStore`]: writes batches, and replaces its connection when that can't be trusted.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use audit_record::process::hold_off_forks;
-use audit_record::store::{Batch, ChangeReader, Session, Sink};
+use audit_record::store::ChangeReader;
+use audit_record::store::{Batch, Session, Sink};
 use audit_record::{Durability, Error, Record};
 
-use crate::builder::SqliteStoreBuilder;
-use crate::error::{Failure, explain};
+use crate::connect_options::ConnectOptions;
+use crate::connection::{WalTrust, WriteConnection};
+use crate::error::{StoreError, explain};
 use crate::file::TrailFile;
-use crate::link::Link;
-use crate::process::{InProcess, OpenFile};
-use crate::read::{Reader, Slot};
-use crate::session::Work;
-use crate::write::Writer;
+use crate::fork::{ConnectionOwner, OpenFile};
+use crate::insert::{Inserter, STORE_TRANSACTION, retry_on_conflict};
+use crate::migrate::touch_version;
+use crate::read::{ReadConnection, Reader};
+use crate::session::SessionRow;
 
 /// An audit trail in a SQLite file.
 ///
-/// Any number of stores, of any number of processes on one machine, may write to one file, and
-/// any tool may read it meanwhile. The store starts no thread of its own.
+/// Any number of stores, in any number of processes on one machine, can write to one file, and any
+/// tool can read it at the same time. The store starts no thread of its own.
 ///
-/// It is at home in the process that opened it: in a forked child, it refuses, and leaves the connection alone. Nor can
-/// the child open a trail that its parent had open at the fork.
+/// A store belongs to the process that opened it. In a forked child, every operation fails, and
+/// dropping the store leaves the connection alone. The child can't open a trail that its parent had
+/// open at the fork either.
 ///
 /// ```
 /// use audited::{Kind, Record, Sink};
@@ -37,7 +40,7 @@ use crate::write::Writer;
 /// store.write(&[record])?;
 /// store.close()?;
 ///
-/// // Whatever can read SQLite can read the trail.
+/// // Any program that reads SQLite can read the trail.
 /// let trail = rusqlite::Connection::open(&path)?;
 /// let line: String = trail.query_row(
 ///     "SELECT started_at || ' ' || actor || ': ' || action FROM audit_log WHERE seq = 1",
@@ -50,177 +53,171 @@ use crate::write::Writer;
 pub struct SqliteStore {
     path: PathBuf,
     file: TrailFile,
-    options: SqliteStoreBuilder,
-    /// `None` once closed, and after an error that leaves the connection's view of the file in
-    /// doubt: then the next write makes a new one.
-    link: Option<Link>,
+    options: ConnectOptions,
+    /// `None` once closed, and after an error that makes the connection's view of the file
+    /// unreliable. The next write then opens a new one.
+    connection: Option<WriteConnection>,
     /// `None` once closed.
-    open: Option<OpenFile>,
-    doubt: Doubt,
+    open_file: Option<OpenFile>,
+    wal_trust: WalTrust,
     closed: bool,
-    writer: Writer,
-    /// The recorder's time at work, once it has begun.
-    work: Option<Work>,
-    /// What the readers have open.
-    readers: Vec<Weak<Slot>>,
-    home: InProcess,
-}
-
-/// Whether the disk may lack a part of the log. No commit that stands behind that would survive a loss of power, and a
-/// checkpoint would write over what the log could not repair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Doubt {
-    /// The connection is told of each sync of the log that fails, whoever asks for it.
-    None,
-    /// The log is older than the connection: what a sync has lost before was told to others, which may be dead.
-    Older,
-    /// There was an error of the disk.
-    Error,
+    inserter: Inserter,
+    /// The recorder session, once one has begun.
+    session: Option<SessionRow>,
+    /// The connections of the readers that this store has handed out.
+    readers: Vec<Weak<ReadConnection>>,
+    owner: ConnectionOwner,
 }
 
 impl SqliteStore {
-    /// Opens the trail at `path`, with the settings of [`SqliteStore::builder`] as they are.
-    ///
-    /// A file that does not exist is created; on Unix, only its owner may read and write it. A
-    /// file that exists keeps its permissions. An empty file becomes a trail; a trail with an
-    /// older schema is brought up to date.
-    ///
-    /// # Errors
-    ///
-    /// When `path` is empty, `:memory:`, a URI, a directory, a symbolic link to nothing, or in a directory that does
-    /// not exist; when the file has a second name (hard link) or, on Linux, is on a network file system (but see
-    /// [`network_file_system`](SqliteStoreBuilder::network_file_system)); when it is
-    /// no database, or another program's; when its schema is newer than `SCHEMA_VERSION`; when it can't be read and
-    /// written; and when the SQLite library is one that can damage it. A file that is refused is not changed.
-    ///
-    /// ```
-    /// let error = audited::SqliteStore::open(":memory:").unwrap_err();
-    /// assert!(error.to_string().contains("lost when the program ends"));
-    /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::builder().open(path)
-    }
-
     pub(crate) fn new(
         path: PathBuf,
-        (file, open): (TrailFile, OpenFile),
-        options: SqliteStoreBuilder,
-        link: Link,
-        doubt: Doubt,
+        (file, open_file): (TrailFile, OpenFile),
+        options: ConnectOptions,
+        connection: WriteConnection,
+        wal_trust: WalTrust,
     ) -> Self {
         Self {
             path,
             file,
             options,
-            link: Some(link),
-            open: Some(open),
-            doubt,
+            connection: Some(connection),
+            open_file: Some(open_file),
+            wal_trust,
             closed: false,
-            writer: Writer::default(),
-            work: None,
+            inserter: Inserter::default(),
+            session: None,
             readers: Vec::new(),
-            home: InProcess::here(),
+            owner: ConnectionOwner::current(),
         }
     }
 
-    /// Settings for a store, to be changed before it is opened.
-    #[must_use]
-    pub fn builder() -> SqliteStoreBuilder {
-        SqliteStoreBuilder::default()
-    }
-
-    /// Limits the size of the file for this store's own writes, to see what a full disk does.
+    /// Limits the size of the file for writes of this store. Tests use it to simulate a full disk.
     #[doc(hidden)]
     pub fn limit_pages(&mut self, pages: u32) -> Result<(), Error> {
-        let Some(link) = &self.link else { return Err(self.closed_error()) };
-        link.connection
+        let Some(writer) = &self.connection else { return Err(self.closed_error()) };
+        writer
+            .connection
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .map_err(|error| explain("limit", &self.path, error))
     }
 
-    /// Checks that the store may be used, in this process and with this file.
-    fn check(&self, doing: &str) -> Result<(), Error> {
-        self.home.check(doing, &self.path)?;
+    /// Checks that the store may be used in this process and with this file.
+    fn check(&self, operation: &str) -> Result<(), Error> {
+        self.owner.check(operation, &self.path)?;
         if self.closed {
             return Err(self.closed_error());
         }
-        self.file.check(doing, &self.path)
+        self.file.check(operation, &self.path)
     }
 
-    /// Does `work` by a connection that is trusted, or by a new one.
-    fn by_link<T>(
+    /// Calls `f` with the connection, or with a new one if there is none that can be trusted.
+    fn with_connection<T>(
         &mut self,
-        doing: &str,
-        work: impl FnOnce(&mut Self, &mut Link) -> Result<T, Failure>,
+        operation: &str,
+        f: impl FnOnce(&mut Self, &mut WriteConnection) -> Result<T, StoreError>,
     ) -> Result<T, Error> {
-        // Taken out, so that it is gone if this panics half-way.
-        let (mut link, is_new) = match self.link.take() {
-            Some(link) => (link, false),
+        // The connection is taken out, so that a panic half-way drops it.
+        let (mut writer, is_new) = match self.connection.take() {
+            Some(writer) => (writer, false),
             None => {
-                self.writer = Writer::default();
-                self.doubt = self.doubt.max(Doubt::Older);
-                (self.options.connect(&self.path)?, true)
+                self.inserter = Inserter::default();
+                self.wal_trust = self.wal_trust.max(WalTrust::Inherited);
+                (self.options.connect_for_writing(&self.path)?, true)
             }
         };
-        let result = self.put_in_order(&mut link).and_then(|()| work(self, &mut link));
-        if result.as_ref().is_err_and(Failure::spoils_connection) {
-            self.doubt = Doubt::Error;
-            link.abandon();
-        } else if result.as_ref().is_err_and(Failure::wears_out_connection) {
-            link.abandon();
-        } else if link.connection.is_autocommit() && link.is_as_set() {
-            self.link = Some(link);
+        let result = self.replace_lost_wal(&mut writer).and_then(|()| f(self, &mut writer));
+        if result.as_ref().is_err_and(StoreError::invalidates_connection) {
+            self.wal_trust = WalTrust::DiskError;
+            writer.close_without_checkpoint();
+        } else if result.as_ref().is_err_and(StoreError::needs_new_connection) {
+            writer.close_without_checkpoint();
+        } else if writer.connection.is_autocommit() && writer.settings_fit_journal_mode() {
+            self.connection = Some(writer);
         }
         result.map_err(|failure| match is_new {
-            true => failure.into_error(doing, &self.path),
-            false => failure.into_doubt(doing, &self.path),
+            true => failure.into_error(operation, &self.path),
+            false => failure.into_retryable_error(operation, &self.path),
         })
     }
 
-    fn put_in_order(&self, link: &mut Link) -> Result<(), Failure> {
-        if !link.has_lost_log(&self.path) {
+    fn replace_lost_wal(&self, writer: &mut WriteConnection) -> Result<(), StoreError> {
+        if !writer.has_lost_wal(&self.path) {
             return Ok(());
         }
-        // They would be in the way for as long as they live.
-        self.readers.iter().filter_map(Weak::upgrade).for_each(|reader| reader.let_go());
-        link.rescue(&self.path)
+        // An open read connection of this process would prevent it.
+        self.readers.iter().filter_map(Weak::upgrade).for_each(|reader| reader.close_if_idle());
+        writer.replace_lost_wal(&self.path)
     }
 
-    fn store(&mut self, link: &mut Link, batch: &Batch<'_>) -> Result<(), Failure> {
+    fn store(&mut self, writer: &mut WriteConnection, batch: &Batch<'_>) -> Result<(), StoreError> {
         let for_power = batch.durability >= Durability::Power;
-        let is_time = match self.doubt {
-            Doubt::None => false,
-            // A program that records little, and less than `Power`, never pays for it.
-            Doubt::Older => for_power || link.is_checkpoint_due()?,
-            Doubt::Error => true,
+        let must_rewrite_wal = match self.wal_trust {
+            WalTrust::Trusted => false,
+            // A program that records little, and never with `Power`, does not pay for the rewrite.
+            WalTrust::Inherited => for_power || writer.is_checkpoint_due()?,
+            WalTrust::DiskError => true,
         };
-        if is_time {
-            match link.mend_log(&self.path) {
-                Ok(()) => self.doubt = Doubt::None,
+        if must_rewrite_wal {
+            match writer.rewrite_wal(&self.path) {
+                Ok(()) => self.wal_trust = WalTrust::Trusted,
                 Err(failure) if for_power => return Err(failure),
-                // Less is promised: it goes on, but for checkpoints.
+                // The lower levels do not depend on it. Only checkpoints have to wait.
                 Err(_) => {}
             }
         }
-        link.survive(batch.durability)?;
-        self.writer.store(link, &self.path, batch, self.work.as_mut())?;
-        if self.doubt > Doubt::None {
+        writer.set_durability(batch.durability)?;
+        self.commit(writer, batch)?;
+        if self.wal_trust != WalTrust::Trusted {
             return Ok(());
         }
-        // If this fails, the batch is stored, and yet not acknowledged: nothing that this connection says counts.
-        // Offered again, it is found.
-        link.checkpoint_if_due()
+        // If this fails, the batch is stored, but is not acknowledged, because the connection is no
+        // longer trusted. When the batch is offered again, its records are found.
+        writer.checkpoint_if_due()
     }
 
-    /// Whether all that `batch` brings is stored.
-    fn is_nothing(&self, batch: &Batch<'_>) -> bool {
-        let is_told = self.work.as_ref().is_none_or(|work| work.tally() == batch.tally);
-        batch.records.is_empty() && batch.intents.is_empty() && is_told
+    /// Stores all of `batch` in one transaction, or nothing.
+    ///
+    /// A record that is stored already is not stored again. So a batch can be offered again after
+    /// an error that leaves open whether it was stored, such as a failed sync at commit.
+    fn commit(
+        &mut self,
+        writer: &mut WriteConnection,
+        batch: &Batch<'_>,
+    ) -> Result<(), StoreError> {
+        let Self { path, inserter, session, .. } = self;
+        let result = retry_on_conflict(|some_stored| {
+            let kind = writer.kind;
+            let transaction = writer.begin("write to", path)?;
+            inserter.insert(&transaction, &STORE_TRANSACTION, batch.records, some_stored)?;
+            if let Some(session) = session {
+                session.apply_batch(&transaction, inserter, batch)?;
+            }
+            if some_stored && batch.durability >= Durability::Power {
+                // The records that are stored already may not be synced, and a commit that writes
+                // nothing syncs nothing.
+                touch_version(&transaction, kind)?;
+            }
+            Ok(transaction.commit()?)
+        });
+        match (&result, session) {
+            (Ok(()), Some(session)) => session.batch_committed(batch),
+            (Ok(()), None) => {}
+            (Err(_), _) => inserter.forget_names(),
+        }
+        result
     }
 
-    fn close_link(&mut self) -> Result<(), Failure> {
-        let in_doubt = self.doubt > Doubt::None;
-        self.link.take().map_or(Ok(()), |link| link.close(&self.path, in_doubt))
+    /// Whether `batch` adds nothing to what is stored.
+    fn is_empty(&self, batch: &Batch<'_>) -> bool {
+        let tally_is_stored =
+            self.session.as_ref().is_none_or(|session| session.stored_tally() == batch.tally);
+        batch.records.is_empty() && batch.intents.is_empty() && tally_is_stored
+    }
+
+    fn close_connection(&mut self) -> Result<(), StoreError> {
+        let trust = self.wal_trust;
+        self.connection.take().map_or(Ok(()), |writer| writer.close(&self.path, trust))
     }
 
     fn closed_error(&self) -> Error {
@@ -244,134 +241,151 @@ impl fmt::Debug for SqliteStore {
 impl Sink for SqliteStore {
     /// Stores `records` in one transaction.
     ///
-    /// A record whose id the trail holds already is not stored again, so after an error the same
-    /// records may be offered once more, to this store or to another of the same file.
+    /// A record whose id is in the trail already is not stored again. So after an error the same
+    /// records can be offered again, to this store or to another store of the same file.
     ///
     /// # Errors
     ///
-    /// Transient ones when another connection holds the lock for longer than the
-    /// [busy timeout](SqliteStoreBuilder::busy_timeout), when the disk is full or fails, and, on
-    /// Unix, when the path no longer names the file that was opened, and for other troubles that the documentation of
-    /// the crate `audit-sqlite` lists. Permanent ones when the file
-    /// is damaged, when a newer program has changed its schema, when a record is too large, when
-    /// another record has its id, and after [`close`](Sink::close).
+    /// Transient errors, which can be retried:
+    ///
+    /// - another connection holds the lock for longer than the
+    ///   [busy timeout](crate::SqliteStoreBuilder::busy_timeout);
+    /// - the disk is full or fails;
+    /// - on Unix, the path no longer names the file that was opened;
+    /// - other problems, which the documentation of the crate `audit-sqlite` lists.
+    ///
+    /// Permanent errors:
+    ///
+    /// - the file is damaged, or a newer program has changed its schema;
+    /// - a record is too large, or a different record has its id;
+    /// - the store was [closed](Sink::close).
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let mut batch = Batch::new(records);
-        batch.tally = self.work.as_ref().map(Work::tally).unwrap_or_default();
+        batch.tally = self.session.as_ref().map(SessionRow::stored_tally).unwrap_or_default();
         self.write_batch(&batch)
     }
 
     /// Stores `batch` in one transaction.
     ///
-    /// [`Durability::Power`] means `synchronous = FULL`: the `-wal` file is synced before this returns, and with it
-    /// all that was committed before, by whichever connection. Less means `synchronous = NORMAL`: a commit
-    /// survives the end of the process at any moment, and a loss of power if a later one was synced. (In a database
-    /// that keeps a rollback journal, `EXTRA` and `FULL`.)
+    /// [`Durability::Power`] means `synchronous = FULL`: before this returns, the `-wal` file is
+    /// synced, with everything that any connection has committed before. Lower levels mean
+    /// `synchronous = NORMAL`: a commit survives the end of the process at any moment. It survives
+    /// a power loss only if a later commit was synced. (With a rollback journal, the two are
+    /// `EXTRA` and `FULL`.)
     ///
     /// # Errors
     ///
-    /// As [`write`](Sink::write). After an error of the disk, a failed sync among them, the connection is given up. A
-    /// new one is made for the next batch. Before a checkpoint, and before a batch that is to survive a loss of power, it
-    /// writes the content of the `-wal` file to the disk again, which may never have reached it. So does a store that
-    /// finds such a file when it is opened.
+    /// See [`write`](Sink::write). After a disk error, such as a failed sync, the connection is
+    /// closed, and the next batch opens a new one. The `-wal` file may then be incomplete on the
+    /// disk. So the new connection writes its content to the disk again before a checkpoint, and
+    /// before a batch that must survive a power loss. A store that finds a `-wal` file when it is
+    /// opened does the same.
     fn write_batch(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        self.home.check("write to", &self.path)?;
+        self.owner.check("write to", &self.path)?;
         let _forks = hold_off_forks();
         if self.closed {
             return Err(self.closed_error());
         }
-        if !batch.intents.is_empty() && self.work.is_none() {
+        if !batch.intents.is_empty() && self.session.is_none() {
             return Err(Error::permanent(format!(
-                "cannot announce a call in the audit trail `{}`: no recorder has begun to work with it; call `begin` \
-                 before",
+                "cannot store an intent in the audit trail `{}`: this store has no recorder \
+                 session; call `begin` first",
                 self.path.display()
             )));
         }
-        if self.is_nothing(batch) {
+        if self.is_empty(batch) {
             return Ok(());
         }
         self.file.check("write to", &self.path)?;
-        self.by_link("write to", |store, link| store.store(link, batch))?;
-        // Again: it may have been moved away while this batch was on its way. So may the log, with this batch in it.
+        self.with_connection("write to", |store, writer| store.store(writer, batch))?;
+        // Checked again: the file, or the log with this batch in it, may have been moved away
+        // during the write.
         self.file.check("write to", &self.path)?;
-        match self.link.as_mut().is_some_and(|link| link.has_lost_log(&self.path)) {
+        match self.connection.as_mut().is_some_and(|writer| writer.has_lost_wal(&self.path)) {
             false => Ok(()),
             true => Err(Error::transient(format!(
-                "cannot write to the audit trail `{}`: the `-wal` or `-shm` file beside it was deleted or replaced \
-                 meanwhile; leave these files alone while the trail is in use",
+                "cannot write to the audit trail `{}`: the `-wal` or `-shm` file beside it was \
+                 deleted or replaced during the write; leave these files alone while the trail is \
+                 in use",
                 self.path.display()
             ))),
         }
     }
 
-    /// Enters the session into the trail (`audit_sessions`), and tells what became of those before.
+    /// Adds the recorder session to the trail (`audit_sessions`), and closes sessions whose process
+    /// has died.
     ///
-    /// A session is dead when its process has ended without closing it. In one transaction, so exactly once whoever
-    /// begins first: each call that it had announced and not ended becomes a record with outcome `unknown`; if
-    /// records of it may be lost, a `gap` record tells how many at most, from when to when, of which process and
-    /// service, and whether they were counted or may just have been in its queue.
+    /// A session is dead when its process has ended without closing it. All of the following
+    /// happens in one transaction, so only the first store that begins afterwards does it. Each
+    /// intent that the dead session has left becomes a record with outcome `unknown`. If records
+    /// may be lost, a `gap` record says how many at most, in which period, and of which process and
+    /// service. It also says whether they were counted, or the number is the limit of the queue.
     ///
-    /// While the session lasts, a file `<name of the trail>-session-<id>` stands beside the trail, with mode 0600. It is
-    /// locked: by that, others see that the session is alive. Leave it alone. If it is deleted all the same, the session
-    /// counts as alive as long as its process is seen to run, which it is on Linux, unless in another container.
+    /// While the session lasts, the file `<name of the trail>-session-<id>` exists beside the
+    /// trail, with mode 0600. The session holds a lock on it, which shows other processes that it
+    /// is alive. Do not delete it. Without the file, the session counts as alive only while its
+    /// process can be seen to run. That is possible on Linux, unless the process is in another
+    /// container.
     ///
     /// # Errors
     ///
-    /// As [`write`](Sink::write); when no file can be made beside the trail; and when a session has begun before.
+    /// See [`write`](Sink::write). It also fails if no file can be created beside the trail, and if
+    /// this store already has a session.
     fn begin(&mut self, session: &Session) -> Result<(), Error> {
         self.check("write to")?;
         let _forks = hold_off_forks();
-        if self.work.is_some() {
+        if self.session.is_some() {
             return Err(Error::permanent(format!(
-                "cannot begin to record in the audit trail `{}`: a recorder works with this store already; open \
-                 another one",
+                "cannot begin a recorder session in the audit trail `{}`: this store already has \
+                 one; open another store",
                 self.path.display()
             )));
         }
-        let work = self.by_link("write to", |store, link| {
-            Work::begin(session, link, &mut store.writer, &store.path, store.file.id())
+        let session = self.with_connection("write to", |store, writer| {
+            SessionRow::begin(session, writer, &mut store.inserter, &store.path, store.file.id())
         })?;
-        self.work = Some(work);
+        self.session = Some(session);
         Ok(())
     }
 
-    /// A reader with a connection of its own, which it opens when it is first asked. It goes on after the
-    /// store is closed.
+    /// Returns a reader with its own connection, which it opens at the first query. The reader
+    /// keeps working after the store is closed.
     fn reader(&mut self) -> Result<Option<Box<dyn ChangeReader>>, Error> {
         let reader = Reader::new(self.path.clone(), self.file.clone(), self.options.clone())?;
         self.readers.retain(|reader| reader.strong_count() > 0);
-        self.readers.push(Arc::downgrade(reader.slot()));
+        self.readers.push(Arc::downgrade(reader.connection()));
         Ok(Some(Box::new(reader)))
     }
 
-    /// Ends the session in order, moves what is in the `-wal` file into the trail as far as readers allow, and
-    /// closes it.
+    /// Ends the recorder session, moves the content of the `-wal` file into the trail as far as
+    /// readers allow, and closes the connection.
     fn close(&mut self) -> Result<(), Error> {
-        self.home.check("close", &self.path)?;
+        self.owner.check("close", &self.path)?;
         let _forks = hold_off_forks();
-        let ended = match self.work.take() {
-            // In a file that has taken the place of this one, the session has no row.
-            Some(work) if self.file.check("close", &self.path).is_ok() => {
-                self.by_link("close", |store, link| work.close(link, &store.path))
+        let ended = match self.session.take() {
+            // If another file has replaced this one, the session has no row in it.
+            Some(session) if self.file.check("close", &self.path).is_ok() => {
+                self.with_connection("close", |store, writer| session.close(writer, &store.path))
             }
             _ => Ok(()),
         };
         self.closed = true;
-        let closed = self.close_link();
-        self.open = None;
+        let closed = self.close_connection();
+        self.open_file = None;
         ended.and(closed.map_err(|failure| failure.into_error("close", &self.path)))
     }
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        // In a child that was forked, the connection is the parent's: to close it would drop its locks.
-        if !self.home.is_here() {
-            std::mem::forget(self.link.take());
+        // In a forked child, the connection is the parent's, and closing it would drop the parent's
+        // locks.
+        if !self.owner.is_current() {
+            std::mem::forget(self.connection.take());
             return;
         }
         let _forks = hold_off_forks();
-        // SQLite would make a checkpoint too, and keep quiet about a sync that fails.
-        let _ = self.close_link();
+        // Dropping the connection would also run a checkpoint, but would ignore a failed sync.
+        let _ = self.close_connection();
     }
 }

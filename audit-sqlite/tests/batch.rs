@@ -137,7 +137,7 @@ fn a_batch_with_two_records_of_one_id_is_refused_as_a_whole() {
     records[20].id = records[3].id;
     let mut store = SqliteStore::open(&path).unwrap();
     let error = store.write(&records).unwrap_err();
-    assert!(error.to_string().contains("holds another record with this id"), "{error}");
+    assert!(error.to_string().contains("already holds a different record with this id"), "{error}");
     assert_eq!(value::<i64>(&path, "SELECT count(*) FROM audit_log"), 0);
     assert_eq!(value::<i64>(&path, "SELECT count(*) FROM audit_name"), 0);
 }

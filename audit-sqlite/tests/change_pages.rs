@@ -301,7 +301,7 @@ fn a_newer_schema_is_not_read() {
     );
     assert_eq!(error.to_string(), expected);
     let error = late.changes(&query("t", "1")).unwrap_err();
-    assert!(error.to_string().contains("this program knows versions up to"), "{error}");
+    assert!(error.to_string().contains("this program supports versions up to"), "{error}");
     read(&path).pragma_update(None, "user_version", SCHEMA_VERSION).unwrap();
     assert!(reader.changes(&query("t", "1")).unwrap().is_empty());
     assert!(late.changes(&query("t", "1")).unwrap().is_empty());
@@ -365,7 +365,7 @@ fn reads_fail_while_the_file_is_moved_and_succeed_once_it_is_back() {
     SqliteStore::open(&path).unwrap().write(&[event("in another file")]).unwrap();
     for reader in [&mut open, &mut not_yet_open] {
         let error = reader.changes(&query("t", "1")).unwrap_err().to_string();
-        assert!(error.contains("another file has taken its place since it was opened"), "{error}");
+        assert!(error.contains("another file has replaced it since it was opened"), "{error}");
     }
     let (_, other) = rows(&path, "SELECT action FROM audit_log");
     assert_eq!(other.len(), 1);

@@ -435,8 +435,7 @@ fn invalid_values_written_by_other_tools_are_read_without_panic() {
     wanted.after = None;
     let error = reader.changes(&wanted).unwrap_err();
     assert!(!error.is_transient());
-    let expected = "cannot read the record 1 of the audit trail: its changes are there, but it is \
-        missing; somebody has written to the trail by other means than the recorder, so compare it \
-        with a backup";
+    let expected = "cannot read the record 1 of the audit trail: it is missing, but its changes \
+        exist; another program has written to the trail, so compare it with a backup";
     assert_eq!(error.to_string(), expected);
 }

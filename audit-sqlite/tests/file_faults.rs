@@ -38,7 +38,12 @@ fn writes_fail_while_the_file_is_read_only() {
     for mode in [0o444, 0o000] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         let error = store.write(&[event("second")]).unwrap_err();
-        assert_transient(&error, &path, "it was made read-only; let its owner write to it again");
+        assert_transient(
+            &error,
+            &path,
+            "it was made read-only; make it writable for its owner \
+                                         again",
+        );
     }
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     store.write(&[event("second")]).unwrap();
@@ -65,7 +70,7 @@ fn writes_fail_while_the_file_is_moved_and_succeed_once_it_is_back() {
 
     fs::write(&path, "").unwrap();
     let error = store.write(&batch).unwrap_err();
-    assert_transient(&error, &path, "another file has taken its place since it was opened");
+    assert_transient(&error, &path, "another file has replaced it since it was opened");
     assert_eq!(fs::read(&path).unwrap(), b"");
 
     fs::rename(&away, &path).unwrap();
@@ -114,8 +119,8 @@ fn a_hard_linked_file_is_refused_until_the_other_name_is_removed() {
     let (directory, path, mut store) = new_trail();
     let other = directory.path().join("other.db");
     fs::hard_link(&path, &other).unwrap();
-    let expected = "it has more than one name (hard links), and by each of them SQLite would put a \
-                    `-wal` file of its own beside it; remove the other names";
+    let expected = "it has more than one name (hard links), and SQLite would create a separate \
+                    `-wal` file for each name; remove the other names";
     assert_transient(&store.write(&[event("second")]).unwrap_err(), &path, expected);
     for path in [&path, &other] {
         let error = SqliteStore::open(path).unwrap_err();
@@ -151,7 +156,7 @@ fn stores_opened_by_symbolic_links_share_one_file_and_one_log() {
     fs::remove_file(&link).unwrap();
     symlink(&other, &link).unwrap();
     let error = by_link.write(&[event("astray")]).unwrap_err();
-    assert_transient(&error, &link, "another file has taken its place");
+    assert_transient(&error, &link, "another file has replaced it");
     fs::remove_file(&link).unwrap();
     symlink(&path, &link).unwrap();
     by_link.write(&[event("by link again")]).unwrap();
@@ -185,7 +190,10 @@ fn a_named_pipe_is_refused() {
     let path = directory.path().join("audit.db");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let error = SqliteStore::open(&path).unwrap_err();
-    assert!(error.to_string().ends_with("it is no regular file; choose another path"), "{error}");
+    assert!(
+        error.to_string().ends_with("it is not a regular file; choose another path"),
+        "{error}"
+    );
 }
 
 const LOG_DELETED: &str = "the `-wal` or `-shm` file beside it was deleted or replaced";
@@ -219,9 +227,10 @@ fn a_deleted_log_that_another_store_uses_is_recovered_after_that_store_closes() 
     for store in [&mut store, &mut other] {
         let error = store.write(&[event("second")]).unwrap_err();
         assert_transient(&error, &path, LOG_DELETED);
-        assert!(
-            error.to_string().contains("end the other programs and tools that have the trail open")
-        );
+        assert!(error.to_string().contains(
+            "close the other programs and tools that have the trail \
+                                        open"
+        ));
     }
     other.close().unwrap();
     store.write(&[event("second")]).unwrap();
@@ -299,7 +308,7 @@ fn child_process_loses_access_to_its_directory() {
     // The directory can no longer be searched.
     fs::set_permissions(&directory, Permissions::from_mode(0o000)).unwrap();
     let error = store.write(&[event("second")]).unwrap_err();
-    assert_transient(&error, &path, "it can't be found any more; check its directory");
+    assert_transient(&error, &path, "it can no longer be found; check its directory");
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
     store.write(&[event("second")]).unwrap();
 
@@ -312,7 +321,7 @@ fn child_process_loses_access_to_its_directory() {
         error.to_string().ends_with("access is denied; check the permissions of its directory")
     );
     let error = impatient(&path).begin(&audit_record::store::Session::new(0)).unwrap_err();
-    assert!(error.to_string().contains("no lock file can be made beside it"), "{error}");
+    assert!(error.to_string().contains("no lock file can be created beside it"), "{error}");
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
 }
 

@@ -28,8 +28,8 @@ fn child_process_forks_with_an_open_store() {
     if child == 0 {
         let refusal = |action: &str| {
             format!(
-                "cannot {action} the audit trail `{}` in a forked child: it was opened by the \
-                 parent, process {parent}; open one here that the parent had not open",
+                "cannot {action} the audit trail `{}` in a forked child: the parent process \
+                 {parent} opened it; open a trail here that the parent did not have open",
                 path.display()
             )
         };
@@ -43,8 +43,8 @@ fn child_process_forks_with_an_open_store() {
         let again = SqliteStore::open(&path).unwrap_err();
         let expected = format!(
             "cannot open the audit trail `{}` in a forked child: its parent had it open at the \
-             fork, and SQLite takes the locks of the two for one; fork before it is opened, or \
-             close it before the fork",
+             fork, and SQLite can't separate the locks of the two processes; fork before you \
+             open the trail, or close it before the fork",
             path.display()
         );
         as_expected &= again.to_string() == expected;

@@ -119,8 +119,8 @@ fn a_database_of_another_program_is_refused_and_unchanged() {
         Connection::open(&path).unwrap().execute_batch(setup).unwrap();
         let reason = format!(
             "it is the database of another program (application_id {id}); nothing in it was \
-             changed; choose another path, or open it by `SqliteStore::builder().shared(true)` to \
-             keep the trail in that database"
+             changed; choose another path, or open it with `SqliteStore::builder().shared(true)` \
+             to keep the trail in that database"
         );
         assert_refused_unchanged(&directory, &path, &reason);
     }
@@ -150,7 +150,7 @@ fn a_newer_schema_is_refused_and_unchanged() {
     SqliteStore::open(&path).unwrap().close().unwrap();
     read(&path).pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
     let reason = format!(
-        "its schema has version {}, and this program knows versions up to {SCHEMA_VERSION}; \
+        "its schema has version {}, but this program supports versions up to {SCHEMA_VERSION}; \
          update the `audited` crate",
         SCHEMA_VERSION + 1
     );
@@ -207,7 +207,7 @@ fn a_path_through_a_file_is_refused() {
 #[test]
 fn a_device_is_refused() {
     let expected =
-        "cannot open the audit trail `/dev/null`: it is no regular file; choose another path";
+        "cannot open the audit trail `/dev/null`: it is not a regular file; choose another path";
     assert_eq!(refusal("/dev/null").to_string(), expected);
 }
 

@@ -38,7 +38,10 @@ fn a_session_is_listed_from_its_begin_to_its_close() {
     }
 
     let error = store.begin(&common::session::session()).unwrap_err();
-    assert!(error.to_string().contains("a recorder works with this store already"), "{error}");
+    assert!(
+        error.to_string().contains("this store already has one; open another store"),
+        "{error}"
+    );
     store.write(&[event("one")]).unwrap();
     let stored: i64 = value(&path, "SELECT latest_stored_at >= started_at FROM audit_sessions");
     assert_eq!(stored, 1);
@@ -71,7 +74,7 @@ fn remains_of_a_failed_begin_do_not_block_the_next_one() {
 
     // A session that is open does block it.
     let error = SqliteStore::open(&path).unwrap().begin(&session).unwrap_err();
-    assert!(error.to_string().contains("no lock file can be made beside it"), "{error}");
+    assert!(error.to_string().contains("no lock file can be created beside it"), "{error}");
     store.close().unwrap();
     assert_eq!((states(&path), lock_files(&directory).len()), (vec!["closed".to_owned()], 0));
 }
@@ -155,8 +158,8 @@ fn without_a_session_records_are_stored_but_intents_are_refused() {
     let error = store.write_batch(&batch).unwrap_err();
     assert!(!error.is_transient());
     let expected = format!(
-        "cannot announce a call in the audit trail `{}`: no recorder has begun to work with it; \
-         call `begin` before",
+        "cannot store an intent in the audit trail `{}`: this store has no recorder session; \
+         call `begin` first",
         path.display()
     );
     assert_eq!(error.to_string(), expected);
@@ -197,7 +200,7 @@ fn a_session_marked_dead_by_mistake_still_stores_records_but_no_intents() {
     batch.intents = &calls;
     let error = store.write_batch(&batch).unwrap_err();
     assert!(
-        error.to_string().contains("another process has taken this recorder for dead"),
+        error.to_string().contains("another process has considered this recorder dead"),
         "{error}"
     );
     assert_eq!((actions(&path), intents(&path)), (vec!["still here".into()], vec![]));

@@ -118,7 +118,7 @@ fn a_store_that_is_not_shared_refuses_the_database() {
     let error = SqliteStore::open(&path).unwrap_err();
     let expected = format!(
         "cannot open the audit trail `{}`: it is the database of another program \
-         (application_id 77); nothing in it was changed; choose another path, or open it by \
+         (application_id 77); nothing in it was changed; choose another path, or open it with \
          `SqliteStore::builder().shared(true)` to keep the trail in that database",
         path.display()
     );
@@ -167,8 +167,8 @@ fn a_program_with_an_older_crate_refuses_a_newer_schema() {
     let newer = SCHEMA_VERSION + 1;
     transaction.execute("UPDATE audit_schema SET version = ?1", [newer]).unwrap();
     let known = format!(
-        "its schema has version {newer}, and this program knows versions up to {SCHEMA_VERSION}; \
-         update the `audited` crate"
+        "its schema has version {newer}, but this program supports versions up to \
+         {SCHEMA_VERSION}; update the `audited` crate"
     );
     let assert_refused = |error: Error, action: &str, reason: &str| {
         assert!(!error.is_transient());
@@ -190,7 +190,7 @@ fn a_program_with_an_older_crate_refuses_a_newer_schema() {
     assert_refused(reader.changes(&query("t", "1")).unwrap_err(), "open", &known);
 
     connection.execute_batch("DELETE FROM audit_schema").unwrap();
-    let none = "its schema version 0 is none that this crate has ever written; restore the file \
+    let none = "its schema has version 0, which this crate has never written; restore the file \
                 from a backup";
     assert_refused(shared().open(&path).unwrap_err(), "open", none);
     connection.execute("INSERT INTO audit_schema VALUES (?1)", [SCHEMA_VERSION]).unwrap();

@@ -202,7 +202,10 @@ fn a_rejected_record_leaves_the_transaction_unchanged() {
     let mut other = event("other");
     other.id = full().id;
     let (transient, message) = error_of(writer.write(&[full(), other]));
-    assert!(!transient && message.contains("holds another record with this id"), "{message}");
+    assert!(
+        !transient && message.contains("already holds a different record with this id"),
+        "{message}"
+    );
 
     insert_order(&transaction, "paid");
     writer.write(&[event("after")]).unwrap();
@@ -321,9 +324,9 @@ fn a_database_without_a_current_trail_is_refused() {
         let mut connection = Connection::open(path).unwrap();
         let transaction = connection.transaction().unwrap();
         let expected = format!(
-            "cannot write to the audit trail: the database `{}` holds none of schema version \
-             {SCHEMA_VERSION}; open the file once with `SqliteStore` before (by \
-             `SqliteStore::builder().shared(true)` if it is not the trail's alone)",
+            "cannot write to the audit trail: the database `{}` has no trail with schema \
+             version {SCHEMA_VERSION}; open the file once with `SqliteStore` before (with \
+             `SqliteStore::builder().shared(true)` if it holds other tables too)",
             path.display()
         );
         assert_eq!(error_of(record_in(&transaction).map(drop)), (false, expected));
@@ -379,7 +382,10 @@ fn only_the_main_database_is_written_to() {
     let mut connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(&format!("ATTACH '{}' AS other", path.display())).unwrap();
     let transaction = connection.transaction().unwrap();
-    assert!(error_of(record_in(&transaction).map(drop)).1.contains("holds none of schema version"));
+    assert!(error_of(record_in(&transaction).map(drop)).1.contains(
+        "has no trail with schema \
+                                                                    version"
+    ));
 }
 
 #[test]

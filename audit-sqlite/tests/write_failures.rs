@@ -144,8 +144,8 @@ fn a_different_record_with_a_used_id_is_refused() {
     let error = store.write(&[event("third"), second]).unwrap_err();
     assert!(!error.is_transient());
     let expected = format!(
-        "cannot store the record {id}: the audit trail holds another record with this id; give \
-         every record an id of its own"
+        "cannot store the record {id}: the audit trail already holds a different record with \
+         this id; give every record its own id"
     );
     assert_eq!(error.to_string(), expected);
     assert_eq!(actions(&path), ["first"]);

@@ -72,9 +72,9 @@ fn a_forked_child_can_open_its_own_trail_while_the_parent_writes() {
     let ended = parent::run("forks while the store writes", &path, &[]).assert_success();
     // A fork waits for the store only for a limited time. After that, the child gets this error.
     let refusal = format!(
-        "cannot open the audit trail `{}`: this process was forked while its parent was at work in \
-         SQLite, whose own locks may be taken here for ever; fork before the first trail is opened, \
-         or execute a program",
+        "cannot open the audit trail `{}`: this process was forked while its parent was using \
+         SQLite, so SQLite's internal locks may be held forever; fork before you open the first \
+         trail, or execute a new program after the fork",
         path.with_extension("child.db").display()
     );
     let refused = ended.texts_after("refused").map(|text| assert_eq!(text, refusal)).count();
@@ -91,9 +91,9 @@ fn a_forked_child_cannot_open_the_trail_that_its_parent_has_open() {
     let path = folder.path().join("audit.db");
     let ended = parent::run("forks and opens the same trail", &path, &[]).assert_success();
     let expected = format!(
-        "cannot open the audit trail `{}` in a forked child: its parent had it open at the fork, \
-         and SQLite takes the locks of the two for one; fork before it is opened, or close it \
-         before the fork",
+        "cannot open the audit trail `{}` in a forked child: its parent had it open at the \
+         fork, and SQLite can't separate the locks of the two processes; fork before you open \
+         the trail, or close it before the fork",
         path.display(),
     );
     assert_eq!(ended.lines, [expected, ended.pid.to_string()]);

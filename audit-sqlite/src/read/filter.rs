@@ -1,4 +1,4 @@
-//! [`Filter`]: what no index answers.
+//! [`Filter`]: the conditions of a query that are checked row by row, because no index covers them.
 
 use std::collections::HashMap;
 
@@ -7,15 +7,15 @@ use audit_record::store::ChangeQuery;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use super::names::Names;
+use super::decode::{NameReader, has_submicros};
 
-/// What is asked of each change that no index answers.
+/// The period and the fields that a query asks for.
 pub(super) struct Filter<'t, 'q> {
     from: Option<i64>,
     until: Option<i64>,
     fields: &'q [String],
-    names: Names<'t>,
-    /// Which fields, by the numbers of their names, are wanted.
+    names: NameReader<'t>,
+    /// Whether a field is wanted, by the number of its name.
     wanted: HashMap<i64, bool>,
 }
 
@@ -25,10 +25,10 @@ impl<'t, 'q> Filter<'t, 'q> {
         query: &'q ChangeQuery,
     ) -> rusqlite::Result<Self> {
         Ok(Self {
-            from: query.from.map(whole_micros),
-            until: query.until.map(whole_micros),
+            from: query.from.map(ceil_micros),
+            until: query.until.map(ceil_micros),
             fields: &query.fields,
-            names: Names::new(transaction)?,
+            names: NameReader::new(transaction)?,
             wanted: HashMap::new(),
         })
     }
@@ -44,31 +44,27 @@ impl<'t, 'q> Filter<'t, 'q> {
             return Ok(wanted);
         }
         let path = self.names.text(field)?;
-        let wanted = self.fields.iter().any(|name| is_of(&path, name));
+        let wanted = self.fields.iter().any(|name| is_in_field(&path, name));
         self.wanted.insert(field, wanted);
         Ok(wanted)
     }
 }
 
-pub(super) fn is_between_micros(time: DateTime<Utc>) -> bool {
-    !time.timestamp_subsec_nanos().is_multiple_of(1000)
+/// The first whole microsecond that is not before `time`.
+fn ceil_micros(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros() + i64::from(has_submicros(time))
 }
 
-/// The first microsecond that is not before `time`: what is stored has no finer part.
-fn whole_micros(time: DateTime<Utc>) -> i64 {
-    time.timestamp_micros() + i64::from(is_between_micros(time))
-}
-
-/// Whether `path` is that of the field `name` or of something inside it.
-fn is_of(path: &str, name: &str) -> bool {
-    let begins_with = |name: &str| {
+/// Whether `path` is the path of the field `name`, or of something inside it.
+fn is_in_field(path: &str, name: &str) -> bool {
+    let starts_with = |name: &str| {
         path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
-    // How a path begins whose first name is not plain.
+    // A path starts like this if its first name is not a plain identifier.
     let quoted = || {
         let mut quoted = "[".to_owned();
         write_str(&mut quoted, name);
         quoted + "]"
     };
-    path == name || !name.is_empty() && begins_with(name) || begins_with(&quoted())
+    path == name || !name.is_empty() && starts_with(name) || starts_with(&quoted())
 }

@@ -1,98 +1,120 @@
 //! Reads the changes of a page, and the records that they belong to.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use audit_record::private::json::write_str;
 use audit_record::store::{ChangeRecord, StoredChange};
-use audit_record::{CorrelationId, Error, FieldChange, Json, Outcome};
+use audit_record::{CorrelationId, Error, FieldChange, Outcome};
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, Row};
-use uuid::Uuid;
+use rusqlite::{CachedStatement, Connection};
 
-use super::names::{Names, text};
-use super::{Place, time};
-use crate::error::Failure;
+use super::decode::{NameReader, json, text, time, uuid};
+use super::location::ChangeLocation;
+use crate::columns::Selection;
+use crate::error::StoreError;
 use crate::schema::{change_of, kind_of, outcome_of};
 
-pub(super) const CHANGE: &str = "SELECT target_type, target_id, change, field, before, after, changed_at \
-    FROM main.audit_field_change WHERE record_seq = ?1 AND position = ?2";
+pub(super) const CHANGE: &str = "SELECT target_type, target_id, change, field, before, after, \
+    changed_at FROM main.audit_field_change WHERE record_seq = ?1 AND position = ?2";
 
-pub(super) const RECORD: &str = "SELECT id, started_at, action, method, outcome, actor, on_behalf_of, reason, \
-    notes, context, kind, parent_id, correlation_id FROM main.audit_record WHERE seq = ?1";
+const RECORD_COLUMNS: Selection<13> = Selection::of_record([
+    "id",
+    "started_at",
+    "action",
+    "method",
+    "outcome",
+    "actor",
+    "on_behalf_of",
+    "reason",
+    "notes",
+    "context",
+    "kind",
+    "parent_id",
+    "correlation_id",
+]);
 
-/// The changes at `places`, in that order.
-pub(super) fn read(
-    transaction: &Connection,
-    places: &[Place],
-) -> Result<Vec<StoredChange>, Failure> {
-    let mut page = Page {
-        change: transaction.prepare_cached(CHANGE)?,
-        record: transaction.prepare_cached(RECORD)?,
-        names: Names::new(transaction)?,
-        records: HashMap::new(),
+/// The index of a column in the rows of [`RECORD`].
+macro_rules! column {
+    ($name:literal) => {
+        const { RECORD_COLUMNS.index($name) }
     };
-    places.iter().map(|place| page.stored_change(place)).collect()
 }
 
-struct Page<'t> {
+pub(super) static RECORD: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {} FROM main.audit_record WHERE seq = ?1", RECORD_COLUMNS.sql())
+});
+
+/// Reads the changes at `locations`, in that order.
+pub(super) fn read_changes(
+    transaction: &Connection,
+    locations: &[ChangeLocation],
+) -> Result<Vec<StoredChange>, StoreError> {
+    let mut reader = PageReader {
+        change: transaction.prepare_cached(CHANGE)?,
+        record: transaction.prepare_cached(&RECORD)?,
+        names: NameReader::new(transaction)?,
+        records: HashMap::new(),
+    };
+    locations.iter().map(|location| reader.stored_change(location)).collect()
+}
+
+struct PageReader<'t> {
     change: CachedStatement<'t>,
     record: CachedStatement<'t>,
-    names: Names<'t>,
-    /// The records of this page so far: a record may have many changes, and they may be far apart in time.
+    names: NameReader<'t>,
+    /// The records of this page so far. A record may have many changes, which may be far apart in
+    /// time.
     records: HashMap<i64, Arc<ChangeRecord>>,
 }
 
-impl Page<'_> {
-    fn stored_change(&mut self, place: &Place) -> Result<StoredChange, Failure> {
-        let record = match self.records.get(&place.seq) {
+impl PageReader<'_> {
+    fn stored_change(&mut self, location: &ChangeLocation) -> Result<StoredChange, StoreError> {
+        let record = match self.records.get(&location.seq) {
             Some(record) => Arc::clone(record),
             None => {
-                let record = Arc::new(self.read_record(place.seq)?);
-                self.records.insert(place.seq, Arc::clone(&record));
+                let record = Arc::new(self.read_record(location.seq)?);
+                self.records.insert(location.seq, Arc::clone(&record));
                 record
             }
         };
-        let mut rows = self.change.query([place.seq, place.position])?;
+        let mut rows = self.change.query([location.seq, location.position])?;
         let row =
-            rows.next()?.ok_or_else(|| damaged(place.seq, "one of its changes is missing"))?;
-        let change = change_of(row.get(2)?).ok_or_else(|| {
-            damaged(place.seq, "what happened to an object has an unknown number")
-        })?;
+            rows.next()?.ok_or_else(|| damaged(location.seq, "one of its changes is missing"))?;
+        let change = change_of(row.get(2)?)
+            .ok_or_else(|| damaged(location.seq, "the kind of a change has an unknown number"))?;
         let changed_at = row.get::<_, Option<i64>>(6)?.map_or(record.started_at, time);
         let change = FieldChange::new(
             self.names.text(row.get(0)?)?.to_string(),
             text(row.get_ref(1)?).unwrap_or_default(),
             change,
             self.names.text(row.get(3)?)?.to_string(),
-            json(row, 4)?,
-            json(row, 5)?,
+            json(row.get_ref(4)?),
+            json(row.get_ref(5)?),
             changed_at,
         );
-        Ok(StoredChange::new(change, place.position as u64, record))
+        Ok(StoredChange::new(change, location.position as u64, record))
     }
 
-    fn read_record(&mut self, seq: i64) -> Result<ChangeRecord, Failure> {
+    fn read_record(&mut self, seq: i64) -> Result<ChangeRecord, StoreError> {
         let mut rows = self.record.query([seq])?;
         let row =
-            rows.next()?.ok_or_else(|| damaged(seq, "its changes are there, but it is missing"))?;
-        let id =
-            Uuid::from_slice(row.get_ref(0)?.as_blob().unwrap_or_default()).unwrap_or_default();
-        let action = self.names.text(row.get(2)?)?;
-        let mut record = ChangeRecord::new(seq as u64, id, time(row.get(1)?), action);
-        record.method = self.names.text(row.get(3)?)?;
-        record.outcome = outcome_of(row.get(4)?).unwrap_or(Outcome::Unknown);
-        record.actor = row.get::<_, Option<i64>>(5)?.map(|id| self.names.text(id)).transpose()?;
-        record.on_behalf_of =
-            row.get::<_, Option<i64>>(6)?.map(|id| self.names.text(id)).transpose()?;
-        record.reason = text(row.get_ref(7)?);
-        record.notes = json(row, 8)?;
-        record.context = json(row, 9)?;
-        record.kind =
-            kind_of(row.get(10)?).ok_or_else(|| damaged(seq, "its kind has an unknown number"))?;
-        record.parent_id = uuid(row.get_ref(11)?);
-        // The record's own id is not stored.
-        record.correlation_id = match row.get_ref(12)? {
+            rows.next()?.ok_or_else(|| damaged(seq, "it is missing, but its changes exist"))?;
+        let id = uuid(row.get_ref(column!("id"))?).unwrap_or_default();
+        let action = self.names.text(row.get(column!("action"))?)?;
+        let mut record =
+            ChangeRecord::new(seq as u64, id, time(row.get(column!("started_at"))?), action);
+        record.method = self.names.text(row.get(column!("method"))?)?;
+        record.outcome = outcome_of(row.get(column!("outcome"))?).unwrap_or(Outcome::Unknown);
+        record.actor = self.names.text_if(row.get(column!("actor"))?)?;
+        record.on_behalf_of = self.names.text_if(row.get(column!("on_behalf_of"))?)?;
+        record.reason = text(row.get_ref(column!("reason"))?);
+        record.notes = json(row.get_ref(column!("notes"))?);
+        record.context = json(row.get_ref(column!("context"))?);
+        record.kind = kind_of(row.get(column!("kind"))?)
+            .ok_or_else(|| damaged(seq, "its kind has an unknown number"))?;
+        record.parent_id = uuid(row.get_ref(column!("parent_id"))?);
+        // NULL stands for the record's own id.
+        record.correlation_id = match row.get_ref(column!("correlation_id"))? {
             value @ ValueRef::Blob(_) => uuid(value).map(CorrelationId::from),
             value => text(value).map(|text| CorrelationId::Text((&*text).into())),
         }
@@ -101,23 +123,9 @@ impl Page<'_> {
     }
 }
 
-fn uuid(value: ValueRef<'_>) -> Option<Uuid> {
-    value.as_blob().ok().and_then(|bytes| Uuid::from_slice(bytes).ok())
-}
-
-/// A column of JSON. Other text, which only somebody else can have stored, becomes a JSON string.
-fn json(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Json>> {
-    let Some(text) = text(row.get_ref(column)?) else { return Ok(None) };
-    Ok(Json::parse(&*text).ok().or_else(|| {
-        let mut string = String::new();
-        write_str(&mut string, &text);
-        Json::parse(string).ok()
-    }))
-}
-
-fn damaged(seq: i64, what: &str) -> Failure {
-    Failure::Refused(Error::permanent(format!(
-        "cannot read the record {seq} of the audit trail: {what}; somebody has written to the trail by \
-         other means than the recorder, so compare it with a backup"
+fn damaged(seq: i64, what: &str) -> StoreError {
+    StoreError::Explained(Error::permanent(format!(
+        "cannot read the record {seq} of the audit trail: {what}; another program has written to \
+         the trail, so compare it with a backup"
     )))
 }

@@ -1,7 +1,7 @@
-//! Finds where the changes are that a query asks for, by the indexes over the targets.
+//! Finds the locations of the changes that a query asks for, with the indexes over the targets.
 //!
-//! Those indexes begin with the run that a record is in, so each run is asked by itself: a lookup takes a
-//! few microseconds, and ten million records are 1,221 runs.
+//! These indexes begin with the run of 8,192 records that a record is in, so each run is searched
+//! by itself. One lookup takes a few microseconds, and ten million records are 1,221 runs.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,23 @@ use audit_record::ChangeKind;
 use audit_record::store::ChangeQuery;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
+use super::decode::{NameReader, clamp_micros, text};
 use super::filter::Filter;
-use super::found::Found;
-use super::names::{Names, text};
-use super::{Place, in_range};
+use super::location::{ChangeLocation, FirstLocations};
 use crate::schema::{change_number, kind_number};
 
-/// How many bits of a `seq` tell its place in a run; the indexes say the same.
-const RUN: u32 = 13;
+/// `seq >> RUN_BITS` is the run of a record. The indexes use the same number.
+const RUN_BITS: u32 = 13;
 
-/// How many names may begin like the children's types before it is asked which of them are types at all.
-/// Actors or actions may begin so as well, in any number.
-const CANDIDATES: usize = 64;
+/// How many names may have the prefix of the child types. If there are more, most of them may be
+/// actors or actions, and the types that are used are listed instead.
+const MAX_CHILD_TYPES: usize = 64;
 
-/// The places of the first `query.limit` changes that meet `query`, in its order.
-pub(super) fn places(
+/// Finds the locations of the first `query.limit` changes that match `query`, in its order.
+pub(super) fn find_locations(
     transaction: &Connection,
     query: &ChangeQuery,
-) -> rusqlite::Result<Vec<Place>> {
+) -> rusqlite::Result<Vec<ChangeLocation>> {
     let actor = match &query.actor {
         None => None,
         Some(actor) => match name_id(transaction, actor)? {
@@ -37,22 +36,22 @@ pub(super) fn places(
     let newest: Option<i64> =
         transaction.query_row("SELECT max(seq) FROM main.audit_record", [], |row| row.get(0))?;
     let Some(newest) = newest else { return Ok(Vec::new()) };
-    let runs = Runs { last: newest >> RUN };
-    let mut seeks = seeks(transaction, query, &runs, actor)?;
-    let mut found = Found::new(query);
+    let runs = RunRange { last: newest >> RUN_BITS };
+    let mut lookups = prepare_lookups(transaction, query, &runs, actor)?;
+    let mut first = FirstLocations::new(query);
     let mut filter = Filter::new(transaction, query)?;
-    let mut probe = Probe::new(transaction, query, actor)?;
-    for run in runs.from(query) {
-        let seldom = probe.is_seldom(run)?;
-        for seek in &mut seeks {
-            seek.run(run, seldom, &mut filter, &mut found)?;
+    let mut probe = ActorProbe::new(transaction, query, actor)?;
+    for run in runs.to_search(query) {
+        let actor_is_rare = probe.is_rare(run)?;
+        for lookup in &mut lookups {
+            lookup.search(run, actor_is_rare, &mut filter, &mut first)?;
         }
-        // What later runs hold comes later, if the order is that of storing.
-        if !found.by_time && found.is_full() {
+        // In the order of storing, changes of later runs come later.
+        if !first.by_time && first.is_full() {
             break;
         }
     }
-    Ok(found.into_places())
+    Ok(first.into_locations())
 }
 
 fn name_id(transaction: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
@@ -62,26 +61,29 @@ fn name_id(transaction: &Connection, name: &str) -> rusqlite::Result<Option<i64>
         .optional()
 }
 
-/// Up to how many records of a run an actor is asked for by them, not by the type.
-const SELDOM: usize = 64;
+/// If an actor has at most this many records in a run, the lookup goes through these records
+/// instead of the target type.
+const RARE_ACTOR: usize = 64;
 
-/// Asks of a run how often it holds the actor.
-struct Probe<'t>(Option<CachedStatement<'t>>);
+/// Counts how often the actor of the query is in a run.
+struct ActorProbe<'t>(Option<CachedStatement<'t>>);
 
-impl<'t> Probe<'t> {
+impl<'t> ActorProbe<'t> {
     fn new(
         transaction: &'t Connection,
         query: &ChangeQuery,
         actor: Option<i64>,
     ) -> rusqlite::Result<Self> {
-        let Some(actor) = actor.filter(|_| may_go_by_actor(query)) else { return Ok(Self(None)) };
-        let mut statement = transaction.prepare_cached(PROBE)?;
+        let Some(actor) = actor.filter(|_| may_search_by_actor(query)) else {
+            return Ok(Self(None));
+        };
+        let mut statement = transaction.prepare_cached(RECORDS_OF_ACTOR)?;
         statement.raw_bind_parameter(2, actor)?;
-        statement.raw_bind_parameter(3, SELDOM as i64 + 1)?;
+        statement.raw_bind_parameter(3, RARE_ACTOR as i64 + 1)?;
         Ok(Self(Some(statement)))
     }
 
-    fn is_seldom(&mut self, run: i64) -> rusqlite::Result<bool> {
+    fn is_rare(&mut self, run: i64) -> rusqlite::Result<bool> {
         let Some(statement) = &mut self.0 else { return Ok(false) };
         statement.raw_bind_parameter(1, run)?;
         let mut rows = statement.raw_query();
@@ -89,26 +91,26 @@ impl<'t> Probe<'t> {
         while rows.next()?.is_some() {
             records += 1;
         }
-        Ok(records <= SELDOM)
+        Ok(records <= RARE_ACTOR)
     }
 }
 
-/// Whether it may be better to look at all that an actor did than at all that was done to a type. An object
-/// has few changes, and so has what was deleted.
-fn may_go_by_actor(query: &ChangeQuery) -> bool {
+/// Whether searching the records of an actor may be faster than searching the changes of a type. An
+/// object has few changes, and few objects are deleted.
+fn may_search_by_actor(query: &ChangeQuery) -> bool {
     query.target_id.is_none() && query.change != Some(ChangeKind::Deleted)
 }
 
-/// The runs of records, from 0.
-struct Runs {
+/// The runs of the trail, from 0 to `last`.
+struct RunRange {
     last: i64,
 }
 
-impl Runs {
-    /// Those that may hold changes of the page, in the order of `query`.
-    fn from(&self, query: &ChangeQuery) -> Box<dyn Iterator<Item = i64>> {
+impl RunRange {
+    /// The runs that may contain changes of the page, in the order of `query`.
+    fn to_search(&self, query: &ChangeQuery) -> Box<dyn Iterator<Item = i64>> {
         let after = query.after.filter(|_| query.target_id.is_none());
-        let after = after.map(|place| i64::try_from(place.seq).unwrap_or(i64::MAX) >> RUN);
+        let after = after.map(|after| i64::try_from(after.seq).unwrap_or(i64::MAX) >> RUN_BITS);
         if query.newest_first {
             Box::new((0..=after.unwrap_or(self.last).min(self.last)).rev())
         } else {
@@ -117,26 +119,26 @@ impl Runs {
     }
 }
 
-/// One form of lookup, for several types.
-struct Seek<'t> {
+/// A prepared lookup of the changes of several types in one run.
+struct Lookup<'t> {
     statement: CachedStatement<'t>,
-    /// The same, for a run that holds the actor seldom.
+    /// The same, for a run in which the actor is rare.
     by_actor: Option<CachedStatement<'t>>,
     types: Vec<i64>,
-    /// What the ids begin with.
+    /// The prefix of the ids.
     prefix: Option<String>,
 }
 
-impl Seek<'_> {
-    fn run(
+impl Lookup<'_> {
+    fn search(
         &mut self,
         run: i64,
-        seldom: bool,
+        actor_is_rare: bool,
         filter: &mut Filter<'_, '_>,
-        found: &mut Found,
+        first: &mut FirstLocations,
     ) -> rusqlite::Result<()> {
         let statement = match &mut self.by_actor {
-            Some(by_actor) if seldom => by_actor,
+            Some(by_actor) if actor_is_rare => by_actor,
             _ => &mut self.statement,
         };
         for &target_type in &self.types {
@@ -144,15 +146,15 @@ impl Seek<'_> {
             statement.raw_bind_parameter(2, target_type)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
-                // The index compares bytes, which in a database of UTF-16 is not quite the same.
+                // The index compares bytes, which differs a little in a UTF-16 database.
                 if let Some(prefix) = &self.prefix
                     && !text(row.get_ref(4)?).is_some_and(|id| id.starts_with(prefix))
                 {
                     continue;
                 }
-                let place = place_of(row)?;
-                if filter.admits(place.time, row.get(3)?)? {
-                    found.add(place);
+                let location = location_of(row)?;
+                if filter.admits(location.time, row.get(3)?)? {
+                    first.add(location);
                 }
             }
         }
@@ -160,56 +162,57 @@ impl Seek<'_> {
     }
 }
 
-fn place_of(row: &Row<'_>) -> rusqlite::Result<Place> {
+fn location_of(row: &Row<'_>) -> rusqlite::Result<ChangeLocation> {
     let time = row.get::<_, Option<i64>>(2)?.unwrap_or_default();
-    Ok(Place { time: in_range(time), seq: row.get(0)?, position: row.get(1)? })
+    Ok(ChangeLocation { time: clamp_micros(time), seq: row.get(0)?, position: row.get(1)? })
 }
 
-/// Which ids a lookup is for.
+/// Which ids a lookup searches.
 #[derive(Clone, Copy)]
 enum Ids<'q> {
     Any,
     Is(&'q str),
-    Below(&'q str),
+    /// Those that begin with this id and `/`.
+    ChildrenOf(&'q str),
 }
 
-/// The lookups that `query` takes in each run.
-fn seeks<'t>(
+/// The lookups that `query` needs in each run.
+fn prepare_lookups<'t>(
     transaction: &'t Connection,
     query: &ChangeQuery,
-    runs: &Runs,
+    runs: &RunRange,
     actor: Option<i64>,
-) -> rusqlite::Result<Vec<Seek<'t>>> {
+) -> rusqlite::Result<Vec<Lookup<'t>>> {
     let mut types = BTreeSet::new();
     for name in &query.target_types {
         types.extend(name_id(transaction, name)?);
     }
-    let mut below = BTreeSet::new();
+    let mut child_types = BTreeSet::new();
     if query.children.is_some() {
         for name in &query.target_types {
-            below.extend(types_below(transaction, name, runs)?);
+            child_types.extend(find_child_types(transaction, name, runs)?);
         }
     }
     let own = query.target_id.as_deref().map_or(Ids::Any, Ids::Is);
     let children = query.children.as_deref().filter(|id| !id.is_empty());
-    let groups = match (own, children.map_or(Ids::Any, Ids::Below)) {
+    let groups = match (own, children.map_or(Ids::Any, Ids::ChildrenOf)) {
         (Ids::Any, Ids::Any) => {
-            types.append(&mut below);
+            types.append(&mut child_types);
             vec![(Ids::Any, types)]
         }
-        (own, children) => vec![(own, types), (children, below)],
+        (own, children) => vec![(own, types), (children, child_types)],
     };
     let groups = groups.into_iter().filter(|(_, types)| !types.is_empty());
-    groups.map(|(ids, types)| seek(transaction, query, ids, types, actor)).collect()
+    groups.map(|(ids, types)| prepare_lookup(transaction, query, ids, types, actor)).collect()
 }
 
-fn seek<'t>(
+fn prepare_lookup<'t>(
     transaction: &'t Connection,
     query: &ChangeQuery,
     ids: Ids<'_>,
     types: BTreeSet<i64>,
     actor: Option<i64>,
-) -> rusqlite::Result<Seek<'t>> {
+) -> rusqlite::Result<Lookup<'t>> {
     let mut statement = transaction.prepare_cached(&sql(query, ids))?;
     let prefix = match ids {
         Ids::Any => None,
@@ -217,15 +220,15 @@ fn seek<'t>(
             statement.raw_bind_parameter(3, id)?;
             None
         }
-        Ids::Below(id) => {
-            // `0` is what comes after `/`.
+        Ids::ChildrenOf(id) => {
+            // `0` is the character after `/`.
             statement.raw_bind_parameter(3, format!("{id}/"))?;
             statement.raw_bind_parameter(4, format!("{id}0"))?;
             Some(format!("{id}/"))
         }
     };
     bind(&mut statement, query, actor)?;
-    let by_actor = match query.actor.as_ref().filter(|_| may_go_by_actor(query)) {
+    let by_actor = match query.actor.as_ref().filter(|_| may_search_by_actor(query)) {
         None => None,
         Some(_) => {
             let mut statement = transaction.prepare_cached(&sql_by_actor(query))?;
@@ -233,7 +236,7 @@ fn seek<'t>(
             Some(statement)
         }
     };
-    Ok(Seek { statement, by_actor, types: types.into_iter().collect(), prefix })
+    Ok(Lookup { statement, by_actor, types: types.into_iter().collect(), prefix })
 }
 
 fn bind(
@@ -250,20 +253,20 @@ fn bind(
     Ok(())
 }
 
-/// A lookup in one run, of one type. Columns that are not needed are left out, because most forms then find
-/// all they need in the index.
+/// The SQL of a lookup of one type in one run. Columns that are not needed are left out, so that
+/// most lookups read the index only.
 fn sql(query: &ChangeQuery, ids: Ids<'_>) -> String {
     let deleted = query.change == Some(ChangeKind::Deleted);
     let index = if deleted { "audit_field_change_deleted" } else { "audit_field_change_by_target" };
-    let columns = columns(query);
+    let columns = lookup_columns(query);
     let ids = match ids {
         Ids::Any => "",
         Ids::Is(_) => " AND c.target_id = ?3",
-        Ids::Below(_) => " AND c.target_id >= ?3 AND c.target_id < ?4",
+        Ids::ChildrenOf(_) => " AND c.target_id >= ?3 AND c.target_id < ?4",
     };
     let change = match query.change {
         None => "",
-        // As a number, not a parameter: so the index is known to hold all of them.
+        // A number instead of a parameter, so that SQLite can use the partial index.
         Some(ChangeKind::Deleted) => " AND c.change = 2",
         Some(_) => " AND c.change = ?5",
     };
@@ -273,27 +276,27 @@ fn sql(query: &ChangeQuery, ids: Ids<'_>) -> String {
             " AND (SELECT r.actor FROM main.audit_record AS r WHERE r.seq = c.record_seq) = ?6"
         }
     };
-    let kind = of_kind(query);
+    let kind = kind_condition(query);
     format!(
         "SELECT {columns} FROM main.audit_field_change AS c INDEXED BY {index} \
-         WHERE c.record_seq >> {RUN} = ?1 AND c.target_type = ?2{ids}{change}{actor}{kind}"
+         WHERE c.record_seq >> {RUN_BITS} = ?1 AND c.target_type = ?2{ids}{change}{actor}{kind}"
     )
 }
 
-/// A lookup as by [`sql`], of any id, by way of the actor's records.
+/// Like [`sql`], for any id, but through the records of the actor.
 fn sql_by_actor(query: &ChangeQuery) -> String {
-    let columns = columns(query);
+    let columns = lookup_columns(query);
     let change = if query.change.is_some() { " AND c.change = ?5" } else { "" };
-    let kind = of_kind(query);
+    let kind = kind_condition(query);
     format!(
         "SELECT {columns} FROM main.audit_record AS r INDEXED BY audit_record_by_actor \
          CROSS JOIN main.audit_field_change AS c ON c.record_seq = r.seq \
-         WHERE r.seq >> {RUN} = ?1 AND r.actor = ?6 AND c.target_type = ?2{change}{kind}"
+         WHERE r.seq >> {RUN_BITS} = ?1 AND r.actor = ?6 AND c.target_type = ?2{change}{kind}"
     )
 }
 
-/// Asks for the kind of the record. A kind that this schema has no number for is that of none.
-fn of_kind(query: &ChangeQuery) -> String {
+/// A condition on the kind of the record. No record has a kind that this schema has no number for.
+fn kind_condition(query: &ChangeQuery) -> String {
     query.kind.map_or_else(String::new, |kind| {
         let number = kind_number(kind).unwrap_or(-1);
         format!(
@@ -302,7 +305,7 @@ fn of_kind(query: &ChangeQuery) -> String {
     })
 }
 
-fn columns(query: &ChangeQuery) -> String {
+fn lookup_columns(query: &ChangeQuery) -> String {
     let time = if query.target_id.is_some() || query.from.is_some() || query.until.is_some() {
         "ifnull(c.changed_at, (SELECT r.started_at FROM main.audit_record AS r \
              WHERE r.seq = c.record_seq))"
@@ -314,24 +317,28 @@ fn columns(query: &ChangeQuery) -> String {
 }
 
 /// The records of an actor in a run.
-const PROBE: &str = "SELECT 1 FROM main.audit_record AS r INDEXED BY audit_record_by_actor \
-    WHERE r.seq >> 13 = ?1 AND r.actor = ?2 LIMIT ?3";
+const RECORDS_OF_ACTOR: &str = "SELECT 1 FROM main.audit_record AS r INDEXED BY \
+    audit_record_by_actor WHERE r.seq >> 13 = ?1 AND r.actor = ?2 LIMIT ?3";
 
-/// Names that may be those of types below another one.
-const NAMES_BELOW: &str =
+/// Names that may be child types.
+const NAMES_IN_RANGE: &str =
     "SELECT id, text FROM main.audit_name WHERE text >= ?1 AND text < ?2 LIMIT ?3";
 
-/// The next type of a run.
+/// The next type in a run.
 const NEXT_TYPE: &str = "SELECT c.target_type FROM main.audit_field_change AS c \
     INDEXED BY audit_field_change_by_target \
     WHERE c.record_seq >> 13 = ?1 AND c.target_type > ?2 ORDER BY c.target_type LIMIT 1";
 
-/// The types whose names begin with `name` and `/`.
-fn types_below(transaction: &Connection, name: &str, runs: &Runs) -> rusqlite::Result<Vec<i64>> {
+/// Finds the types whose names begin with `name` and `/`.
+fn find_child_types(
+    transaction: &Connection,
+    name: &str,
+    runs: &RunRange,
+) -> rusqlite::Result<Vec<i64>> {
     let prefix = format!("{name}/");
     let mut types = Vec::new();
-    let mut statement = transaction.prepare_cached(NAMES_BELOW)?;
-    let limit = CANDIDATES as i64 + 1;
+    let mut statement = transaction.prepare_cached(NAMES_IN_RANGE)?;
+    let limit = MAX_CHILD_TYPES as i64 + 1;
     let mut rows = statement.query((&prefix, format!("{name}0"), limit))?;
     let mut candidates = 0;
     while let Some(row) = rows.next()? {
@@ -340,12 +347,12 @@ fn types_below(transaction: &Connection, name: &str, runs: &Runs) -> rusqlite::R
             types.push(row.get(0)?);
         }
     }
-    if candidates <= CANDIDATES {
+    if candidates <= MAX_CHILD_TYPES {
         return Ok(types);
     }
     types.clear();
-    let mut names = Names::new(transaction)?;
-    for id in types_used(transaction, runs)? {
+    let mut names = NameReader::new(transaction)?;
+    for id in find_used_types(transaction, runs)? {
         if names.text(id)?.starts_with(&prefix) {
             types.push(id);
         }
@@ -353,8 +360,8 @@ fn types_below(transaction: &Connection, name: &str, runs: &Runs) -> rusqlite::R
     Ok(types)
 }
 
-/// All types that any change has, by skipping through the index.
-fn types_used(transaction: &Connection, runs: &Runs) -> rusqlite::Result<BTreeSet<i64>> {
+/// Finds all types that have changes, by skipping through the index.
+fn find_used_types(transaction: &Connection, runs: &RunRange) -> rusqlite::Result<BTreeSet<i64>> {
     let mut statement = transaction.prepare_cached(NEXT_TYPE)?;
     let mut types = BTreeSet::new();
     for run in 0..=runs.last {

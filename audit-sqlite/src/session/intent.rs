@@ -1,70 +1,36 @@
-//! Calls under way, as they were announced before their body ran.
+//! Intents: rows of `audit_intent`, stored before the body of a `refuse` call runs.
 
 use audit_record::Record;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use crate::dictionary::{Dictionary, Names};
-use crate::encode::Encoder;
-use crate::error::Failure;
-use crate::schema::kind_number;
-use crate::write::{Correlation, numbered};
+use crate::columns::{INSERT_INTENT, RECORD_INTENTS_AS_UNKNOWN, bind_intent};
+use crate::dictionary::Dictionary;
+use crate::error::StoreError;
+use crate::insert::Inserter;
 
-/// Neither twice, nor behind the record: a batch may be offered again, and the record of a call that was given up
-/// waiting may come first.
-const INSERT: &str = "INSERT OR FAIL INTO main.audit_intent (session, id, kind, started_at, action, method, actor, \
-    on_behalf_of, ip, site, service, target_type, target_id, correlation_id, parent_id, target_label, reason, input, \
-    notes, context, truncated) \
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21 \
-    WHERE NOT EXISTS (SELECT 1 FROM main.audit_record WHERE id = ?2) \
-        AND NOT EXISTS (SELECT 1 FROM main.audit_intent WHERE id = ?2)";
-
-/// Adds `intents` to the open transaction.
-pub(super) fn insert(
+/// Adds `intents` of the session with the row `session` to the open transaction.
+pub(super) fn insert_intents(
     transaction: &Connection,
-    names: &mut Names,
-    encoder: &mut Encoder,
+    inserter: &mut Inserter,
     session: i64,
     intents: &[Record],
-) -> Result<(), Failure> {
-    let mut names = Dictionary::new(transaction, names)?;
-    let mut insert = transaction.prepare_cached(INSERT)?;
+) -> Result<(), StoreError> {
+    let mut names = Dictionary::new(transaction, &mut inserter.names)?;
+    let mut insert = transaction.prepare_cached(&INSERT_INTENT)?;
     for intent in intents {
-        let json = encoder.encode(intent);
-        let ip = intent.ip.map(|ip| ip.to_string());
-        insert.execute(params![
-            session,
-            intent.id.as_bytes(),
-            numbered("kind", intent.kind, kind_number(intent.kind))?,
-            intent.started_at.timestamp_micros(),
-            names.id(&intent.action)?,
-            names.id(&intent.method)?,
-            names.id_if(intent.actor.as_deref())?,
-            names.id_if(intent.on_behalf_of.as_deref())?,
-            names.id_if(ip.as_deref())?,
-            names.id_if(intent.site.as_deref())?,
-            names.id_if(intent.service.as_deref())?,
-            names.id_if(intent.target_type.as_deref())?,
-            intent.target_id,
-            Correlation(intent),
-            intent.parent_id.as_ref().map(|id| id.as_bytes()),
-            intent.target_label,
-            intent.reason,
-            intent.input.as_ref().map(|json| json.as_str()),
-            json.notes,
-            intent.context.as_ref().map(|json| json.as_str()),
-            json.truncated,
-        ])?;
+        bind_intent(&mut insert, &mut names, &mut inserter.encoder, session, intent)?;
+        insert.raw_execute()?;
     }
     Ok(())
 }
 
-/// Takes away what is announced of calls whose records are in the open transaction.
-pub(super) fn delete(
+/// Deletes the intents of calls whose records are in the open transaction.
+pub(super) fn delete_intents(
     transaction: &Connection,
-    ended: impl Iterator<Item = Uuid>,
+    recorded: impl Iterator<Item = Uuid>,
 ) -> rusqlite::Result<()> {
-    for id in ended {
+    for id in recorded {
         transaction
             .prepare_cached("DELETE FROM main.audit_intent WHERE id = ?1")?
             .execute([id.as_bytes()])?;
@@ -72,8 +38,12 @@ pub(super) fn delete(
     Ok(())
 }
 
-/// The same where it is not known which calls were announced, or by whom; nothing stays in the connection's cache.
-pub(crate) fn close_recorded(transaction: &Connection, records: &[Record]) -> rusqlite::Result<()> {
+/// Deletes the intents of `records`, which may be of any session. No statement stays in the
+/// connection's statement cache.
+pub(crate) fn delete_recorded_intents(
+    transaction: &Connection,
+    records: &[Record],
+) -> rusqlite::Result<()> {
     let any = "SELECT EXISTS (SELECT 1 FROM main.audit_intent)";
     if !transaction.query_row(any, [], |row| row.get::<_, bool>(0))? {
         return Ok(());
@@ -85,20 +55,14 @@ pub(crate) fn close_recorded(transaction: &Connection, records: &[Record]) -> ru
     Ok(())
 }
 
-/// Stores each call that `session` has announced and not ended, with an outcome that is not known.
-pub(super) fn abandon(transaction: &Connection, session: i64, why: &str) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT OR FAIL INTO main.audit_record (id, kind, outcome, started_at, duration_us, action, method, actor,
-             on_behalf_of, ip, site, service, target_type, target_id, correlation_id, parent_id, target_label, reason,
-             input, notes, context, truncated)
-         SELECT id, kind, 4, started_at, 0, action, method, actor, on_behalf_of, ip, site, service, target_type,
-             target_id, correlation_id, parent_id, target_label, ifnull(reason || '; ', '') || ?2, input, notes,
-             context, truncated
-         FROM main.audit_intent AS i
-         WHERE session = ?1 AND NOT EXISTS (SELECT 1 FROM main.audit_record AS r WHERE r.id = i.id)
-         ORDER BY number",
-        params![session, why],
-    )?;
+/// Turns each intent of `session` into a record with outcome `unknown`, and adds `why` to its
+/// reason.
+pub(super) fn record_as_unknown(
+    transaction: &Connection,
+    session: i64,
+    why: &str,
+) -> rusqlite::Result<()> {
+    transaction.execute(&RECORD_INTENTS_AS_UNKNOWN, params![session, why])?;
     transaction.execute("DELETE FROM main.audit_intent WHERE session = ?1", [session])?;
     Ok(())
 }

@@ -1,37 +1,40 @@
-//! [`Lock`]: the file beside the trail by which a session shows that it is alive.
+//! [`LockFile`]: the file beside the trail that shows whether a recorder session is alive.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use uuid::Uuid;
-
 #[cfg(target_os = "linux")]
 use rustix::fs::OFlags;
+use uuid::Uuid;
 
-/// Locked for as long as the session is at work. The system unlocks it when the process ends, in whatever way.
-pub(super) struct Lock {
+use crate::file::sibling;
+
+/// A locked file that exists as long as the session does. The system releases the lock when the
+/// process ends, however it ends.
+pub(super) struct LockFile {
     path: PathBuf,
     /// Holds the lock.
     _file: File,
 }
 
-/// What the lock file of somebody's session says.
+/// The state of another session's lock file.
 #[derive(Debug)]
-pub(super) enum Found {
-    /// It is locked.
+pub(super) enum LockState {
+    /// Another process holds the lock.
     Held,
-    /// It is not, or was not; now it is locked here.
-    Free(File),
+    /// Nobody held the lock. It is now held by this file.
+    Acquired(File),
+    /// The file does not exist.
     Missing,
-    /// This process may not open it, or its file system has no locks.
+    /// This process may not open the file, or its file system has no locks.
     Unreadable,
 }
 
-impl Lock {
-    /// Makes the file and locks it; `None` where the file system has no locks.
-    pub(super) fn new(database: &Path, session: Uuid) -> io::Result<Option<Self>> {
-        let path = path_of(database, session);
+impl LockFile {
+    /// Creates the file and locks it; `None` if the file system has no locks.
+    pub(super) fn create(database: &Path, session: Uuid) -> io::Result<Option<Self>> {
+        let path = lock_path(database, session);
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         let mut create = options.clone();
@@ -39,16 +42,16 @@ impl Lock {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut create, 0o600);
         let file = match create.open(&path) {
-            // The session has begun before, and failed half-way: nobody else's has its name.
+            // This session has begun before and failed half-way. No other session has this name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let file = without_surprise(&mut options).open(&path)?;
-                // Then it has not failed, and the file stays its own.
+                let file = without_following(&mut options).open(&path)?;
+                // If the lock is held, the session has not failed, and the file must stay.
                 file.try_lock()?;
                 file
             }
             file => file?,
         };
-        // To lock it again changes nothing.
+        // Locking it a second time changes nothing.
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { path, _file: file })),
             Err(error) => {
@@ -63,29 +66,36 @@ impl Lock {
         }
     }
 
-    /// Deletes the file. Not done on drop: a session that is not ended in order is found by it.
+    /// Deletes the file. This does not happen on drop, because the file shows the next start that a
+    /// session was not closed.
     pub(super) fn remove(self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Looks at the lock of `session`. Never waits.
-pub(super) fn look(database: &Path, session: Uuid) -> Found {
-    let file =
-        match without_surprise(OpenOptions::new().read(true)).open(path_of(database, session)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Missing,
-            Err(_) => return Found::Unreadable,
-        };
+/// Tries to take the lock of `session`, without waiting.
+pub(super) fn try_lock(database: &Path, session: Uuid) -> LockState {
+    let path = lock_path(database, session);
+    let file = match without_following(OpenOptions::new().read(true)).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return LockState::Missing,
+        Err(_) => return LockState::Unreadable,
+    };
     match file.try_lock() {
-        Ok(()) => Found::Free(file),
-        Err(TryLockError::WouldBlock) => Found::Held,
-        Err(TryLockError::Error(_)) => Found::Unreadable,
+        Ok(()) => LockState::Acquired(file),
+        Err(TryLockError::WouldBlock) => LockState::Held,
+        Err(TryLockError::Error(_)) => LockState::Unreadable,
     }
 }
 
-/// Whatever else somebody has put there, it is neither followed nor waited for.
-fn without_surprise(options: &mut OpenOptions) -> &OpenOptions {
+/// Deletes the lock file of a dead session.
+pub(super) fn remove_lock_file(database: &Path, session: Uuid) {
+    let _ = fs::remove_file(lock_path(database, session));
+}
+
+/// If somebody has put a symbolic link or a pipe in the file's place, opening it fails instead of
+/// following the link or blocking.
+fn without_following(options: &mut OpenOptions) -> &OpenOptions {
     #[cfg(target_os = "linux")]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
         options,
@@ -94,13 +104,6 @@ fn without_surprise(options: &mut OpenOptions) -> &OpenOptions {
     options
 }
 
-/// Deletes the lock file of a session that has died.
-pub(super) fn forget(database: &Path, session: Uuid) {
-    let _ = fs::remove_file(path_of(database, session));
-}
-
-fn path_of(database: &Path, session: Uuid) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(format!("-session-{}", session.simple()));
-    name.into()
+fn lock_path(database: &Path, session: Uuid) -> PathBuf {
+    sibling(database, &format!("-session-{}", session.simple()))
 }

@@ -1,80 +1,79 @@
-//! [`Work`]: a recorder's time at work on the trail, and what becomes of it when its process dies.
+//! Recorder sessions: [`SessionRow`] for the session of this store, and the recovery of sessions
+//! whose process has died.
 //!
-//! A session has a row in `audit_session` and a lock file beside the trail. The file is there and locked before the row
-//! is, so that nobody takes a new session for a dead one.
+//! A session has a row in `audit_session` and a locked file beside the trail. The file is created
+//! and locked before the row is added, so that no other process takes a new session for a dead one.
 
 mod intent;
 mod lock;
 mod process;
 mod recover;
+mod table;
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use audit_record::Error;
 use audit_record::store::{Batch, Session, Tally};
-use chrono::Utc;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use self::lock::Lock;
-use self::process::Process;
-use crate::dictionary::Names;
-use crate::encode::Encoder;
-use crate::error::Failure;
+pub(crate) use self::intent::delete_recorded_intents;
+use self::intent::{delete_intents, insert_intents};
+use self::lock::LockFile;
+use self::process::ProcessIdentity;
+use self::recover::recover_dead_sessions;
+use self::table::{insert_session, mark_closed, update_session};
+use crate::connection::WriteConnection;
+use crate::error::StoreError;
 use crate::file::FileId;
-use crate::link::Link;
-use crate::migrate::check_unchanged;
-use crate::schema::session_state;
-use crate::write::Writer;
+use crate::insert::Inserter;
 
-pub(crate) use self::intent::close_recorded;
+/// How many open intents are remembered by id, in 1 MiB of memory. There are more only after a long
+/// disturbance.
+const MAX_REMEMBERED_INTENTS: usize = 65_536;
 
-/// Announced calls that are known by their ids, 1 MiB of them; more are there only after long trouble.
-const KNOWN: usize = 65_536;
-
-/// A session of this store.
-pub(crate) struct Work {
+/// The session of this store, and its row in the trail.
+pub(crate) struct SessionRow {
     id: Uuid,
-    /// Of its row.
+    /// The key of the row.
     number: i64,
-    /// `None` where the file system has no locks.
-    lock: Option<Lock>,
-    /// Calls that were announced, and whose record has not been stored since. Whether they were stored is not known
-    /// where the batch has failed. From [`KNOWN`] on nobody keeps count any more: any record may close one then.
-    open: HashSet<Uuid>,
-    /// What the row says.
-    tally: Tally,
+    /// `None` if the file system has no locks.
+    lock: Option<LockFile>,
+    /// Intents whose record has not been stored since. If the batch of an intent has failed, it is
+    /// unknown whether the intent was stored. Once the set holds [`MAX_REMEMBERED_INTENTS`], it is
+    /// no longer maintained, and every record is assumed to have an intent.
+    open_intents: HashSet<Uuid>,
+    /// The counters in the row.
+    stored_tally: Tally,
 }
 
-impl Work {
-    /// Enters `session` into the trail, after those that have died before.
+impl SessionRow {
+    /// Closes the sessions that have died, and adds a row for `session`.
     pub(crate) fn begin(
         session: &Session,
-        link: &mut Link,
-        writer: &mut Writer,
+        writer: &mut WriteConnection,
+        inserter: &mut Inserter,
         path: &Path,
         file: FileId,
-    ) -> Result<Self, Failure> {
-        let lock = Lock::new(path, session.id).map_err(|error| no_lock(path, error))?;
-        let this = Process::this();
-        let entered = (|| {
-            let transaction =
-                link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            check_unchanged(&transaction, link.home, "write to", path)?;
-            let dead = recover::all(&transaction, writer, path, file, &this)?;
-            let number = enter(&transaction, session, &this, file)?;
+    ) -> Result<Self, StoreError> {
+        let lock = LockFile::create(path, session.id).map_err(|error| no_lock_file(path, error))?;
+        let process = ProcessIdentity::current();
+        let begun = (|| {
+            let transaction = writer.begin("write to", path)?;
+            let dead = recover_dead_sessions(&transaction, inserter, path, file, &process)?;
+            let number = insert_session(&transaction, session, &process, file)?;
             transaction.commit()?;
             Ok((number, dead))
         })();
-        match entered {
+        match begun {
             Ok((number, dead)) => {
-                dead.forget(path);
-                let (open, tally) = (HashSet::new(), Tally::default());
-                Ok(Self { id: session.id, number, lock, open, tally })
+                dead.remove_traces(path);
+                let (open_intents, stored_tally) = (HashSet::new(), Tally::default());
+                Ok(Self { id: session.id, number, lock, open_intents, stored_tally })
             }
             Err(failure) => {
-                writer.forget_names();
+                inserter.forget_names();
                 if let Some(lock) = lock {
                     lock.remove();
                 }
@@ -83,78 +82,64 @@ impl Work {
         }
     }
 
-    /// What the session's row says.
-    pub(crate) fn tally(&self) -> Tally {
-        self.tally
+    /// The counters in the session's row.
+    pub(crate) fn stored_tally(&self) -> Tally {
+        self.stored_tally
     }
 
-    /// Adds to the open transaction what `batch` says beside its records, which are in it already.
-    pub(crate) fn keep(
+    /// Adds to the open transaction what `batch` contains beside its records, which must have been
+    /// inserted before: it updates the session's row, and adds and deletes intents.
+    pub(crate) fn apply_batch(
         &mut self,
         transaction: &Connection,
-        names: &mut Names,
-        encoder: &mut Encoder,
+        inserter: &mut Inserter,
         batch: &Batch<'_>,
-    ) -> Result<(), Failure> {
-        let ended = batch.records.iter().map(|record| record.id);
-        let all = self.open.len() >= KNOWN;
-        intent::delete(transaction, ended.filter(|id| all || self.open.contains(id)))?;
-        let is_open = self.update(transaction, batch.tally)?;
+    ) -> Result<(), StoreError> {
+        let recorded = batch.records.iter().map(|record| record.id);
+        let is_full = self.open_intents.len() >= MAX_REMEMBERED_INTENTS;
+        let may_have_intent = |id: &Uuid| is_full || self.open_intents.contains(id);
+        delete_intents(transaction, recorded.filter(may_have_intent))?;
+        let is_open = update_session(transaction, self.number, batch.tally)?;
         if batch.intents.is_empty() {
             return Ok(());
         }
         if !is_open {
-            // It is alive: its lock file was taken away and its process could not be seen. What is announced now would
-            // be closed by the next start, before the call has ended.
-            return Err(Failure::Refused(Error::permanent(
-                "cannot announce a call in the audit trail: another process has taken this recorder for dead; \
-                 restart the program, and leave the `-session-` files beside the trail alone",
+            // This session is alive, but its lock file was deleted and its process could not be
+            // seen. The next start would close a new intent before its call has ended.
+            return Err(StoreError::Explained(Error::permanent(
+                "cannot store an intent in the audit trail: another process has considered this \
+                 recorder dead and ended its session; restart the program, and leave the \
+                 `-session-` files beside the trail alone",
             )));
         }
-        let room = KNOWN - self.open.len();
-        self.open.extend(batch.intents.iter().map(|intent| intent.id).take(room));
-        intent::insert(transaction, names, encoder, self.number, batch.intents)
+        let room = MAX_REMEMBERED_INTENTS - self.open_intents.len();
+        self.open_intents.extend(batch.intents.iter().map(|intent| intent.id).take(room));
+        insert_intents(transaction, inserter, self.number, batch.intents)
     }
 
-    /// After the commit of what [`keep`](Self::keep) has added.
-    pub(crate) fn kept(&mut self, batch: &Batch<'_>) {
-        self.tally = batch.tally;
-        if !self.open.is_empty() && self.open.len() < KNOWN {
+    /// Must be called after the transaction of [`apply_batch`](Self::apply_batch) was committed.
+    pub(crate) fn batch_committed(&mut self, batch: &Batch<'_>) {
+        self.stored_tally = batch.tally;
+        if !self.open_intents.is_empty() && self.open_intents.len() < MAX_REMEMBERED_INTENTS {
             for record in batch.records {
-                self.open.remove(&record.id);
+                self.open_intents.remove(&record.id);
             }
         }
     }
 
-    /// `false` if the session has ended for the trail.
-    fn update(&self, transaction: &Connection, tally: Tally) -> rusqlite::Result<bool> {
-        let updated = transaction
-            .prepare_cached(
-                "UPDATE main.audit_session SET ended = ?2, dropped_told = ?3, stored_at = ?4
-                 WHERE number = ?1 AND state = 0",
-            )?
-            .execute(params![
-                self.number,
-                stored(tally.ended),
-                stored(tally.dropped_told),
-                Utc::now().timestamp_micros(),
-            ])?;
-        Ok(updated > 0)
-    }
-
-    /// Ends the session in order. If records are missing that the trail does not know of, it is left for the next
-    /// start to be told.
-    pub(crate) fn close(self, link: &mut Link, path: &Path) -> Result<(), Failure> {
-        let missing = audit_record::process::left_behind(self.id).is_some_and(|counted| {
-            counted.accepted > self.tally.ended || counted.dropped > self.tally.dropped_told
-        });
-        if missing {
+    /// Closes the session. If records are lost that the trail does not report yet, the session
+    /// stays open, and the next start reports them.
+    pub(crate) fn close(self, writer: &mut WriteConnection, path: &Path) -> Result<(), StoreError> {
+        let has_unreported_loss =
+            audit_record::process::left_behind(self.id).is_some_and(|counted| {
+                counted.accepted > self.stored_tally.ended
+                    || counted.dropped > self.stored_tally.dropped_told
+            });
+        if has_unreported_loss {
             return Ok(());
         }
-        let transaction =
-            link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        check_unchanged(&transaction, link.home, "close", path)?;
-        end(&transaction, self.number, session_state::CLOSED)?;
+        let transaction = writer.begin("close", path)?;
+        mark_closed(&transaction, self.number)?;
         transaction.commit()?;
         if let Some(lock) = self.lock {
             lock.remove();
@@ -164,54 +149,11 @@ impl Work {
     }
 }
 
-/// Adds the session's row, unless it is there: it may have begun before, and not been told so. Its number.
-fn enter(
-    transaction: &Connection,
-    session: &Session,
-    this: &Process,
-    file: FileId,
-) -> rusqlite::Result<i64> {
-    transaction
-        .prepare(
-            "INSERT INTO main.audit_session (id, service, host, pid, boot_id, pid_namespace, process_start, file,
-                 started_at, in_flight) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![
-            session.id.as_bytes(),
-            session.service.as_deref(),
-            process::host(),
-            this.pid,
-            this.boot_id,
-            this.pid_namespace,
-            this.start,
-            file.text(),
-            session.started_at.timestamp_micros(),
-            stored(session.in_flight),
-        ])?;
-    transaction.query_row(
-        "SELECT number FROM main.audit_session WHERE id = ?1 AND state = 0",
-        [session.id.as_bytes()],
-        |row| row.get(0),
-    )
-}
-
-fn end(transaction: &Connection, number: i64, state: i64) -> rusqlite::Result<usize> {
-    transaction.execute(
-        "UPDATE main.audit_session SET state = ?2, ended_at = ?3 WHERE number = ?1 AND state = 0",
-        params![number, state, Utc::now().timestamp_micros()],
-    )
-}
-
-/// SQLite has no unsigned integers.
-fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn no_lock(path: &Path, error: std::io::Error) -> Failure {
+fn no_lock_file(path: &Path, error: std::io::Error) -> StoreError {
     let text = format!(
-        "cannot open the audit trail `{}`: no lock file can be made beside it; check the permissions of its directory",
+        "cannot open the audit trail `{}`: no lock file can be created beside it; check the \
+         permissions of its directory",
         path.display()
     );
-    Failure::Refused(Error::permanent(text).with_source(error))
+    StoreError::Explained(Error::permanent(text).with_source(error))
 }

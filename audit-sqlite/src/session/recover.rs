@@ -1,4 +1,4 @@
-//! Tells in the trail what recorders that have died left open, and what they may have lost.
+//! Recovers sessions whose process has died: closes their intents, and reports what may be lost.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,144 +7,107 @@ use audit_record::private::json::write_str;
 use audit_record::process::{forget, left_behind};
 use audit_record::{ErrorInfo, Json, Kind, Outcome, Record};
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::lock::{self, Found};
-use super::process::{Life, Process};
-use super::{end, intent};
-use crate::error::Failure;
+use super::intent::record_as_unknown;
+use super::lock::{LockState, remove_lock_file, try_lock};
+use super::process::{ProcessIdentity, ProcessState};
+use super::table::{OpenSession, mark_died, open_sessions};
+use crate::error::StoreError;
 use crate::file::FileId;
-use crate::schema::session_state;
-use crate::write::Writer;
+use crate::insert::{Inserter, STORE_TRANSACTION};
 
-/// Sessions whose end is in the trail once the transaction has been committed.
+/// The dead sessions that a transaction has closed.
 #[derive(Default)]
-pub(super) struct Dead(Vec<(Uuid, Traces)>);
+pub(super) struct DeadSessions(Vec<(Uuid, Traces)>);
 
-/// What there is of a dead session outside of the trail.
+/// What exists of a dead session outside of the trail.
 struct Traces {
-    /// Held, so that nobody takes it for anything else meanwhile.
+    /// Its lock, held so that no other process takes the file for something else meanwhile.
     _lock: Option<File>,
-    /// Whether the page of its counters is its own, and not that of a living one of which this is a copy.
-    page: bool,
+    /// Whether the shared page with its counters is its own. The page of a session that is alive is
+    /// not, if this database is a copy.
+    owns_counters: bool,
 }
 
-impl Dead {
-    pub(super) fn forget(self, database: &Path) {
+impl DeadSessions {
+    /// Deletes lock files and counters. Must be called after the commit.
+    pub(super) fn remove_traces(self, database: &Path) {
         for (session, traces) in self.0 {
-            lock::forget(database, session);
-            if traces.page {
+            remove_lock_file(database, session);
+            if traces.owns_counters {
                 forget(session);
             }
         }
     }
 }
 
-/// A session as its row tells it.
-struct Left {
-    number: i64,
-    id: Uuid,
-    service: Option<String>,
-    process: Process,
-    file: Option<String>,
-    started_at: i64,
-    stored_at: Option<i64>,
-    in_flight: u64,
-    ended: u64,
-    dropped_told: u64,
-}
-
-/// Within the open transaction, which has the write lock: so it happens once, whoever else begins.
+/// Closes the dead sessions in the open transaction. The transaction holds the write lock, so this
+/// happens once, however many processes start.
 ///
-/// Locks of sessions are only tried, never waited for: who holds one may be waiting for the write lock.
-pub(super) fn all(
+/// The locks of sessions are tried, never waited for, because their holder may be waiting for the
+/// write lock.
+pub(super) fn recover_dead_sessions(
     transaction: &Connection,
-    writer: &mut Writer,
+    inserter: &mut Inserter,
     path: &Path,
     file: FileId,
-    this: &Process,
-) -> Result<Dead, Failure> {
-    let mut dead = Dead::default();
+    this_process: &ProcessIdentity,
+) -> Result<DeadSessions, StoreError> {
+    let mut dead = DeadSessions::default();
     for session in open_sessions(transaction)? {
-        let life = this.life_of(&session.process);
-        let is_here = session.file == file.text();
-        let Some(lock) = is_dead(lock::look(path, session.id), life, is_here) else { continue };
-        let traces = Traces { _lock: lock, page: is_here || life != Life::Runs };
-        intent::abandon(transaction, session.number, &session.why_unknown(life))?;
-        if let Some(gap) = session.gap(traces.page, life) {
-            writer.insert_own(transaction, &[gap])?;
+        let state = this_process.state_of(&session.process);
+        let is_this_file = session.file == file.text();
+        let lock = try_lock(path, session.id);
+        let Some(lock) = lock_if_dead(lock, state, is_this_file) else { continue };
+        let owns_counters = is_this_file || state != ProcessState::Running;
+        record_as_unknown(transaction, session.number, &session.why_unknown(state))?;
+        if let Some(gap) = session.gap(owns_counters, state) {
+            inserter.insert(transaction, &STORE_TRANSACTION, &[gap], false)?;
         }
-        end(transaction, session.number, session_state::DIED)?;
-        dead.0.push((session.id, traces));
+        mark_died(transaction, session.number)?;
+        dead.0.push((session.id, Traces { _lock: lock, owns_counters }));
     }
-    abandon_of_closed(transaction)?;
+    record_intents_of_closed_sessions(transaction)?;
     Ok(dead)
 }
 
-/// Whether the session is dead; then with its lock, if there is one.
-fn is_dead(lock: Found, life: Life, is_here: bool) -> Option<Option<File>> {
-    match (lock, life) {
-        (Found::Free(file), _) => Some(Some(file)),
-        // A child that it has forked may hold its lock still.
-        (_, Life::Gone) => Some(None),
-        (Found::Held, _) => None,
-        // Somebody has taken its lock away. But if this is a copy of the file that it works on, it never comes here.
-        (Found::Missing, Life::Runs) if is_here => None,
-        (Found::Missing, _) | (Found::Unreadable, Life::OtherBoot) => Some(None),
-        (Found::Unreadable, _) => None,
+/// `None` if the session is alive. Otherwise its lock, if there is one.
+fn lock_if_dead(
+    lock: LockState,
+    process: ProcessState,
+    is_this_file: bool,
+) -> Option<Option<File>> {
+    match (lock, process) {
+        (LockState::Acquired(file), _) => Some(Some(file)),
+        // A forked child of the dead process may still hold the lock.
+        (_, ProcessState::Gone) => Some(None),
+        (LockState::Held, _) => None,
+        // The lock file was deleted while the process runs. In a copy of the trail, the file never
+        // existed, and the session never writes here.
+        (LockState::Missing, ProcessState::Running) if is_this_file => None,
+        (LockState::Missing, _) | (LockState::Unreadable, ProcessState::OtherBoot) => Some(None),
+        (LockState::Unreadable, _) => None,
     }
 }
 
-/// Calls that were under way when their recorder was closed: their records have found it so.
-fn abandon_of_closed(transaction: &Connection) -> rusqlite::Result<()> {
+/// Calls that were still running when their recorder was closed. Nobody can record their end.
+fn record_intents_of_closed_sessions(transaction: &Connection) -> rusqlite::Result<()> {
     let mut closed = transaction.prepare(
         "SELECT DISTINCT session FROM main.audit_intent
          WHERE session NOT IN (SELECT number FROM main.audit_session WHERE state = 0)",
     )?;
     let closed: Vec<i64> = closed.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for number in closed {
-        intent::abandon(transaction, number, "the recorder was closed before the call had ended")?;
+        let why = "the recorder was closed before the call had ended";
+        record_as_unknown(transaction, number, why)?;
     }
     Ok(())
 }
 
-fn open_sessions(transaction: &Connection) -> rusqlite::Result<Vec<Left>> {
-    transaction
-        .prepare(
-            "SELECT number, id, service, pid, boot_id, pid_namespace, process_start, file, started_at, stored_at,
-                 in_flight, ended, dropped_told
-             FROM main.audit_session WHERE state = 0 ORDER BY number",
-        )?
-        .query_map([], Left::from_row)?
-        .collect()
-}
-
-impl Left {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let count = |column| row.get(column).map(|count: i64| u64::try_from(count).unwrap_or(0));
-        let pid = u32::try_from(row.get::<_, i64>(3)?).ok();
-        Ok(Self {
-            number: row.get(0)?,
-            id: Uuid::from_bytes(row.get(1)?),
-            service: row.get(2)?,
-            process: Process {
-                pid: pid.unwrap_or(0),
-                // Of a host whose numbers are of another kind, nothing can be told from here.
-                boot_id: row.get::<_, Option<String>>(4)?.filter(|_| pid.is_some()),
-                pid_namespace: row.get(5)?,
-                start: row.get(6)?,
-            },
-            file: row.get(7)?,
-            started_at: row.get(8)?,
-            stored_at: row.get(9)?,
-            in_flight: count(10)?,
-            ended: count(11)?,
-            dropped_told: count(12)?,
-        })
-    }
-
-    fn who(&self) -> String {
+impl OpenSession {
+    fn process_name(&self) -> String {
         let pid = self.process.pid;
         match &self.service {
             Some(service) => format!("process {pid} of the service `{service}`"),
@@ -152,30 +115,30 @@ impl Left {
         }
     }
 
-    fn why_unknown(&self, life: Life) -> String {
-        let who = self.who();
-        match life {
-            Life::Runs => format!("{who} ended its recorder before the call had ended"),
+    fn why_unknown(&self, process: ProcessState) -> String {
+        let who = self.process_name();
+        match process {
+            ProcessState::Running => format!("{who} ended its recorder before the call had ended"),
             _ => format!("{who} ended before the call had ended"),
         }
     }
 
-    /// The record that tells what may be missing; `None` if nothing is.
-    fn gap(&self, page: bool, life: Life) -> Option<Record> {
-        let counted = if page { left_behind(self.id) } else { None };
-        let (lost, dropped, basis, sure) = match counted {
+    /// The gap record that reports what may be lost; `None` if nothing is.
+    fn gap(&self, owns_counters: bool, process: ProcessState) -> Option<Record> {
+        let counted = if owns_counters { left_behind(self.id) } else { None };
+        let (lost, dropped, basis, explanation) = match counted {
             Some(counted) => (
                 counted.accepted.saturating_sub(self.ended),
                 counted.dropped.saturating_sub(self.dropped_told),
                 "counted",
                 "the number was counted up to its end",
             ),
-            None if life == Life::OtherBoot => (
+            None if process == ProcessState::OtherBoot => (
                 self.in_flight,
                 0,
                 "queue limit, other boot",
-                "the number is the limit of its queue, and the machine has been restarted since, so that records \
-                 which were stored shortly before may be missing as well",
+                "the number is the limit of its queue, and the machine has been restarted since, \
+                 so that records which were stored shortly before may be missing as well",
             ),
             None => (self.in_flight, 0, "queue limit", "the number is the limit of its queue"),
         };
@@ -183,21 +146,21 @@ impl Left {
         if records == 0 {
             return None;
         }
-        let who = self.who();
-        let reason = format!("{who} ended without closing its recorder; {sure}");
+        let who = self.process_name();
+        let reason = format!("{who} ended without closing its recorder; {explanation}");
         let now = Utc::now();
         let mut gap = Record::new(Kind::Gap, "records missing", now);
         gap.method = "audited".into();
         gap.outcome = Outcome::Unknown;
         gap.service = self.service.as_deref().map(Into::into);
-        gap.output = Json::parse(self.output(records, dropped, basis, now)).ok();
+        gap.output = Json::parse(self.gap_output(records, dropped, basis, now)).ok();
         let message = format!("{records} records at most are missing: {reason}");
         gap.error = Some(ErrorInfo::new("gap", message, Vec::new(), None));
         gap.reason = Some(reason);
         Some(gap)
     }
 
-    fn output(&self, records: u64, dropped: u64, basis: &str, now: DateTime<Utc>) -> String {
+    fn gap_output(&self, records: u64, dropped: u64, basis: &str, now: DateTime<Utc>) -> String {
         let from = self.stored_at.unwrap_or(self.started_at);
         let from = DateTime::from_timestamp_micros(from).unwrap_or(now);
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);

@@ -1,11 +1,11 @@
-//! Every form of lookup is answered by an index.
+//! Query plans: every lookup uses an index.
 
 use chrono::DateTime;
 
 use super::*;
 use crate::schema::NEW;
 
-/// How SQLite goes about `sql`, one step a line.
+/// The query plan of `sql`, one step per line.
 fn plan(connection: &Connection, sql: &str) -> String {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let mut steps = Vec::new();
@@ -16,7 +16,7 @@ fn plan(connection: &Connection, sql: &str) -> String {
     steps.join("\n")
 }
 
-/// Every query, as far as its form makes a difference.
+/// One query for each form of SQL that a query can produce.
 fn queries() -> Vec<ChangeQuery> {
     let mut queries = Vec::new();
     for change in [None, Some(ChangeKind::Changed), Some(ChangeKind::Deleted)] {
@@ -35,13 +35,13 @@ fn queries() -> Vec<ChangeQuery> {
     queries
 }
 
-fn forms_are_looked_up(connection: &Connection) {
+fn assert_lookups_use_an_index(connection: &Connection) {
     for query in queries() {
         let ids = match query.target_id {
             None => vec![(Ids::Any, "")],
             Some(_) => vec![
                 (Ids::Is("17"), " AND target_id=?"),
-                (Ids::Below("17"), " AND target_id>? AND target_id<?"),
+                (Ids::ChildrenOf("17"), " AND target_id>? AND target_id<?"),
             ],
         };
         for (ids, by_id) in ids {
@@ -67,9 +67,9 @@ fn forms_are_looked_up(connection: &Connection) {
     }
 }
 
-fn forms_by_actor_are_looked_up(connection: &Connection) {
+fn assert_lookups_by_actor_use_an_index(connection: &Connection) {
     let forms =
-        queries().into_iter().filter(|query| query.actor.is_some() && may_go_by_actor(query));
+        queries().into_iter().filter(|query| query.actor.is_some() && may_search_by_actor(query));
     for query in forms {
         let sql = sql_by_actor(&query);
         let plan = plan(connection, &sql);
@@ -78,17 +78,17 @@ fn forms_by_actor_are_looked_up(connection: &Connection) {
         assert_eq!(steps[..2], [by_actor, "SEARCH c USING PRIMARY KEY (record_seq=?)"], "{sql}");
         assert!(!plan.contains("SCAN "), "{sql}\n{plan}");
     }
-    let plan = plan(connection, PROBE);
+    let plan = plan(connection, RECORDS_OF_ACTOR);
     assert_eq!(plan, "SEARCH r USING COVERING INDEX audit_record_by_actor (<expr>=? AND actor=?)");
 }
 
 #[test]
-fn every_form_is_looked_up_in_an_index() {
+fn every_lookup_uses_an_index() {
     let connection = Connection::open_in_memory().unwrap();
     NEW.iter().for_each(|step| connection.execute_batch(step).unwrap());
-    forms_are_looked_up(&connection);
-    forms_by_actor_are_looked_up(&connection);
-    // A plain look at the deletions or all changes of a type reads nothing but the index.
+    assert_lookups_use_an_index(&connection);
+    assert_lookups_by_actor_use_an_index(&connection);
+    // Finding all changes or all deletions of a type reads only the index.
     for change in [None, Some(ChangeKind::Deleted)] {
         let mut query = ChangeQuery::default();
         query.change = change;
@@ -96,7 +96,7 @@ fn every_form_is_looked_up_in_an_index() {
         assert!(plan.contains("USING COVERING INDEX"), "{plan}");
     }
     for (sql, step) in [
-        (NAMES_BELOW, "INDEX sqlite_autoindex_audit_name_1 (text>? AND text<?)"),
+        (NAMES_IN_RANGE, "INDEX sqlite_autoindex_audit_name_1 (text>? AND text<?)"),
         (NEXT_TYPE, "INDEX audit_field_change_by_target (<expr>=? AND target_type>?)"),
     ] {
         let plan = plan(&connection, sql);
@@ -107,23 +107,23 @@ fn every_form_is_looked_up_in_an_index() {
     }
 }
 
-/// As after an ANALYZE of the host's while the trail was empty.
+/// The owner of a shared database may have run ANALYZE while the trail was empty.
 #[test]
-fn no_form_needs_the_figures() {
+fn no_lookup_depends_on_the_statistics() {
     let connection = Connection::open_in_memory().unwrap();
     NEW.iter().for_each(|step| connection.execute_batch(step).unwrap());
     connection.execute_batch("DELETE FROM sqlite_stat1; ANALYZE").unwrap();
-    forms_are_looked_up(&connection);
-    forms_by_actor_are_looked_up(&connection);
+    assert_lookups_use_an_index(&connection);
+    assert_lookups_by_actor_use_an_index(&connection);
 }
 
 #[test]
-fn the_rows_of_a_page_are_looked_up_by_key() {
+fn the_rows_of_a_page_are_read_by_key() {
     let connection = Connection::open_in_memory().unwrap();
     NEW.iter().for_each(|step| connection.execute_batch(step).unwrap());
     for (sql, key) in [
-        (super::super::page::CHANGE, "PRIMARY KEY (record_seq=? AND position=?)"),
-        (super::super::page::RECORD, "INTEGER PRIMARY KEY (rowid=?)"),
+        (crate::read::page::CHANGE, "PRIMARY KEY (record_seq=? AND position=?)"),
+        (&crate::read::page::RECORD, "INTEGER PRIMARY KEY (rowid=?)"),
     ] {
         let plan = plan(&connection, sql);
         assert!(plan.starts_with("SEARCH ") && plan.ends_with(key), "{plan}");
@@ -131,14 +131,14 @@ fn the_rows_of_a_page_are_looked_up_by_key() {
 }
 
 #[test]
-fn a_run_is_what_the_indexes_say() {
+fn runs_are_those_of_the_indexes() {
     for index in ["by_target", "deleted"] {
         let begin = format!(
-            "CREATE INDEX audit_field_change_{index} ON audit_field_change (record_seq >> {RUN},"
+            "CREATE INDEX audit_field_change_{index} ON audit_field_change (record_seq >> {RUN_BITS},"
         );
         assert!(NEW[1].contains(&begin), "{begin}");
     }
-    for sql in [NEXT_TYPE, PROBE] {
-        assert!(sql.contains(&format!(" >> {RUN} = ")), "{sql}");
+    for sql in [NEXT_TYPE, RECORDS_OF_ACTOR] {
+        assert!(sql.contains(&format!(" >> {RUN_BITS} = ")), "{sql}");
     }
 }
