@@ -138,10 +138,14 @@ struct Row<'s, 't> {
 
 impl Row<'_, '_> {
     /// A parameter that is not bound is NULL, as are most columns of most records.
+    #[inline]
     fn bind(&mut self, value: Option<impl ToSql>) -> rusqlite::Result<()> {
         let parameter = self.next;
         self.next += 1;
-        value.map_or(Ok(()), |value| self.statement.raw_bind_parameter(parameter, value))
+        match value {
+            Some(value) => self.statement.raw_bind_parameter(parameter, value),
+            None => Ok(()),
+        }
     }
 }
 

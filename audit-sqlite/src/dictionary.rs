@@ -123,6 +123,8 @@ impl<'t> Dictionary<'t> {
         self.add.discard();
     }
 
+    /// As [`id`](Self::id), for a column that may be NULL.
+    #[inline]
     pub(crate) fn id_if(&mut self, text: Option<&str>) -> rusqlite::Result<Option<i64>> {
         text.map(|text| self.id(text)).transpose()
     }
