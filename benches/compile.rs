@@ -1,9 +1,10 @@
-//! How long it takes to compile a thousand functions with an attribute, and without.
+//! Measures how long 1,000 functions take to compile, with and without an attribute.
 //!
-//! `cargo bench --bench compile` prints the table that the README carries: crates of a thousand functions are written to
-//! a temporary folder, and each is built as `cargo build` does, without its dependencies, which are built once before and
-//! kept in the folder `compile-bench` of the target folder. The number is the best of three builds, of each
-//! crate in turn. `-- --functions 100 --times 1`, or `-- --quick`, is a quick look.
+//! `cargo bench --bench compile` writes crates of 1,000 functions to a temporary folder and builds
+//! each of them with `cargo build`. The time does not include the dependencies, which are built
+//! once before and kept in `compile-bench` in the target folder. Each result is the best of three
+//! builds; the crates take turns. `-- --functions 100 --times 1`, or `-- --quick`, gives a rough
+//! result.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -13,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A kind of function.
+/// A kind of function to compile.
 struct Kind {
     name: &'static str,
-    /// The text of a crate before its functions.
+    /// The source text of a crate before its functions.
     head: &'static str,
-    /// One function, where `NUMBER` stands for its number.
+    /// The source text of one function. `NUMBER` is replaced by its number.
     function: &'static str,
 }
 
@@ -39,7 +40,7 @@ pub fn call_NUMBER(from: u64, to: u64, purpose: &str) -> Result<u64, String> {
     Kind {
         name: "async fn",
         head: "async fn commit() {}\n",
-        // Boxed: what polls a future is compiled where it is used.
+        // Boxed, because the code of a future is generated where it is used.
         function: "
 pub async fn call_NUMBER(from: u64, to: u64, purpose: &str) -> Result<u64, String> {
     tracing::info!(to, \"booked\");
@@ -55,7 +56,7 @@ pub fn boxed_NUMBER(purpose: &str) -> std::pin::Pin<Box<dyn Future<Output = Resu
 ",
     },
     Kind {
-        name: "fn of a `&mut`",
+        name: "fn with a `&mut` argument",
         head: "
 #[derive(Debug)]
 pub struct Account {
@@ -73,16 +74,17 @@ pub fn call_NUMBER(account: &mut Account, amount: u64) -> Result<u64, String> {
     },
 ];
 
-/// The first is the unit.
+/// The first one is the reference.
 const ATTRIBUTES: [(&str, &str); 3] = [
     ("`#[instrument(ret)]`", "#[tracing::instrument(ret)]"),
     ("`#[audit_method]`", "#[audited::audit_method]"),
-    ("none", ""),
+    ("no attribute", ""),
 ];
 
 fn main() {
-    let number = |name, usual| {
-        common::option(name).map_or(usual, |text| text.parse().expect("the option takes a number"))
+    let number = |name, default| {
+        common::option(name)
+            .map_or(default, |text| text.parse().expect("the option takes a number"))
     };
     let (functions, times) = match common::is_quick() {
         false => (number("--functions", 1_000), number("--times", 3)),
@@ -91,19 +93,19 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let target = target_folder();
     write_crates(folder.path(), functions);
-    // Builds the dependencies, and each crate once: those are measured with the files in the system's cache.
+    // Builds the dependencies, and each crate once, so that its files are in the page cache.
     build(folder.path(), &target, &["--workspace"]);
 
-    common::print_heading("Compile time");
+    common::print_heading("Compile time of audited functions");
     println!(
-        "A debug build of {functions} functions without their dependencies, the best of {times}.\n"
+        "Time of a debug build of {functions} functions without dependencies; best of {times} builds.\n"
     );
     let mut table = common::Table::new([
         "functions",
         ATTRIBUTES[0].0,
         ATTRIBUTES[1].0,
         ATTRIBUTES[2].0,
-        "ratio",
+        "audited / instrumented",
     ]);
     for (kind, row) in KINDS.iter().zip(measure(folder.path(), &target, times)) {
         let [instrumented, audited, none] = row.map(|time| time.as_secs_f64());
@@ -118,7 +120,7 @@ fn main() {
     table.print();
 }
 
-/// The best time of each crate.
+/// Returns the best time for each kind and attribute.
 fn measure(folder: &Path, target: &Path, times: usize) -> [[Duration; 3]; 3] {
     let mut best = [[Duration::MAX; 3]; 3];
     for _ in 0..times {
@@ -139,16 +141,16 @@ fn crate_name(kind: usize, attribute: usize) -> String {
     format!("crate-{kind}-{attribute}")
 }
 
-/// Makes cargo take a source for changed.
+/// Makes cargo treat a source file as changed.
 fn touch(source: &Path) {
-    let text = std::fs::read(source).expect("a source");
-    std::fs::write(source, text).expect("a source");
+    let text = std::fs::read(source).expect("the source is accessible");
+    std::fs::write(source, text).expect("the source is accessible");
 }
 
-/// A workspace with a crate for each kind of function and each attribute.
+/// Writes a workspace with one crate for each kind of function and each attribute.
 fn write_crates(folder: &Path, functions: usize) {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // The same versions as here, so that nothing needs to be looked up.
+    // The same versions as in this workspace, so that cargo works offline.
     std::fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
     write(folder, "Cargo.toml", "[workspace]\nmembers = [\"crate-*\"]\nresolver = \"3\"\n");
     for (k, kind) in KINDS.iter().enumerate() {
@@ -162,8 +164,8 @@ fn write_crates(folder: &Path, functions: usize) {
             let mut source = kind.head.to_owned();
             for number in 0..functions {
                 let function = kind.function.replace("NUMBER", &number.to_string());
-                // Before `pub`, which begins the second line.
-                write!(source, "\n{attribute}{function}").expect("text takes it");
+                // `function` begins with a line break, so the attribute gets its own line.
+                write!(source, "\n{attribute}{function}").expect("writing to a string cannot fail");
             }
             write(folder, &format!("{name}/Cargo.toml"), &manifest);
             write(folder, &format!("{name}/src/lib.rs"), &source);
@@ -183,7 +185,7 @@ fn build(folder: &Path, target: &Path, arguments: &[&str]) {
         .args(arguments)
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target)
-        // What was compiled before must not be taken over.
+        // An earlier build must not be reused.
         .env("CARGO_INCREMENTAL", "0")
         .env_remove("CARGO_PROFILE_DEV_DEBUG")
         .output()
@@ -191,7 +193,7 @@ fn build(folder: &Path, target: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A folder of its own in the one that this program was built in.
+/// Returns a folder inside the target folder in which this program was built.
 fn target_folder() -> PathBuf {
     let program = std::env::current_exe().expect("this program");
     // `target/release/deps/compile-…`

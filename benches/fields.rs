@@ -1,10 +1,11 @@
-//! What a save of a tracked object costs, side by side with doing it by hand, in one run.
+//! Measures the cost of saving a tracked object, compared with manual code in the same run.
 //!
-//! `cargo bench --bench fields` prints the table that the README carries: objects of 5, 50 and 500 fields (texts,
-//! integers, floats, optional texts, booleans in equal parts), saved unchanged and with one field changed. By
-//! hand means: keep a clone, compare by `==`, and if it differs serialise both sides and compare them field by
-//! field. The unit of each table is serialising the object once, by `serde_json`. The recorder's store does nothing:
-//! what is measured is the caller's own time. The number is the median of 21 bursts.
+//! `cargo bench --bench fields` saves objects of 5, 50 and 500 fields, unchanged and with one field
+//! changed. A fifth of the fields each are texts, integers, floats, optional texts and booleans.
+//! The manual code keeps a clone and compares it with `==`; if they differ, it serialises both and
+//! compares them field by field. The reference of each table is serialising the object once with
+//! `serde_json`. The recorder's store discards everything, so that only the caller's time is
+//! measured. Each result is the median of 21 bursts.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -13,24 +14,26 @@ use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Instant;
 
-use audited::{Audit, Error, Record, Sink, Tracked, audited_fields};
+use audited::{Audit, Tracked, audited_fields};
+use common::recording::NullStore;
+use common::{Table, median};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Bursts that are measured.
+/// Measured bursts.
 const BURSTS: usize = 21;
-/// Saves of one burst, for the smallest object; fewer for larger ones, and fewer than the queue holds.
+/// Saves per burst for the smallest object, fewer for larger ones. The queue must hold all of them.
 const SAVES: usize = 4_000;
 
-/// What the table is made of.
+/// An object to save.
 trait Object: audited::AuditedFields + Clone + PartialEq + Serialize {
     const FIELDS: usize;
     fn new() -> Self;
-    /// Changes one field, to a value that it has never had.
+    /// Changes one field to a value that it has not had before.
     fn change(&mut self, number: u64);
 }
 
-/// A struct with fields of five types.
+/// Defines a struct with fields of five types.
 macro_rules! object {
     ($name:ident, $fields:literal; $($ty:ty: $($field:ident)*;)*) => {
         #[audited_fields(all, except(id); key = id)]
@@ -54,7 +57,7 @@ macro_rules! object {
     };
 }
 
-/// A value such as a field of this type might hold.
+/// A typical value for a field of this type.
 trait Sample {
     fn sample(name: &str) -> Self;
 }
@@ -152,9 +155,9 @@ object! {
 }
 
 fn main() {
-    common::print_heading("Saving a tracked object");
-    let audit = Audit::builder().store(Null).install().expect("a recorder");
-    println!("one save, without the store's own time; median of {BURSTS} bursts");
+    common::print_heading("Cost of saving a tracked object");
+    let audit = Audit::builder().store(NullStore).install().expect("a recorder");
+    println!("Time of one save without that of the store; median of {BURSTS} bursts.\n");
     table::<Small>(&audit);
     table::<Medium>(&audit);
     table::<Large>(&audit);
@@ -172,49 +175,49 @@ fn table<T: Object>(audit: &Audit) {
     let serialise =
         time(audit, saves, || drop(black_box(serde_json::to_string(black_box(&object)))));
 
-    let mut by_hand = ByHand::new(T::new());
-    let hand_same = time(audit, saves, || _ = black_box(by_hand.save()));
-    let hand_changed = time(audit, saves, || {
-        by_hand.object.change(next());
-        black_box(by_hand.save());
+    let mut manual = Manual::new(T::new());
+    let manual_unchanged = time(audit, saves, || _ = black_box(manual.save()));
+    let manual_changed = time(audit, saves, || {
+        manual.object.change(next());
+        black_box(manual.save());
     });
 
     let mut tracked = Tracked::loaded(T::new());
-    let same = time(audit, saves, || store(&mut tracked));
+    let unchanged = time(audit, saves, || save(&mut tracked));
     let changed = time(audit, saves, || {
         tracked.change(next());
-        store(&mut tracked);
+        save(&mut tracked);
     });
 
-    println!("\n| {:<38} | {:>9} | {:>6} |", format!("{} fields", T::FIELDS), "ns", "ratio");
-    println!("|{:-<40}|{:->10}:|{:->7}:|", "", "", "");
+    let mut table = Table::new([&format!("object of {} fields", T::FIELDS), "ns", "ratio"]);
     for (name, time) in [
         ("serialise the object once", serialise),
-        ("`Tracked::save`, unchanged", same),
-        ("by hand, unchanged", hand_same),
+        ("`Tracked::save`, unchanged", unchanged),
+        ("manual code, unchanged", manual_unchanged),
         ("`Tracked::save`, one field changed", changed),
-        ("by hand, one field changed", hand_changed),
+        ("manual code, one field changed", manual_changed),
     ] {
-        println!("| {name:<38} | {time:>9.1} | {:>6.3} |", time / serialise);
+        table.row([name.to_owned(), format!("{time:.1}"), format!("{:.3}", time / serialise)]);
     }
+    table.print();
 }
 
-fn store<T: Object>(tracked: &mut Tracked<T>) {
+fn save<T: Object>(tracked: &mut Tracked<T>) {
     tracked.save(|object| Ok::<_, Infallible>(_ = black_box(object))).expect("never fails");
 }
 
-/// What many programs do.
-struct ByHand<T> {
+/// Change tracking as many programs implement it.
+struct Manual<T> {
     object: T,
     stored: T,
 }
 
-impl<T: Object> ByHand<T> {
+impl<T: Object> Manual<T> {
     fn new(object: T) -> Self {
         Self { stored: object.clone(), object }
     }
 
-    /// The fields that changed, as text for a table.
+    /// Returns the changed fields as JSON text for a database column.
     fn save(&mut self) -> Option<String> {
         if self.object == self.stored {
             return None;
@@ -237,28 +240,18 @@ fn to_value(object: &impl Serialize) -> Value {
     serde_json::to_value(object).expect("plain data")
 }
 
-/// The median time of one run, in nanoseconds.
+/// Returns the median time of one run in nanoseconds.
 fn time(audit: &Audit, runs: usize, mut run: impl FnMut()) -> f64 {
     let mut bursts: Vec<f64> = (0..=BURSTS)
         .map(|_| {
             let begin = Instant::now();
             (0..runs).for_each(|_| run());
             let time = begin.elapsed().as_nanos() as f64 / runs as f64;
-            audit.flush().expect("the store takes them");
+            audit.flush().expect("the store accepts the records");
             time
         })
         // The first burst warms up caches and allocators.
         .skip(1)
         .collect();
-    bursts.sort_by(f64::total_cmp);
-    bursts[BURSTS / 2]
-}
-
-/// A store that does nothing.
-struct Null;
-
-impl Sink for Null {
-    fn write(&mut self, _: &[Record]) -> Result<(), Error> {
-        Ok(())
-    }
+    median(&mut bursts)
 }

@@ -1,9 +1,9 @@
-//! How long it takes to read the history of one object from a large trail.
+//! Measures how long it takes to read the history of one object from a large trail.
 //!
-//! `cargo bench --bench history` makes a trail of a million records with a change each, and asks for objects at
-//! random; `cargo bench --bench history -- 10000000` makes one of ten million, which takes some minutes and a few
-//! gigabytes in the temporary folder. Every object was changed ten times, spread over all of the trail. The file is in
-//! the operating system's cache, as that of a service that is asked often.
+//! `cargo bench --bench history` writes a trail of 1,000,000 records with one change each and reads
+//! random objects. `cargo bench --bench history -- 10000000` writes 10,000,000 records, which takes
+//! some minutes and a few GB in the temporary folder. Each object has ten changes, spread over the
+//! whole trail. The file is in the page cache, as in a service that reads it often.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -14,13 +14,14 @@ use audited::{
     Audit, ChangeKind, FieldChange, Json, Kind, Record, Sink, SqliteStore, audited_fields,
 };
 use chrono::{DateTime, Utc};
+use common::{Table, percentile, thousands};
 
-/// Records of one transaction.
+/// Records per transaction.
 const BATCH: u64 = 4_096;
-/// Changes of one object.
+/// Changes per object.
 const CHANGES: u64 = 10;
-/// Questions of each kind.
-const QUESTIONS: usize = 200;
+/// Queries of each kind.
+const QUERIES: usize = 200;
 
 #[audited_fields(price; key = id)]
 struct Product {
@@ -29,8 +30,8 @@ struct Product {
 }
 
 fn main() {
-    common::print_heading("Reading back the history of an object");
-    let records = std::env::args().find_map(|word| word.parse().ok());
+    common::print_heading("Reading the history of one object");
+    let records = std::env::args().find_map(|argument| argument.parse().ok());
     let records = records.unwrap_or(if common::is_quick() { 100_000 } else { 1_000_000 });
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("audit.db");
@@ -38,7 +39,8 @@ fn main() {
     fill(&path, records);
     let size = std::fs::metadata(&path).expect("the trail").len();
     println!(
-        "{records} records, {} MB, written in {:.0} s",
+        "A trail of {} records, {} MB, written in {:.0} s. {QUERIES} queries of each kind.\n",
+        thousands(records as f64),
         size / 1_000_000,
         begin.elapsed().as_secs_f64()
     );
@@ -48,19 +50,20 @@ fn main() {
     let objects = records / CHANGES;
     let history = |number: u64| audit.history::<Product>(number % objects).expect("a history");
     let now = Utc::now();
-    println!("\n| of one object | p50, ms | p95, ms |\n|---|---:|---:|");
-    print("all changes", |number| {
+    let mut table = Table::new(["query for one object", "p50, ms", "p95, ms"]);
+    measure(&mut table, "all changes", |number| {
         assert_eq!(history(number).changes().count() as u64, CHANGES);
     });
-    print("the creation", |number| {
+    measure(&mut table, "its creation", |number| {
         assert!(history(number).creation().expect("readable").is_some());
     });
-    print("the last change of a field", |number| {
+    measure(&mut table, "the last change of a field", |number| {
         assert!(history(number).last_change_of("price").expect("readable").is_some());
     });
-    print("the state at a time", |number| {
+    measure(&mut table, "its state at a time", |number| {
         assert!(history(number).as_of(now).expect("readable").is_some());
     });
+    table.print();
 }
 
 fn fill(path: &std::path::Path, records: u64) {
@@ -84,22 +87,22 @@ fn fill(path: &std::path::Path, records: u64) {
                 vec![FieldChange::new("Product", id, kind, "price", before, after, at)];
             record
         });
-        store.write(&batch.collect::<Vec<_>>()).expect("the store takes them");
+        store.write(&batch.collect::<Vec<_>>()).expect("the store accepts the records");
     }
     store.close().expect("the store closes");
 }
 
-/// Prints the median and the 95th percentile of the questions.
-fn print(name: &str, ask: impl Fn(u64)) {
-    let mut times: Vec<f64> = (0..QUESTIONS)
+/// Adds a row with the median and the 95th percentile of the query's times.
+fn measure(table: &mut Table, name: &str, query: impl Fn(u64)) {
+    let mut times: Vec<f64> = (0..QUERIES)
         .map(|n| {
-            // Spread over all objects, in no order.
+            // Spread over all objects in no particular order.
             let number = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
             let begin = Instant::now();
-            ask(number);
+            query(number);
             begin.elapsed().as_secs_f64() * 1_000.0
         })
         .collect();
-    times.sort_by(f64::total_cmp);
-    println!("| {name} | {:.2} | {:.2} |", times[QUESTIONS / 2], times[QUESTIONS * 95 / 100]);
+    let [p50, p95] = [50, 95].map(|percent| format!("{:.2}", percentile(&mut times, percent)));
+    table.row([name.to_owned(), p50, p95]);
 }

@@ -1,35 +1,24 @@
-//! A call and the fields it changed, in one record: corrections in a register of 1,043 real airports.
+//! An audited call and the fields it changed, in one record: corrections in a register of airports.
 //!
 //! ```sh
 //! cargo run --example call_with_changes
 //! ```
 //!
-//! It writes `airports.db` in the current directory, anew each time.
+//! It writes `airports.db` in the current directory and replaces the file of an earlier run.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 
-use audited::{Context, audit_method, audited_fields};
+use audited::{Context, audit_method};
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 
-/// One row of `examples/data/airports.csv`. All of it is on the record, but for the code of the airlines.
-#[audited_fields(all, except(iata_code); key = ident, label = name, name = "airport")]
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Airport {
-    ident: String,
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-    municipality: String,
-    iata_code: String,
-    latitude_deg: f64,
-    longitude_deg: f64,
-    elevation_ft: String,
-}
+/// Declares the audited fields of an [`Airport`].
+#[path = "common/airports.rs"]
+mod airports;
 
-// ---- The functions on the record: nothing in them speaks of the audit -------------------------
+use airports::Airport;
+
+// ---- The audited functions: their bodies contain no code for the audit -----------------------
 
 impl Airport {
     #[audit_method(action = "survey", skip(self))]
@@ -37,20 +26,20 @@ impl Airport {
         self.elevation_ft = self.elevation_ft.trim().to_owned();
         self.longitude_deg = longitude;
         if latitude.abs() > 90.0 {
-            return Err(format!("{latitude} is no latitude"));
+            return Err(format!("{latitude} is not a latitude"));
         }
         self.latitude_deg = latitude;
         Ok(())
     }
 }
 
-/// Two objects in one call: each gets its own changes.
+/// Changes two objects in one call. Each change is recorded with its object.
 #[audit_method(action = "swap names", skip(one, other))]
 fn swap_names(one: &mut Airport, other: &mut Airport) {
     std::mem::swap(&mut one.name, &mut other.name);
 }
 
-/// A call inside a call, on the same object: each tells what it has changed itself.
+/// Calls another audited function on the same object. Each call records its own changes only.
 #[audit_method(action = "rename", skip(airport))]
 fn rename(airport: &mut Airport, name: &str) {
     let (_, place) = name.split_once(" / ").unwrap_or(("", &airport.municipality));
@@ -63,19 +52,21 @@ fn tidy(airport: &mut Airport, name: &str) {
     airport.name = name.replace(" / ", " ");
 }
 
-// ---- The work -------------------------------------------------------------------------------
+// ---- The program ----------------------------------------------------------------------------
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in ["airports.db", "airports.db-wal", "airports.db-shm"] {
         let _ = fs::remove_file(file);
     }
     let audit = audited::init("airports.db")?;
-    let mut register = read()?;
-    let mut take = |ident: &str| register.remove(ident).ok_or(format!("no airport {ident}"));
-    let (mut vancouver, mut hyder) = (take("CYVR")?, take("4Z7")?);
+    let register = airports::read()?;
+    let find = |ident: &str| {
+        register.iter().find(|airport| airport.ident == ident).cloned().ok_or("no such airport")
+    };
+    let (mut vancouver, mut hyder) = (find("CYVR")?, find("4Z7")?);
 
     Context::new().actor("duty-editor").scope(|| {
-        let _ = vancouver.survey(-123.1840, 49.1947); // swapped, refused, and half done
+        let _ = vancouver.survey(-123.1840, 49.1947); // fails after it has changed one field
         let _ = vancouver.survey(49.1947, -123.1840);
         swap_names(&mut vancouver, &mut hyder);
         rename(&mut vancouver, "Vancouver / Sea Island");
@@ -84,32 +75,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     audit.flush()?;
     print_calls()?;
 
-    println!("\nThe history of Vancouver, from the same file:");
+    println!("\nThe history of airport CYVR, from the same file:");
     let history = audit.history::<Airport>("CYVR")?;
     for change in history.changes() {
         let change = change?;
         println!("  {:<10} {change}", &*change.record.action);
     }
-    let state = history.as_of(chrono::Utc::now())?.ok_or("nothing is known of it")?;
+    let state = history.as_of(chrono::Utc::now())?.ok_or("no history")?;
     println!("  now        {state}");
     let restored: Airport = state.onto(&vancouver)?;
     assert_eq!(restored.name, vancouver.name);
-    println!("\nLook further:");
+    println!("\nA query to try next:");
     println!(
         "  sqlite3 -box airports.db \"SELECT action, target_id, field, before, after FROM audit_changes\""
     );
     Ok(())
 }
 
-fn read() -> Result<BTreeMap<String, Airport>, csv::Error> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/airports.csv");
-    csv::Reader::from_path(file)?
-        .deserialize()
-        .map(|row| row.map(|row: Airport| (row.ident.clone(), row)))
-        .collect()
-}
-
-// ---- What the file says ---------------------------------------------------------------------
+// ---- Reading the trail ----------------------------------------------------------------------
 
 fn print_calls() -> Result<(), Box<dyn Error>> {
     let db = Connection::open("airports.db")?;
@@ -124,7 +107,7 @@ fn print_calls() -> Result<(), Box<dyn Error>> {
     let mut calls = calls.query([])?;
     while let Some(call) = calls.next()? {
         let text = |column| call.get::<_, Option<String>>(column).map(Option::unwrap_or_default);
-        println!("\n{} → {} by {}, on {}", text(1)?, text(2)?, text(3)?, text(4)?);
+        println!("\n{} → {}, by {} on {}", text(1)?, text(2)?, text(3)?, text(4)?);
         println!("  input    {}", text(5)?);
         if !text(6)?.is_empty() {
             println!("  error    {}", text(6)?);

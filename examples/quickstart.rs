@@ -1,10 +1,10 @@
-//! The quick tour: a register of 1,043 real airports, with every call on the record.
+//! The quick tour: a register of 1,043 real airports in which every call is recorded.
 //!
 //! ```sh
 //! cargo run --example quickstart
 //! ```
 //!
-//! It writes `audit.db` in the current directory. Run it again, and it goes on with the same file.
+//! It writes `audit.db` in the current directory. A second run appends to the same file.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,43 +14,36 @@ use std::time::Duration;
 
 use audited::{Context, audit_method};
 use rusqlite::{Connection, types::ValueRef};
-use serde::{Deserialize, Serialize};
 
-/// One row of `examples/data/airports.csv`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Airport {
-    ident: String,
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-    municipality: String,
-    iata_code: String,
-    latitude_deg: f64,
-    longitude_deg: f64,
-    elevation_ft: String,
-}
+#[path = "common/airports.rs"]
+mod airports;
+#[path = "common/wrap.rs"]
+mod wrap;
 
-/// The airports that were accepted, by their `ident`.
+use airports::Airport;
+use wrap::print_wrapped;
+
+/// The accepted airports by their `ident`.
 type Register = BTreeMap<String, Airport>;
 
 #[derive(Debug, thiserror::Error)]
 enum RegisterError {
-    #[error("closed, yet listed with scheduled service")]
+    #[error("closed, but listed with scheduled service")]
     Closed,
     #[error("no municipality")]
     NoMunicipality,
-    #[error("no IATA code, so no ticket can name it")]
+    #[error("no IATA code")]
     NoIataCode,
-    #[error("the elevation is no whole number")]
+    #[error("the elevation is not a whole number")]
     BadElevation(#[from] ParseIntError),
-    #[error("{0} is no latitude; are the two numbers swapped?")]
+    #[error("{0} is not a latitude; are latitude and longitude swapped?")]
     BadLatitude(f64),
     #[error("not in the register")]
     Unknown,
 }
 
-// ---- The functions on the record ------------------------------------------------------------
-// All arguments are recorded, but for the register itself: `skip` leaves it out.
+// ---- The audited functions ------------------------------------------------------------------
+// All arguments are recorded, except the register itself: `skip` leaves it out.
 
 #[audit_method(action = "import airport", target = ("airport", row.ident), skip(register))]
 fn import_airport(register: &mut Register, row: Airport) -> Result<i32, RegisterError> {
@@ -61,7 +54,7 @@ fn import_airport(register: &mut Register, row: Airport) -> Result<i32, Register
         return Err(RegisterError::NoMunicipality);
     }
     if row.elevation_ft.is_empty() {
-        tracing::warn!("the source gives no elevation");
+        tracing::warn!("the row has no elevation");
     }
     let feet = row.elevation_ft.parse()?;
     if row.iata_code.is_empty() {
@@ -74,11 +67,11 @@ fn import_airport(register: &mut Register, row: Airport) -> Result<i32, Register
 #[audit_method(
     action = "correct elevation",
     target = ("airport", row.ident),
-    reason = "a seaplane base lies at sea level",
+    reason = "seaplane bases are at sea level",
     skip(register)
 )]
 fn correct_elevation(register: &mut Register, mut row: Airport) -> Result<i32, RegisterError> {
-    audited::note("correction", format!("elevation was {:?}, is 0", row.elevation_ft));
+    audited::note("correction", format!("elevation {:?} → 0", row.elevation_ft));
     row.elevation_ft = "0".to_owned();
     import_airport(register, row) // recorded as a child of this call
 }
@@ -86,7 +79,7 @@ fn correct_elevation(register: &mut Register, mut row: Airport) -> Result<i32, R
 #[audit_method(action = "rename airport", target = ("airport", ident), skip(register))]
 fn rename_airport(register: &mut Register, ident: &str, name: &str) -> Result<(), RegisterError> {
     let airport = register.get_mut(ident).ok_or(RegisterError::Unknown)?;
-    audited::reason("house style: no slash in a name");
+    audited::reason("naming convention: no slashes");
     tracing::info!(old = airport.name, "renaming");
     airport.name = name.to_owned();
     Ok(())
@@ -108,46 +101,46 @@ fn move_airport(
     Ok(())
 }
 
-/// `api_key` is masked because of its name: its value never gets into the file.
+/// `api_key` is masked because of its name: its value never reaches the file.
 #[audit_method(action = "fetch notices", target = ("airport", ident))]
 async fn fetch_notices(ident: String, api_key: &str) -> Vec<&'static str> {
-    tracing::info!(key_length = api_key.len(), "asking the notice service");
-    tokio::task::yield_now().await; // stands for the network
+    tracing::info!(key_length = api_key.len(), "querying the notice service");
+    tokio::task::yield_now().await; // stands in for a network request
     vec!["runway lights out of service"]
 }
 
 #[audit_method(action = "survey runway", target = ("airport", ident))]
 async fn survey_runway(ident: &str) {
     tracing::info!("waiting for the surveyor");
-    std::future::pending().await // who never comes
+    std::future::pending().await // never completes
 }
 
-/// Has a bug on purpose: it cuts the name after 16 bytes, which may be in the middle of a letter.
+/// Contains a deliberate bug: it cuts the name after 16 bytes, possibly in the middle of a letter.
 #[audit_method(action = "print sign", target = ("airport", airport.ident))]
 fn print_sign(airport: &Airport) -> String {
     let end = airport.name.len().min(16);
     airport.name[..end].to_uppercase()
 }
 
-// ---- The work -------------------------------------------------------------------------------
+// ---- The program ----------------------------------------------------------------------------
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // One panic is part of the tour: two lines of it on the screen, the traceback in the record.
-    panic::set_hook(Box::new(|panic| eprintln!("On purpose, the program {panic}\n")));
+    // One call panics deliberately. Its traceback is in the record, so the hook prints only a line.
+    panic::set_hook(Box::new(|panic| eprintln!("Deliberate panic: {panic}\n")));
 
-    let audit = audited::init("audit.db")?; // from here on, every audited call goes into the file
+    let audit = audited::init("audit.db")?; // from now on, every audited call is recorded
     let first = next_seq()?;
 
-    // Who does it? A context says so, for every call inside its scope.
+    // A context names the actor of all calls in its scope.
     let mut register = Register::new();
     let importer = Context::new().actor("import-job").ip([192, 0, 2, 10]);
-    let refused = importer.scope(|| import_all(&mut register))?;
+    let rejected = importer.scope(|| import_all(&mut register))?;
 
     let editor = Context::new().actor("duty-editor").on_behalf_of("registry office");
-    editor.scope(|| edit(&mut register, refused))?;
+    editor.scope(|| edit(&mut register, rejected))?;
 
-    // A task does not inherit the context of its maker: `wrap` gives it one.
+    // A spawned task does not inherit a context: `wrap` passes one on.
     let nightly = Context::new().actor("nightly-check").correlation_id("nightly check 7");
     let mut tasks = tokio::task::JoinSet::new();
     for ident in register.keys().step_by(20) {
@@ -155,33 +148,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     tasks.join_all().await;
 
-    // A future that is dropped half-way is on record too.
+    // A future that is dropped before it completes is recorded as cancelled.
     let survey = nightly.wrap(survey_runway("CYVR"));
     assert!(tokio::time::timeout(Duration::from_millis(20), survey).await.is_err());
 
-    // And so is a panic. It goes on to the caller, who catches this one.
+    // A panic is recorded and then continues to the caller, which catches this one.
     let print_signs = || register.values().map(print_sign).count();
     assert!(panic::catch_unwind(print_signs).is_err());
 
-    audit.flush()?; // now everything is in the file
+    audit.flush()?; // now all records are in the file
     report(first)
 }
 
-/// Imports what it can and returns the rows that were refused.
+/// Imports the valid rows and returns the others.
 fn import_all(register: &mut Register) -> Result<Vec<Airport>, csv::Error> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/airports.csv");
-    let mut refused = Vec::new();
-    for row in csv::Reader::from_path(file)?.deserialize() {
-        let row: Airport = row?;
-        if import_airport(register, row.clone()).is_err() {
-            refused.push(row);
-        }
-    }
-    Ok(refused)
+    let rows = airports::read()?.into_iter();
+    Ok(rows.filter(|row| import_airport(register, row.clone()).is_err()).collect())
 }
 
-fn edit(register: &mut Register, refused: Vec<Airport>) -> Result<(), RegisterError> {
-    for row in refused {
+fn edit(register: &mut Register, rejected: Vec<Airport>) -> Result<(), RegisterError> {
+    for row in rejected {
         if row.kind == "seaplane_base" && row.elevation_ft.is_empty() {
             correct_elevation(register, row)?;
         }
@@ -195,10 +181,10 @@ fn edit(register: &mut Register, refused: Vec<Airport>) -> Result<(), RegisterEr
     Ok(())
 }
 
-// ---- What the file says ---------------------------------------------------------------------
-// Plain SQL on the view `audit_log`: any SQLite tool can do the same.
+// ---- Reading the trail ----------------------------------------------------------------------
+// Plain SQL on the view `audit_log`, as in any SQLite tool.
 
-/// The number that the next record gets.
+/// The sequence number of the next record.
 fn next_seq() -> rusqlite::Result<i64> {
     let db = Connection::open("audit.db")?;
     db.query_row("SELECT ifnull(max(seq), 0) + 1 FROM audit_log", [], |row| row.get(0))
@@ -215,7 +201,7 @@ fn report(first: i64) -> Result<(), Box<dyn Error>> {
         db.query_row(&sql, [first], |record| print_record(title, record))
     };
     show(
-        "A refused row",
+        "A rejected row",
         "log LIKE '%no elevation%'",
         "started_at, duration_us, method, actor, ip, target_type, target_id, input, error, log",
     )?;
@@ -224,12 +210,16 @@ fn report(first: i64) -> Result<(), Box<dyn Error>> {
         "action = 'correct elevation'",
         "id, actor, on_behalf_of, target_id, reason, notes",
     )?;
-    show("The call inside that call", "parent_id IS NOT NULL", "parent_id, target_id, output")?;
-    show("A bug", "outcome = 'panic'", "target_id, error, traceback")?;
-    show("A future dropped half-way", "outcome = 'cancelled'", "target_id, duration_us")?;
+    show(
+        "The nested call of that correction",
+        "parent_id IS NOT NULL",
+        "parent_id, target_id, output",
+    )?;
+    show("A panic", "outcome = 'panic'", "target_id, error, traceback")?;
+    show("A future that was dropped", "outcome = 'cancelled'", "target_id, duration_us")?;
     show("A masked argument", "action = 'fetch notices'", "input")?;
 
-    println!("\nLook further:");
+    println!("\nQueries to try next:");
     for (mode, query) in [
         ("box", "SELECT outcome, error ->> 'message', count(*) FROM audit_log GROUP BY 1, 2"),
         ("box", "SELECT seq, actor, action, outcome FROM audit_log WHERE target_id = '4Z7'"),
@@ -240,13 +230,13 @@ fn report(first: i64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Counts the records of this run, by who did what and how it ended.
+/// Prints how many records this run added, by action, actor and outcome.
 fn print_outcomes(db: &Connection, first: i64) -> rusqlite::Result<()> {
     let last = next_seq()? - 1;
-    println!("This run added {} records to audit.db, which now holds {last}:\n", last - first + 1);
+    println!("This run added {} records to audit.db, which now has {last}:\n", last - first + 1);
     println!("  action             actor          success  failure  panic  cancelled");
     let mut query = db.prepare(
-        "SELECT action, ifnull(actor, '(not said)'), sum(outcome = 'success'),
+        "SELECT action, ifnull(actor, '(none)'), sum(outcome = 'success'),
                 sum(outcome = 'failure'), sum(outcome = 'panic'), sum(outcome = 'cancelled')
          FROM audit_log WHERE seq >= ?1 GROUP BY action, actor ORDER BY min(seq)",
     )?;
@@ -265,7 +255,7 @@ fn print_outcomes(db: &Connection, first: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Prints the first two columns as a heading, and the others below it.
+/// Prints the first two columns as a heading and the others below it.
 fn print_record(title: &str, record: &rusqlite::Row) -> rusqlite::Result<()> {
     let (action, outcome): (String, String) = (record.get(0)?, record.get(1)?);
     println!("\n{title}: {action} → {outcome}");
@@ -275,26 +265,14 @@ fn print_record(title: &str, record: &rusqlite::Row) -> rusqlite::Result<()> {
             ValueRef::Integer(number) => number.to_string(),
             text => text.as_str()?.to_owned(),
         };
-        if name == "traceback" {
-            // Of its many lines, the first two that are about this program.
-            let own = text.lines().map(str::trim).filter(|line| line.contains(" quickstart::"));
-            print_wrapped(name, &own.take(2).collect::<Vec<_>>().join(" … "));
-        } else {
-            print_wrapped(name, &text);
-        }
+        // A traceback has many lines; the first one of this program is enough here.
+        let text = match name {
+            "traceback" => {
+                text.lines().find(|line| line.contains(" quickstart::")).unwrap_or(&text)
+            }
+            _ => &text,
+        };
+        print_wrapped(&format!("  {name:<14}"), 16, text.trim());
     }
     Ok(())
-}
-
-/// Prints `name  text`, broken between words to fit 100 columns.
-fn print_wrapped(name: &str, text: &str) {
-    let mut line = format!("  {name:<14}");
-    for word in text.split_inclusive([',', ' ']) {
-        if line.chars().count() + word.trim_end().chars().count() > 100 {
-            println!("{}", line.trim_end());
-            line = " ".repeat(16);
-        }
-        line += word;
-    }
-    println!("{line}");
 }

@@ -1,11 +1,11 @@
-//! The same bodies under every attribute, by their number of arguments and of events.
+//! The measured functions: the same bodies with each attribute, by number of arguments and events.
 
 use std::hint::black_box;
 
 use audited::audit_method;
 use fastrace::local::LocalSpan;
 
-/// How a call looks, and among how many others it is made.
+/// The number of arguments and events of a call, and of threads that make it at once.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Shape {
     pub(crate) arguments: u32,
@@ -14,9 +14,9 @@ pub(crate) struct Shape {
 }
 
 /// Three arguments, one event, one thread.
-pub(crate) const USUAL: Shape = Shape { arguments: 3, events: 1, threads: 1 };
+pub(crate) const DEFAULT_SHAPE: Shape = Shape { arguments: 3, events: 1, threads: 1 };
 
-/// Makes one call; the number is different in each.
+/// Makes one call. Each call gets a different number.
 pub(crate) type Call = fn(u64);
 
 #[derive(Debug, serde::Serialize)]
@@ -26,20 +26,20 @@ pub(crate) struct Receipt {
 }
 
 #[derive(Debug)]
-pub(crate) struct Refused;
+pub(crate) struct Rejected;
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("refused")
+        f.write_str("rejected")
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for Rejected {}
 
-/// What every body does: it books, and refuses what can't be booked.
-pub(crate) fn book(from: u64, to: u64, purpose: &str) -> Result<Receipt, Refused> {
+/// The work of every body: it books a transfer, or rejects it if both accounts are the same.
+pub(crate) fn book(from: u64, to: u64, purpose: &str) -> Result<Receipt, Rejected> {
     if from == to {
-        return Err(Refused);
+        return Err(Rejected);
     }
     Ok(Receipt { number: from ^ to, balance: from + purpose.len() as u64 })
 }
@@ -57,26 +57,26 @@ macro_rules! events {
     };
 }
 
-/// A function for each number of arguments, with so many events.
+/// Defines a function for each number of arguments, with the given number of events.
 macro_rules! calls {
     ($events:tt: $none:ident $three:ident $eight:ident, $(#[$attr:meta])*) => {
         $(#[$attr])*
         #[inline(never)]
-        fn $none() -> Result<super::Receipt, super::Refused> {
+        fn $none() -> Result<super::Receipt, super::Rejected> {
             events!($events, 7);
             super::book(std::hint::black_box(4_711), 7, "invoice 4711")
         }
 
         $(#[$attr])*
         #[inline(never)]
-        fn $three(from: u64, to: u64, purpose: &str) -> Result<super::Receipt, super::Refused> {
+        fn $three(from: u64, to: u64, purpose: &str) -> Result<super::Receipt, super::Rejected> {
             events!($events, to);
             super::book(from, to, purpose)
         }
 
         $(#[$attr])*
         #[inline(never)]
-        #[allow(clippy::too_many_arguments, reason = "that is what is measured")]
+        #[allow(clippy::too_many_arguments, reason = "their cost is measured")]
         fn $eight(
             from: u64,
             to: u64,
@@ -86,7 +86,7 @@ macro_rules! calls {
             currency: &str,
             fee: Option<u32>,
             note: &str,
-        ) -> Result<super::Receipt, super::Refused> {
+        ) -> Result<super::Receipt, super::Rejected> {
             events!($events, to);
             std::hint::black_box((amount, express, currency, fee, note));
             super::book(from, to, purpose)
@@ -103,7 +103,7 @@ macro_rules! module {
             calls!(1: none_1 three_1 eight_1, $(#[$attr])*);
             calls!(4: none_4 three_4 eight_4, $(#[$attr])*);
 
-            /// The function of this shape.
+            /// Returns the function with this shape.
             pub(crate) fn call(shape: super::Shape) -> super::Call {
                 macro_rules! none {
                     ($call:ident) => { |_| drop(black_box($call())) };
@@ -131,7 +131,7 @@ macro_rules! module {
                     (8, 0) => eight!(eight_0),
                     (8, 1) => eight!(eight_1),
                     (8, 4) => eight!(eight_4),
-                    _ => unreachable!("no such shape is in a table"),
+                    _ => unreachable!("no table has this shape"),
                 }
             }
         }
@@ -140,29 +140,29 @@ macro_rules! module {
 
 module!(bare,);
 module!(instrumented, #[tracing::instrument(ret, err)]);
-module!(recorded, #[audited::audit_method]);
+module!(with_audit_method, #[audited::audit_method]);
 
 #[audit_method(action = "transfer funds (off)", capture = "none")]
 #[inline(never)]
-fn switched_off(from: u64, to: u64, purpose: &str) -> Result<Receipt, Refused> {
+fn switched_off(from: u64, to: u64, purpose: &str) -> Result<Receipt, Rejected> {
     events!(1, to);
     book(from, to, purpose)
 }
 
-pub(crate) fn off(_: Shape) -> Call {
+pub(crate) fn switched_off_call(_: Shape) -> Call {
     |n| drop(black_box(switched_off(black_box(n), black_box(7), black_box("invoice 4711"))))
 }
 
-/// The event and the result by hand, which its attribute does not record.
+/// Records the event and the result in code, because `fastrace::trace` does not.
 #[fastrace::trace(properties = { "from": "{from}", "to": "{to}", "purpose": "{purpose}" })]
 #[inline(never)]
-fn traced(from: u64, to: u64, purpose: &str) -> Result<Receipt, Refused> {
+fn traced(from: u64, to: u64, purpose: &str) -> Result<Receipt, Rejected> {
     LocalSpan::add_event(fastrace::Event::new("booked").with_property(|| ("to", to.to_string())));
     let result = book(from, to, purpose);
     LocalSpan::add_property(|| ("return", format!("{result:?}")));
     result
 }
 
-pub(crate) fn fast(number: u64) {
+pub(crate) fn traced_call(number: u64) {
     drop(black_box(traced(black_box(number), black_box(7), black_box("invoice 4711"))));
 }

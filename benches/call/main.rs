@@ -1,11 +1,10 @@
-//! What one audited call costs its caller, side by side with peers, in one run.
+//! Measures the cost of one audited call for its caller, compared with peers in the same run.
 //!
-//! `cargo bench --bench call` prints the tables that the README carries; `-- --quick` with fewer processes. Each
-//! contender runs in processes of its own, in turn with the others, for a program has one subscriber and one
-//! recorder, and a second one in the same process would slow down both. A process makes bursts of calls that fit the
-//! buffers; the number is the median burst of the median process, divided by the calls of a burst. What a background
-//! thread does meanwhile (writing SQLite, writing a log file) runs on another core and is not counted, as it is not
-//! when the program runs.
+//! `cargo bench --bench call` prints all tables; `-- --quick` uses fewer processes. Each contender
+//! runs in its own processes, because a second subscriber or recorder in a process would slow down
+//! both. The contenders take turns. A process makes bursts of calls that fit the buffers. The
+//! result is the median over processes of the median burst, divided by the calls per burst. The
+//! work of background threads, such as writing to SQLite or to a log file, is not included.
 
 mod bodies;
 #[path = "../common/mod.rs"]
@@ -17,112 +16,116 @@ mod peers;
 use std::path::Path;
 use std::process::Command;
 
-use bodies::{Shape, USUAL};
+use bodies::{DEFAULT_SHAPE, Shape};
 use common::{Table, median};
 use measure::{BURST, BURSTS};
 
-/// A way to run a call; given the folder for its files, it gives the time of one call in nanoseconds.
+/// A way to run a call. `run` gets a folder for files and returns the time of one call in ns.
 struct Contender {
     name: &'static str,
     run: fn(&Path, Shape) -> f64,
 }
 
-const INSTRUMENT: &str = "`#[instrument(ret, err)]`, JSON, non-blocking appender";
-/// With `audited::layer()` in the program's subscriber, which gives each call a span.
-const OURS: &str = "`#[audit_method]`, queued, to SQLite, with `audited::layer()`";
+const INSTRUMENTED: &str = "`#[instrument(ret, err)]`, JSON, non-blocking appender";
+/// The layer gives each call a span.
+const AUDITED: &str = "`#[audit_method]`, queued, SQLite, `audited::layer()` in a registry";
 
-/// Nothing listens: no subscriber, no recorder.
-const NOBODY: &[Contender] = &[
+/// Without a subscriber and without a recorder.
+const UNOBSERVED: &[Contender] = &[
     Contender {
         name: "`#[instrument(ret, err)]`, no subscriber",
-        run: |_, shape| peers::silent(bodies::instrumented::call(shape), shape),
+        run: |_, shape| peers::unobserved(bodies::instrumented::call(shape), shape),
     },
     Contender {
         name: "`#[audit_method]`, no recorder",
-        run: |_, shape| peers::silent(bodies::recorded::call(shape), shape),
+        run: |_, shape| peers::unobserved(bodies::with_audit_method::call(shape), shape),
     },
     Contender {
         name: "bare function",
-        run: |_, shape| peers::silent(bodies::bare::call(shape), shape),
+        run: |_, shape| peers::unobserved(bodies::bare::call(shape), shape),
     },
 ];
 
-/// Everything is recorded.
-const LISTENING: &[Contender] = &[
-    Contender { name: INSTRUMENT, run: peers::json_lines },
-    Contender { name: OURS, run: ours::to_sqlite },
+/// With a subscriber or a recorder.
+const OBSERVED: &[Contender] = &[
+    Contender { name: INSTRUMENTED, run: peers::json_lines },
+    Contender { name: AUDITED, run: ours::to_sqlite },
     Contender {
-        name: "`#[audit_method]`, queued, to SQLite, with the subscriber that `init` sets",
+        name: "`#[audit_method]`, queued, SQLite, subscriber of `audited::init`",
         run: ours::to_sqlite_as_init,
     },
     Contender {
-        name: "`#[audit_method]`, queued, to a store that does nothing",
-        run: ours::to_nothing,
+        name: "`#[audit_method]`, queued, store that discards, `audited::layer()`",
+        run: ours::to_null_store,
     },
     Contender {
-        name: "`#[audit_method]`, queued, without a tracing layer",
+        name: "`#[audit_method]`, queued, store that discards, no subscriber",
         run: ours::without_layer,
     },
     Contender { name: "`#[audit_method]`, action switched off", run: ours::switched_off },
-    Contender { name: "`#[fastrace::trace]`, spans thrown away", run: peers::fastrace },
-    Contender { name: "by hand: a channel, and a thread with batches", run: peers::channel },
+    Contender { name: "`#[fastrace::trace]`, spans discarded", run: peers::fastrace },
     Contender {
-        name: "by hand: one `rusqlite` insert a call, NORMAL",
-        // A tenth of a burst is enough for something this slow.
+        name: "manual code: channel and a thread that inserts batches, NORMAL",
+        run: peers::channel,
+    },
+    Contender {
+        name: "manual code: one `rusqlite` insert per call, NORMAL",
+        // Slow enough that a tenth of a burst is sufficient.
         run: |folder, shape| peers::insert(folder, "NORMAL", shape, BURST / 10),
     },
 ];
 
-/// Calls that wait.
+/// Callers that wait until their record is stored.
 const WAITING: &[Contender] = &[
     Contender {
-        name: BY_HAND_FULL,
-        run: |folder, shape| peers::insert(folder, "FULL", shape, ours::WAITING),
+        name: "manual code: one `rusqlite` insert per call behind a mutex, FULL",
+        run: |folder, shape| peers::insert(folder, "FULL", shape, ours::WAITING_BURST),
     },
-    Contender { name: "`#[audit_method]`, `power`", run: ours::power },
+    Contender { name: "`#[audit_method]`, `durability = \"power\"`", run: ours::power },
     Contender {
-        name: "by hand: one `rusqlite` insert a call behind a mutex, NORMAL, waits",
-        run: |folder, shape| peers::insert(folder, "NORMAL", shape, ours::WAITING),
+        name: "manual code: one `rusqlite` insert per call behind a mutex, NORMAL",
+        run: |folder, shape| peers::insert(folder, "NORMAL", shape, ours::WAITING_BURST),
     },
-    Contender { name: "`#[audit_method]`, `process`", run: ours::process },
+    Contender { name: "`#[audit_method]`, `durability = \"process\"`", run: ours::process },
 ];
-const BY_HAND_FULL: &str = "by hand: one `rusqlite` insert a call behind a mutex, FULL, waits";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, mode, name, folder, numbers @ ..] = &arguments[..]
         && mode == "--contender"
     {
-        let mut contenders = [NOBODY, LISTENING, WAITING].into_iter().flatten();
+        let mut contenders = [UNOBSERVED, OBSERVED, WAITING].into_iter().flatten();
         let contender = contenders.find(|contender| contender.name == name);
         let number = |n: usize| numbers[n].parse().expect("a number");
         let shape = Shape { arguments: number(0), events: number(1), threads: number(2) };
-        println!("{}", (contender.expect("is in a table").run)(Path::new(folder), shape));
+        println!("{}", (contender.expect("a contender").run)(Path::new(folder), shape));
         return;
     }
     let (many, few) = if common::is_quick() { (1, 1) } else { (7, 3) };
-    common::print_heading("One call");
+    common::print_heading("Cost of one call for its caller");
     println!(
-        "Unless it says otherwise: fn(u64, u64, &str) -> Result<Receipt, Refused> with one event, one thread; \
-         the median of {many} (tables of shapes: {few}) processes, of {BURSTS} bursts of {BURST} calls each.\n"
+        "A call of `fn(u64, u64, &str) -> Result<Receipt, Rejected>` with one event, by one thread, if \
+         the row does not\nsay otherwise. Median of bursts of {} calls: {BURSTS} bursts per process; \
+         {many} process(es) per row in the first two\ntables, {few} in the others.\n",
+        common::thousands(f64::from(BURST))
     );
-    one_shape("nothing listens", NOBODY, many);
-    one_shape("all is recorded", LISTENING, many);
+    compare("no subscriber, no recorder", UNOBSERVED, many);
+    compare("with subscriber or recorder", OBSERVED, many);
     let shapes = |arguments| [0, 1, 4].map(|events| Shape { arguments, events, threads: 1 });
     let shapes = [0, 3, 8].map(shapes).concat();
-    by_shape("arguments, events", &shapes, few, |shape| {
+    compare_shapes("arguments and events", &shapes, few, |shape| {
         format!("{} arguments, {} events", shape.arguments, shape.events)
     });
-    let threads = [1, 2, 8, 32].map(|threads| Shape { threads, ..USUAL });
-    by_shape("threads that call at once", &threads, few, |shape| shape.threads.to_string());
-    waiting(few);
+    let threads = [1, 2, 8, 32].map(|threads| Shape { threads, ..DEFAULT_SHAPE });
+    compare_shapes("threads that call at once", &threads, few, |shape| shape.threads.to_string());
+    compare_waiting(few);
 }
 
-/// Each contender of a table with the usual shape; the first is the unit.
-fn one_shape(title: &str, table: &[Contender], processes: usize) {
-    let runs: Vec<_> = table.iter().map(|contender| (contender.name, USUAL)).collect();
+/// Prints all contenders with the default shape. The first one is the reference.
+fn compare(title: &str, table: &[Contender], processes: usize) {
+    let runs: Vec<_> = table.iter().map(|contender| (contender.name, DEFAULT_SHAPE)).collect();
     let times = measure(&runs, processes);
-    let mut printed = Table::new([title, "ns", "ratio"]);
+    let mut printed = Table::new([title, "ns", "ratio to first row"]);
     for (contender, time) in table.iter().zip(&times) {
         let ratio = format!("{:.3}", time / times[0]);
         printed.row([contender.name.to_owned(), format!("{time:.1}"), ratio]);
@@ -130,10 +133,15 @@ fn one_shape(title: &str, table: &[Contender], processes: usize) {
     printed.print();
 }
 
-/// Audited and instrumented calls of each shape.
-fn by_shape(title: &str, shapes: &[Shape], processes: usize, name: impl Fn(&Shape) -> String) {
+/// Prints audited and instrumented calls of each shape.
+fn compare_shapes(
+    title: &str,
+    shapes: &[Shape],
+    processes: usize,
+    name: impl Fn(&Shape) -> String,
+) {
     let runs: Vec<_> =
-        shapes.iter().flat_map(|&shape| [(OURS, shape), (INSTRUMENT, shape)]).collect();
+        shapes.iter().flat_map(|&shape| [(AUDITED, shape), (INSTRUMENTED, shape)]).collect();
     let times = measure(&runs, processes);
     let mut printed = Table::new([title, "audited, ns", "instrumented, ns", "ratio"]);
     for (shape, times) in shapes.iter().zip(times.chunks(2)) {
@@ -147,13 +155,13 @@ fn by_shape(title: &str, shapes: &[Shape], processes: usize, name: impl Fn(&Shap
     printed.print();
 }
 
-/// Calls that wait for the disk, by one thread and by sixteen at once.
-fn waiting(processes: usize) {
-    let shapes = [1, 16].map(|threads| Shape { threads, ..USUAL });
+/// Prints callers that wait for their record, with one thread and with sixteen.
+fn compare_waiting(processes: usize) {
+    let shapes = [1, 16].map(|threads| Shape { threads, ..DEFAULT_SHAPE });
     let runs: Vec<_> =
         WAITING.iter().flat_map(|contender| shapes.map(|shape| (contender.name, shape))).collect();
     let times = measure(&runs, processes);
-    let mut printed = Table::new(["until the record is safe", "1 thread, µs", "16 threads, µs"]);
+    let mut printed = Table::new(["caller waits for its record", "1 thread, µs", "16 threads, µs"]);
     for (contender, times) in WAITING.iter().zip(times.chunks(2)) {
         let [one, many] = [times[0], times[1]].map(|time| format!("{:.0}", time / 1_000.0));
         printed.row([contender.name.to_owned(), one, many]);
@@ -161,18 +169,18 @@ fn waiting(processes: usize) {
     printed.print();
 }
 
-/// Runs each contender in turn, in processes of its own; the median of each.
+/// Runs the contenders in turn, each in its own processes, and returns the median of each.
 fn measure(runs: &[(&str, Shape)], processes: usize) -> Vec<f64> {
     let mut times = vec![Vec::with_capacity(processes); runs.len()];
     for _ in 0..processes {
         for (&(name, shape), times) in runs.iter().zip(&mut times) {
-            times.push(run_apart(name, shape));
+            times.push(run_in_process(name, shape));
         }
     }
     times.iter_mut().map(|times| median(times)).collect()
 }
 
-fn run_apart(name: &str, shape: Shape) -> f64 {
+fn run_in_process(name: &str, shape: Shape) -> f64 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args(["--contender", name])

@@ -1,4 +1,4 @@
-//! Bursts of calls, and what one call of them takes.
+//! Measures the time of one call in bursts of calls.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,38 +7,38 @@ use std::time::{Duration, Instant};
 use crate::bodies::Shape;
 use crate::common::median;
 
-/// Calls of one burst, of all threads together: fewer than the queue holds.
+/// Calls per burst, summed over all threads. The queue must hold all of them.
 pub(crate) const BURST: u32 = 4_000;
-/// Bursts of one process.
+/// Measured bursts per process.
 pub(crate) const BURSTS: usize = 21;
 
-/// Numbers that no other call has.
+/// Returns numbers for calls, each of them only once per process.
 pub(crate) fn numbers(count: u32) -> std::ops::Range<u64> {
     static NEXT: AtomicU64 = AtomicU64::new(1_000);
     let first = NEXT.fetch_add(u64::from(count), Ordering::Relaxed);
     first..first + u64::from(count)
 }
 
-/// The median time of one call in nanoseconds, by so many bursts of so many; `rest` lets background threads
-/// finish between them.
-pub(crate) fn bursts(calls: u32, mut burst: impl FnMut() -> Duration, rest: impl Fn()) -> f64 {
+/// Returns the median time of one call in nanoseconds, measured in bursts of `calls`. `drain` lets
+/// background threads finish their work between bursts.
+fn median_of_bursts(calls: u32, mut burst: impl FnMut() -> Duration, drain: impl Fn()) -> f64 {
     let times = (0..=BURSTS).map(|_| {
         let time = burst();
-        rest();
+        drain();
         time.as_nanos() as f64 / f64::from(calls)
     });
     // The first burst warms up caches and allocators.
     median(&mut times.skip(1).collect::<Vec<_>>())
 }
 
-/// On the threads of `shape`, each of which gets its own time of its own calls: the mean of all calls is the time of
-/// the burst.
+/// Makes bursts of calls on the threads of `shape` and returns the median time of one call. Each
+/// thread measures its own calls; the time of a burst is the mean over all calls.
 pub(crate) fn on_threads(
     shape: Shape,
     burst: u32,
     enter: impl Fn(&dyn Fn()) + Sync,
     call: impl Fn(u64) + Sync,
-    rest: impl Fn(),
+    drain: impl Fn(),
 ) -> f64 {
     let calls = burst / shape.threads;
     let run = || {
@@ -48,7 +48,7 @@ pub(crate) fn on_threads(
     };
     if shape.threads == 1 {
         let time = std::cell::Cell::new(0.0);
-        enter(&|| time.set(bursts(calls, run, &rest)));
+        enter(&|| time.set(median_of_bursts(calls, run, &drain)));
         return time.get();
     }
     let barrier = Barrier::new(shape.threads as usize + 1);
@@ -70,6 +70,6 @@ pub(crate) fn on_threads(
             barrier.wait();
             Duration::from_nanos(nanos.swap(0, Ordering::Relaxed))
         };
-        bursts(calls * shape.threads, burst, &rest)
+        median_of_bursts(calls * shape.threads, burst, &drain)
     })
 }

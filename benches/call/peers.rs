@@ -1,4 +1,4 @@
-//! What one would use instead.
+//! The contenders without `audited`: a tracing log, `fastrace`, and manual code.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -12,9 +12,9 @@ use tracing_subscriber::prelude::*;
 use crate::bodies::{self, Call, Shape, book};
 use crate::measure::{BURST, on_threads};
 
-/// Nothing listens: no subscriber, no recorder.
-pub(crate) fn silent(call: Call, shape: Shape) -> f64 {
-    // Bursts of so little are longer, or the clock would be what is measured.
+/// Calls without a subscriber and without a recorder.
+pub(crate) fn unobserved(call: Call, shape: Shape) -> f64 {
+    // These calls are so short that the clock would dominate a burst of the usual length.
     on_threads(shape, 50 * BURST, |run| run(), call, || ())
 }
 
@@ -26,33 +26,33 @@ pub(crate) fn json_lines(folder: &Path, shape: Shape) -> f64 {
     tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().json().with_writer(appender))
         .init();
-    // The appender has no flush; a burst fits its buffer, and is written long before the next.
-    let rest = || std::thread::sleep(Duration::from_millis(30));
-    on_threads(shape, BURST, |run| run(), bodies::instrumented::call(shape), rest)
+    // The appender cannot be flushed. A burst fits its buffer and is written during this pause.
+    let drain = || std::thread::sleep(Duration::from_millis(30));
+    on_threads(shape, BURST, |run| run(), bodies::instrumented::call(shape), drain)
 }
 
-/// What has been traced is collected, and thrown away.
-struct Nowhere;
+/// Discards all spans.
+struct NullReporter;
 
-impl Reporter for Nowhere {
+impl Reporter for NullReporter {
     fn report(&mut self, spans: Vec<SpanRecord>) {
         black_box(spans);
     }
 }
 
-/// Calls of one trace.
+/// Calls per trace.
 const TRACE: u64 = 100;
 
 pub(crate) fn fastrace(_: &Path, shape: Shape) -> f64 {
-    fastrace::set_reporter(Nowhere, Config::default());
+    fastrace::set_reporter(NullReporter, Config::default());
     let trace = |number: u64| {
-        // The numbers between are those of the calls inside.
+        // The first number of each trace stands for all of its calls.
         if !number.is_multiple_of(TRACE) {
             return;
         }
         let root = fastrace::Span::root("request", SpanContext::random());
         let _in_root = root.set_local_parent();
-        (number..number + TRACE).for_each(bodies::fast);
+        (number..number + TRACE).for_each(bodies::traced_call);
     };
     on_threads(shape, BURST, |run| run(), trace, fastrace::flush)
 }
@@ -63,7 +63,7 @@ const TABLE: &str = "CREATE TABLE audit (at INTEGER, took INTEGER, action TEXT, 
 const INSERT: &str = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 fn database(folder: &Path, synchronous: &str) -> Connection {
-    let connection = Connection::open(folder.join("by_hand.db")).expect("a database");
+    let connection = Connection::open(folder.join("manual.db")).expect("a database");
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; {TABLE}"
@@ -72,7 +72,7 @@ fn database(folder: &Path, synchronous: &str) -> Connection {
     connection
 }
 
-/// A row as it is put together by hand.
+/// A row of the manual audit table.
 struct Row {
     at: i64,
     took: i64,
@@ -84,7 +84,7 @@ struct Row {
 }
 
 impl Row {
-    /// Makes a call, and what is to be recorded of it.
+    /// Makes a call and returns its row.
     fn of_call(number: u64) -> Self {
         let at = SystemTime::now();
         let (to, purpose) = (black_box(7), black_box("invoice 4711"));
@@ -118,12 +118,12 @@ impl Row {
     }
 }
 
-/// What many programs do: one insert a call, on the caller's thread.
+/// The simplest manual code: the caller's thread inserts one row per call.
 pub(crate) fn insert(folder: &Path, synchronous: &str, shape: Shape, burst: u32) -> f64 {
     let connection = std::sync::Mutex::new(database(folder, synchronous));
     let call = |number| {
         let row = Row::of_call(number);
-        row.insert(&connection.lock().expect("nobody panicked"));
+        row.insert(&connection.lock().expect("no thread panicked"));
     };
     on_threads(shape, burst, |run| run(), call, || ())
 }
@@ -133,21 +133,21 @@ enum Message {
     Flush(SyncSender<()>),
 }
 
-/// What one would write next: a channel, and a thread that stores what comes in batches.
+/// Faster manual code: a channel to a thread that inserts the rows in batches.
 pub(crate) fn channel(folder: &Path, shape: Shape) -> f64 {
     let connection = database(folder, "NORMAL");
     let (sender, receiver) = sync_channel(8_192);
     let writer = std::thread::spawn(move || store_all(connection, &receiver));
-    let rest = || {
+    let drain = || {
         let (done, wait) = sync_channel(1);
-        sender.send(Message::Flush(done)).expect("the thread is there");
-        wait.recv().expect("the thread is there");
+        sender.send(Message::Flush(done)).expect("the thread is running");
+        wait.recv().expect("the thread is running");
     };
     let call =
-        |number| sender.send(Message::Row(Row::of_call(number))).expect("the thread is there");
-    let time = on_threads(shape, BURST, |run| run(), call, rest);
+        |number| sender.send(Message::Row(Row::of_call(number))).expect("the thread is running");
+    let time = on_threads(shape, BURST, |run| run(), call, drain);
     drop(sender);
-    writer.join().expect("nobody panicked");
+    writer.join().expect("no thread panicked");
     time
 }
 
@@ -163,7 +163,7 @@ fn store_all(mut connection: Connection, receiver: &Receiver<Message>) {
         }
         transaction.commit().expect("a commit");
         if let Some(done) = done {
-            done.send(()).expect("somebody waits");
+            done.send(()).expect("the other end waits");
         }
     }
 }

@@ -1,17 +1,19 @@
-//! What the benches share: which machine it was, how a table looks, and which number of many is told.
+//! What the benches share: machine information, tables, statistics and command-line options.
 
 #![allow(dead_code, reason = "no bench uses all of it")]
+
+pub(crate) mod recording;
 
 use std::fmt::Write as _;
 use std::process::Command;
 
-/// Prints what was measured, when and where: a number without its machine says nothing.
+/// Prints a title and the machine, because numbers only compare on the same machine.
 pub(crate) fn print_heading(title: &str) {
     println!("\n### {title}\n");
     println!("{}\n", machine());
 }
 
-/// This machine, its system, the compiler and SQLite, in one line.
+/// Describes the machine, the operating system, the compiler and SQLite in one line.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processor = line_of("/proc/cpuinfo", "model name").unwrap_or("processor unknown".into());
@@ -29,26 +31,26 @@ fn machine() -> String {
     format!("{cores} cores ({processor}){memory}, {system}, {rust}, SQLite {}", rusqlite::version())
 }
 
-/// What stands behind `name` in a file of the kind that Linux keeps below `/proc`.
+/// Returns the value of `name` in a file of `name: value` lines, such as `/proc/meminfo`.
 fn line_of(file: &str, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim_start_matches([':', ' ', '\t']).trim().to_owned())
 }
 
-/// Kilobytes of memory that this process holds (`VmRSS`), or has held at most (`VmHWM`).
+/// Returns the resident memory of this process in KiB: now (`VmRSS`) or at its peak (`VmHWM`).
 pub(crate) fn memory_kib(which: &str) -> Option<u64> {
     line_of("/proc/self/status", which)?.split(' ').next()?.parse().ok()
 }
 
-/// A table in Markdown: the first column to the left, the others, numbers, to the right.
+/// A Markdown table. The first column is text, the others are numbers and aligned to the right.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new<const N: usize>(heads: [&str; N]) -> Self {
-        Self { rows: vec![heads.map(str::to_owned).into()] }
+    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+        Self { rows: vec![header.map(str::to_owned).into()] }
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
@@ -68,7 +70,7 @@ impl Table {
                     0 => write!(text, "| {cell:<width$} "),
                     _ => write!(text, "| {cell:>width$} "),
                 };
-                written.expect("text takes it");
+                written.expect("writing to a string cannot fail");
             }
             text.push_str("|\n");
             if n == 0 {
@@ -83,7 +85,7 @@ impl Table {
     }
 }
 
-/// A number with a comma between thousands: `1,234,567`.
+/// Formats a number with a comma between thousands: `1,234,567`.
 pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
@@ -96,7 +98,7 @@ pub(crate) fn thousands(number: f64) -> String {
     text
 }
 
-/// The value below which `percent` of the others are.
+/// Returns the value below which `percent` of the values are.
 pub(crate) fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     values[(values.len() * percent / 100).min(values.len() - 1)]
@@ -106,14 +108,14 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     percentile(values, 50)
 }
 
-/// The value of an option of the command line, such as `--records 200000`.
+/// Returns the value of a command-line option, such as `--records 200000`.
 pub(crate) fn option(name: &str) -> Option<String> {
-    let mut words = std::env::args();
-    words.find(|word| word == name)?;
-    words.next()
+    let mut arguments = std::env::args();
+    arguments.find(|argument| argument == name)?;
+    arguments.next()
 }
 
-/// Whether a look is wanted that is quick and rough: `cargo bench -- --quick` does all benches so.
+/// Whether `--quick` asks for a rough result in less time. All benches accept it.
 pub(crate) fn is_quick() -> bool {
-    std::env::args().any(|word| word == "--quick")
+    std::env::args().any(|argument| argument == "--quick")
 }

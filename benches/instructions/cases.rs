@@ -3,43 +3,31 @@
 use std::hint::black_box;
 use std::sync::{Mutex, mpsc};
 
-use audited::{Audit, Batch, Context, Error, Record, Sink, audit_method};
-use tracing_subscriber::prelude::*;
+use audited::{Audit, Context, Error, Record, Sink, audit_method};
 
-/// A call under one set of circumstances.
-pub(crate) struct Case {
-    /// Its name in the file.
-    pub(crate) name: &'static str,
-    /// Makes so many calls; no more than the queue holds.
-    pub(crate) run: fn(u64),
-}
+use crate::common::recording::{Events, NullStore};
 
-/// In the order of the file.
+/// The name of a case in the stored file, and a function that makes the given number of calls. The
+/// queue must hold all of them.
+pub(crate) type Case = (&'static str, fn(u64));
+
+/// All cases in the order of the file.
 pub(crate) const CASES: &[Case] = &[
-    Case { name: "bare function", run: |calls| times(calls, bare) },
-    Case {
-        name: "#[instrument(ret, err)], no subscriber",
-        run: |calls| times(calls, instrumented),
-    },
-    Case { name: "no recorder", run: |calls| times(calls, transfer) },
-    Case { name: "switched off", run: |calls| recorded(calls, Events::Layer, switched_off) },
-    Case {
-        name: "no arguments, no event, no layer",
-        run: |calls| recorded(calls, Events::None, tick),
-    },
-    Case { name: "no arguments, no event", run: |calls| recorded(calls, Events::Layer, tick) },
-    Case { name: "3 arguments, no layer", run: |calls| recorded(calls, Events::None, transfer) },
-    Case { name: "3 arguments, one event", run: |calls| recorded(calls, Events::Layer, transfer) },
-    Case {
-        name: "3 arguments, one event, subscriber of init",
-        run: |calls| recorded(calls, Events::Init, transfer),
-    },
-    Case { name: "a call within it", run: |calls| recorded(calls, Events::Layer, outer) },
-    Case { name: "an error returned", run: |calls| recorded(calls, Events::Layer, refused) },
-    Case { name: "async", run: |calls| recorded(calls, Events::Layer, through_future) },
-    // These wait for the writer, and are woken by it: the counts vary a little.
-    Case { name: "durability process, no layer", run: |calls| awaited(calls, process) },
-    Case { name: "on_audit_failure refuse, no layer", run: |calls| awaited(calls, refusing) },
+    ("bare function", |calls| times(calls, bare)),
+    ("#[instrument(ret, err)], no subscriber", |calls| times(calls, instrumented)),
+    ("no recorder", |calls| times(calls, transfer)),
+    ("switched off", |calls| recorded(calls, Events::Layer, switched_off)),
+    ("no arguments, no event, no layer", |calls| recorded(calls, Events::None, tick)),
+    ("no arguments, no event", |calls| recorded(calls, Events::Layer, tick)),
+    ("3 arguments, no layer", |calls| recorded(calls, Events::None, transfer)),
+    ("3 arguments, one event", |calls| recorded(calls, Events::Layer, transfer)),
+    ("3 arguments, one event, subscriber of init", |calls| recorded(calls, Events::Init, transfer)),
+    ("nested call", |calls| recorded(calls, Events::Layer, outer)),
+    ("returned error", |calls| recorded(calls, Events::Layer, failing)),
+    ("async", |calls| recorded(calls, Events::Layer, through_future)),
+    // The callers of these wait until the writer thread wakes them, so the counts vary a little.
+    ("durability process, no layer", |calls| waiting(calls, process)),
+    ("on_audit_failure refuse, no layer", |calls| waiting(calls, refuse)),
 ];
 
 #[derive(Debug, serde::Serialize)]
@@ -53,7 +41,7 @@ struct NoMoney;
 
 impl From<audited::Refused> for NoMoney {
     fn from(refused: audited::Refused) -> Self {
-        unreachable!("the store takes all: {refused}")
+        unreachable!("the store accepts everything: {refused}")
     }
 }
 
@@ -65,7 +53,7 @@ impl std::fmt::Display for NoMoney {
 
 impl std::error::Error for NoMoney {}
 
-/// The same body under every attribute, as in `benches/call.rs`.
+/// Defines the same function with different attributes, as in `benches/call/bodies.rs`.
 macro_rules! transfer {
     ($(#[$attr:meta])* $name:ident) => {
         $(#[$attr])*
@@ -99,7 +87,7 @@ transfer!(
 );
 transfer!(
     #[audit_method(action = "transfer funds (or not)", on_audit_failure = "refuse")]
-    refusing
+    refuse
 );
 
 #[audit_method(action = "tick")]
@@ -117,7 +105,7 @@ fn outer(from: u64, to: u64, purpose: &str) -> Result<Receipt, NoMoney> {
     transfer(from, to, purpose)
 }
 
-fn refused(_: u64, to: u64, purpose: &str) -> Result<Receipt, NoMoney> {
+fn failing(_: u64, to: u64, purpose: &str) -> Result<Receipt, NoMoney> {
     transfer(to, to, purpose)
 }
 
@@ -135,8 +123,8 @@ fn through_future(from: u64, to: u64, purpose: &str) -> Result<Receipt, NoMoney>
     }
 }
 
-/// Calls before those that are counted, at least as many: what they have used is there to be used again, as in a
-/// program that has been running for a while.
+/// Calls before the counted ones. There are at least as many, so that the counted calls find
+/// reusable memory, as in a program that has run for a while.
 const WARM_UP: u64 = 3_000;
 
 type Call = fn(u64, u64, &str) -> Result<Receipt, NoMoney>;
@@ -147,69 +135,43 @@ fn times(calls: u64, call: Call) {
     }
 }
 
-/// What takes the events of calls.
-enum Events {
-    None,
-    /// `audited::layer()` in a subscriber of the program's.
-    Layer,
-    /// What `audited::init` sets where there is none.
-    Init,
-}
-
-/// Calls by an actor, queued to a store that does nothing.
+/// Makes calls with an actor that are queued for a store that discards them.
 fn recorded(calls: u64, events: Events, call: Call) {
-    match events {
-        Events::None => {}
-        Events::Layer => tracing_subscriber::registry().with(audited::layer()).init(),
-        Events::Init => audit_core::subscribe_if_none(),
-    }
-    let (begins, begun) = mpsc::channel();
-    let audit = Audit::builder().store(Gate { begins }).install().expect("a recorder");
+    events.subscribe();
+    let (arrived, arrivals) = mpsc::channel();
+    let audit = Audit::builder().store(GatedStore { arrived }).install().expect("a recorder");
     Context::new().actor("alice").scope(|| {
         for calls in [WARM_UP, calls] {
-            // The writer waits while calls are made, or it would get in their way once and not another time.
-            let held = GATE.lock().expect("nobody panics");
-            while begun.try_recv().is_ok() {}
+            // The writer thread must not run during the calls, because its effect on them varies.
+            let closed = GATE.lock().expect("nothing panics");
+            while arrivals.try_recv().is_ok() {}
             audited::execute("hold the writer", "instructions", (), || ());
-            begun.recv().expect("the writer comes to the gate");
+            arrivals.recv().expect("the writer thread arrives at the gate");
             times(calls, call);
-            drop(held);
-            audit.flush().expect("the store takes all");
+            drop(closed);
+            audit.flush().expect("the store accepts everything");
         }
     });
     assert_eq!(audit.counters().dropped, 0, "nothing was dropped");
 }
 
-/// Calls that wait for the store, one that does nothing.
-fn awaited(calls: u64, call: Call) {
-    let audit = Audit::builder().store(Nothing).install().expect("a recorder");
+/// Makes calls that wait for a store that discards their records.
+fn waiting(calls: u64, call: Call) {
+    let audit = Audit::builder().store(NullStore).install().expect("a recorder");
     Context::new().actor("alice").scope(|| times(WARM_UP / 10 + calls, call));
     assert_eq!(audit.counters().dropped, 0, "nothing was dropped");
 }
 
-struct Nothing;
-
-impl Sink for Nothing {
-    fn write(&mut self, _: &[Record]) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// Takes intents as well.
-    fn write_batch(&mut self, _: &Batch<'_>) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
 static GATE: Mutex<()> = Mutex::new(());
 
-/// A store that does nothing, but for waiting at the gate.
-struct Gate {
-    begins: mpsc::Sender<()>,
+/// A store that discards everything, but blocks the writer thread while the gate is locked.
+struct GatedStore {
+    arrived: mpsc::Sender<()>,
 }
 
-impl Sink for Gate {
+impl Sink for GatedStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
-        self.begins.send(()).ok();
+        self.arrived.send(()).ok();
         drop(GATE.lock());
         Ok(())
     }

@@ -1,16 +1,19 @@
-//! How many instructions the caller's thread runs for one call. `benches/instructions.txt` keeps the counts, so that
-//! a change of them shows in review.
+//! Counts the instructions that the caller's thread executes for one call.
 //!
-//! `cargo bench --bench instructions` counts with valgrind's callgrind and prints the table. With `-- --write` it
-//! goes into the file; with `-- --check` it is compared with the file, and a count that has grown by more than
-//! 3 % fails (30 % for calls that wait for the writer). Where valgrind is missing, or the file is from another compiler or machine, nothing is compared, and
-//! that is said.
+//! `cargo bench --bench instructions` counts with valgrind's callgrind and prints a table. `--
+//! --write` stores it in `benches/instructions.txt`, so that a review shows changes. `-- --check`
+//! compares with that file, and fails if a count has grown by more than 3 % (30 % if the caller
+//! waits for the writer thread). If valgrind is missing, or the file is from another compiler or
+//! system, `--check` prints that it compares nothing, and succeeds.
 //!
-//! A case runs in two processes, with few and with many calls, and the difference is divided by the calls: what is
-//! done once cancels out. Only the thread that calls is counted. Unlike times, these numbers are the same on a busy
-//! machine. They say nothing of caches, of threads that get in each other's way, or of the kernel.
+//! Each case runs in two processes, with 500 and with 2,500 calls. The difference is divided by the
+//! additional calls, so that one-time costs cancel out. Only the caller's thread is counted. Unlike
+//! times, these counts are the same on a busy machine. They do not include cache misses, contention
+//! between threads, or the kernel.
 
 mod cases;
+#[path = "../common/mod.rs"]
+mod common;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -19,21 +22,22 @@ use cases::CASES;
 
 const FEW: u64 = 500;
 const MANY: u64 = 2_500;
-/// A count may grow by so much, in percent, before it counts as a regression; that of a case that waits for the
-/// writer depends on when it is woken.
+/// By how many percent a count may grow before it is a regression.
 const TOLERANCE: f64 = 3.0;
-const TOLERANCE_OF_WAITS: f64 = 30.0;
+/// The same for callers that wait for the writer thread. Their counts depend on when they are
+/// woken.
+const WAITING_TOLERANCE: f64 = 30.0;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // Cargo adds `--bench`.
-    let words: Vec<&str> =
-        arguments.iter().map(String::as_str).filter(|word| *word != "--bench").collect();
-    match words[..] {
+    let arguments: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| *argument != "--bench").collect();
+    match arguments[..] {
         ["--case", name, calls] => {
-            let case = CASES.iter().find(|case| case.name == name).expect("is in the table");
-            (case.run)(calls.parse().expect("a number of calls"));
+            let (_, run) = CASES.iter().find(|(case, _)| *case == name).expect("a case");
+            run(calls.parse().expect("a number of calls"));
             ExitCode::SUCCESS
         }
         [] => {
@@ -52,38 +56,42 @@ fn main() -> ExitCode {
     }
 }
 
-/// Compares with the file, if that can be done.
+/// Compares the counts with those in the file, if possible.
 fn check() -> ExitCode {
-    let kept = std::fs::read_to_string(FILE).expect("the file is in the repository");
-    if kept.lines().next() != Some(&head()) {
-        println!("not compared: the counts in the file are not of {}", head());
+    let stored = std::fs::read_to_string(FILE).expect("the file is in the repository");
+    if stored.lines().next() != Some(&header()) {
+        println!(
+            "Nothing compared: benches/instructions.txt is not from this compiler and system."
+        );
+        println!("here: {}", header());
         return ExitCode::SUCCESS;
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("not compared: valgrind is not installed");
+        println!("Nothing compared: valgrind is not installed.");
         return ExitCode::SUCCESS;
     }
-    let mut is_worse = false;
+    let mut has_failed = false;
+    println!("instructions of the caller's thread for one call: stored -> counted now");
     for (name, now) in counts() {
-        let Some(before) = kept_count(&kept, name) else {
-            println!("{name}: {now}, not in the file yet: run with --write");
-            is_worse = true;
+        let Some(before) = stored_count(&stored, name) else {
+            println!("{name}: {now}, but not in the file; run with --write");
+            has_failed = true;
             continue;
         };
         let change = 100.0 * (now as f64 - before as f64) / before as f64;
-        // Of a few dozen instructions, one is more than the tolerance.
+        // A few instructions more are no regression, even if they exceed the tolerance.
         let waits = name.starts_with("durability") || name.starts_with("on_audit_failure");
-        let tolerance = if waits { TOLERANCE_OF_WAITS } else { TOLERANCE };
+        let tolerance = if waits { WAITING_TOLERANCE } else { TOLERANCE };
         let has_grown = change > tolerance && now > before + 5;
-        is_worse |= has_grown;
-        let judged = if has_grown { "  more than the tolerance" } else { "" };
-        println!("{name:<42} {before:>7} -> {now:>7}  {change:>+6.1} %{judged}");
+        has_failed |= has_grown;
+        let verdict = if has_grown { "  REGRESSION" } else { "" };
+        println!("{name:<42} {before:>7} -> {now:>7}  {change:>+6.1} %{verdict}");
     }
-    if is_worse { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn kept_count(kept: &str, name: &str) -> Option<u64> {
-    let line = kept.lines().find(|line| line.strip_prefix(name).is_some_and(is_number))?;
+fn stored_count(stored: &str, name: &str) -> Option<u64> {
+    let line = stored.lines().find(|line| line.strip_prefix(name).is_some_and(is_number))?;
     line[name.len()..].trim().parse().ok()
 }
 
@@ -93,11 +101,11 @@ fn is_number(rest: &str) -> bool {
 
 fn table(counts: &[(&str, u64)]) -> String {
     let lines = counts.iter().map(|(name, count)| format!("{name:<42} {count:>7}\n"));
-    format!("{}\n\n{}", head(), lines.collect::<String>())
+    format!("{}\n\n{}", header(), lines.collect::<String>())
 }
 
-/// What the counts depend on beside the program.
-fn head() -> String {
+/// Describes the compiler and the system, on which the counts depend.
+fn header() -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version = Command::new(rustc).arg("--version").output().expect("the compiler is there");
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
@@ -108,13 +116,13 @@ fn head() -> String {
 fn counts() -> Vec<(&'static str, u64)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let count = |name| {
-        let of = |calls| instructions(folder.path(), name, calls);
-        (of(MANY) - of(FEW)) / (MANY - FEW)
+        let total = |calls| instructions(folder.path(), name, calls);
+        (total(MANY) - total(FEW)) / (MANY - FEW)
     };
-    CASES.iter().map(|case| (case.name, count(case.name))).collect()
+    CASES.iter().map(|&(name, _)| (name, count(name))).collect()
 }
 
-/// What the first thread of a process runs that makes so many calls.
+/// Counts the instructions of the first thread in a process that makes this many calls.
 fn instructions(folder: &Path, name: &str, calls: u64) -> u64 {
     let out = folder.join("callgrind.out");
     let done = Command::new("valgrind")
@@ -125,13 +133,13 @@ fn instructions(folder: &Path, name: &str, calls: u64) -> u64 {
         .output()
         .expect("valgrind is installed");
     assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
-    // Where there is one thread only, callgrind numbers no files.
+    // With a single thread, callgrind adds no number to the file name.
     let profile = std::fs::read_to_string(folder.join("callgrind.out-01"))
         .or_else(|_| std::fs::read_to_string(&out))
-        .expect("callgrind has written its profile");
+        .expect("callgrind writes a profile");
     let total = profile
         .lines()
         .find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")))
-        .expect("the profile has a sum");
+        .expect("the profile has a total");
     total.trim().parse().expect("a number")
 }

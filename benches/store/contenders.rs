@@ -1,4 +1,4 @@
-//! The three ways to store the same records.
+//! Three ways to store the same records.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,15 @@ use audited::{Batch, CorrelationId, Outcome, Record, Sink as _, SqliteStore};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-/// Stores records, and tells how long that took.
+/// Stores records and measures how long that takes.
 pub(crate) trait Contender {
     fn name(&self) -> &'static str;
-    /// The time to store `batch` in one transaction; what could have been made ready before is not in it.
+    /// Stores `batch` in one transaction and returns the time, without that of preparing the
+    /// values.
     fn store(&mut self, batch: &[Record]) -> Duration;
     fn path(&self) -> &Path;
 
-    /// What the records take on disk.
+    /// Returns the size of the database file.
     fn bytes(&self) -> i64 {
         let connection = Connection::open(self.path()).expect("a database");
         let ask = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -23,7 +24,7 @@ pub(crate) trait Contender {
     }
 }
 
-/// Ours.
+/// The store of this project.
 pub(crate) struct Ours {
     store: SqliteStore,
     path: PathBuf,
@@ -43,7 +44,7 @@ impl Contender for Ours {
 
     fn store(&mut self, batch: &[Record]) -> Duration {
         let begin = Instant::now();
-        self.store.write_batch(&Batch::new(batch)).expect("the store takes them");
+        self.store.write_batch(&Batch::new(batch)).expect("the store accepts the records");
         begin.elapsed()
     }
 
@@ -52,7 +53,7 @@ impl Contender for Ours {
     }
 }
 
-/// A connection with the settings of the store's own, so that only the tables differ.
+/// Opens a connection with the settings of our store, so that only the tables differ.
 fn connect(path: &Path, tables: &str) -> Connection {
     let connection = Connection::open(path).expect("a database");
     connection
@@ -63,7 +64,7 @@ fn connect(path: &Path, tables: &str) -> Connection {
     connection
 }
 
-/// As `audit-sqlite/src/link.rs` has them.
+/// The same as in `audit-sqlite/src/link.rs`.
 const SETTINGS: &str = "PRAGMA wal_autocheckpoint = 4000;";
 
 fn insert(connection: &mut Connection, sql: &str, rows: &[Vec<Value>]) -> Duration {
@@ -79,8 +80,8 @@ fn insert(connection: &mut Connection, sql: &str, rows: &[Vec<Value>]) -> Durati
     begin.elapsed()
 }
 
-/// The limit: the columns of our table, by hand, with nothing built on them. The numbers that stand for names, and
-/// all JSON, are there before the clock starts.
+/// An upper limit: the columns of our table without any index. The numbers of names and all JSON
+/// are computed before the clock starts.
 pub(crate) struct Ceiling {
     connection: Connection,
     path: PathBuf,
@@ -136,7 +137,7 @@ impl Ceiling {
 
 impl Contender for Ceiling {
     fn name(&self) -> &'static str {
-        "the same rows by hand, no index"
+        "the same rows without an index"
     }
 
     fn store(&mut self, batch: &[Record]) -> Duration {
@@ -150,7 +151,7 @@ impl Contender for Ceiling {
     }
 }
 
-/// What one would write first: text in every column, and an index for each question.
+/// A first attempt: text in every column, and an index for each kind of query.
 pub(crate) struct Naive {
     connection: Connection,
     path: PathBuf,
@@ -173,7 +174,7 @@ impl Naive {
 
 impl Contender for Naive {
     fn name(&self) -> &'static str {
-        "the naive table: text, 4 text indexes"
+        "naive table: text columns, 4 text indexes"
     }
 
     fn store(&mut self, batch: &[Record]) -> Duration {

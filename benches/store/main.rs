@@ -1,14 +1,18 @@
-//! What SQLite takes: records a second, bytes a record, time of a question, memory under flood.
+//! Measures the SQLite store: records/s, bytes per record, query times, and memory under overload.
 //!
-//! `cargo bench --bench store` prints the tables that the README carries, at ten million records, which takes some
-//! minutes and 7 GB in the temporary folder; `-- --records 200000`, or `-- --quick`, is a quick look. `-- --only rate`
-//! (or `queries`, `flood`, `power`; `fill` for a profiler) does a part, and `-- --folder DIR` puts the files elsewhere
-//! than in the temporary folder: a sync means nothing in one that is only memory.
+//! `cargo bench --bench store` prints all tables for 10,000,000 records. It takes some minutes and
+//! 7 GB in the temporary folder.
+//!
+//! - `-- --records 200000`, or `-- --quick`, gives a rough result.
+//! - `-- --only PART` runs one part: `rate`, `queries`, `power` or `overload`. The part `fill`
+//!   writes the records and prints nothing, for a profiler.
+//! - `-- --folder DIR` puts the files into another folder. A temporary folder in memory makes
+//!   `power` meaningless, because a sync does nothing there.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod contenders;
-mod flood;
+mod overload;
 mod power;
 mod queries;
 mod rate;
@@ -17,8 +21,8 @@ mod rows;
 use std::path::PathBuf;
 
 fn main() {
-    let usual = if common::is_quick() { 200_000 } else { 10_000_000 };
-    let records = common::option("--records").map_or(usual, |text| {
+    let default = if common::is_quick() { 200_000 } else { 10_000_000 };
+    let records = common::option("--records").map_or(default, |text| {
         text.replace(['_', ','], "").parse().expect("`--records` takes a number")
     });
     let only = common::option("--only");
@@ -26,12 +30,12 @@ fn main() {
     let folder = common::option("--folder").map_or(std::env::temp_dir(), PathBuf::from);
     let folder = tempfile::tempdir_in(folder).expect("a temporary folder");
 
-    if let Some(policy) = common::option("--flood") {
+    if let Some(policy) = common::option("--overload") {
         let bytes = common::option("--bytes").and_then(|text| text.parse().ok());
-        flood::flood(folder.path(), &policy, bytes.expect("`--bytes` takes a number"));
+        overload::measure(folder.path(), &policy, bytes.expect("`--bytes` takes a number"));
         return;
     }
-    common::print_heading("Storing and asking");
+    common::print_heading("The SQLite store");
     if wants("rate") {
         let trail = rate::run(folder.path(), records);
         if only.is_none() {
@@ -45,7 +49,7 @@ fn main() {
     if wants("power") {
         power::run(folder.path());
     }
-    if wants("flood") {
-        flood::run();
+    if wants("overload") {
+        overload::run();
     }
 }

@@ -1,4 +1,4 @@
-//! Calls that wait until the disk has their record, beside one transaction a row by hand.
+//! Measures calls that wait until their record is durable, compared with manual code.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,8 +8,9 @@ use rusqlite::Connection;
 
 use crate::common::{Table, thousands};
 
-/// How long each contender is at work in one turn, and its turns.
+/// How long each contender runs in one turn.
 const TURN: Duration = Duration::from_millis(500);
+/// Turns per contender.
 const TURNS: usize = 4;
 
 #[audit_method(action = "transfer funds")]
@@ -18,23 +19,23 @@ fn transfer(from: u64, to: u64, purpose: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn run(folder: &Path) {
-    let mut by_hand = by_hand(folder);
+    let mut insert = manual_insert(folder);
     let audits = [Durability::Process, Durability::Power].map(|durability| {
         let store = SqliteStore::open(folder.join(format!("{durability}.db"))).expect("a store");
         let audit = Audit::builder().store(store).durability(durability).build();
         (durability, audit.expect("a recorder"))
     });
-    let mut names = vec!["one transaction a row by hand, FULL".to_owned()];
+    let mut names = vec!["manual code: one transaction per row, FULL".to_owned()];
     let mut rates = vec![Vec::new()];
     for turn in 0..TURNS {
-        rates[0].push(rate(1, &mut by_hand));
+        rates[0].push(rate(1, &mut insert));
         let mut next = 1;
         for (durability, audit) in &audits {
             let context = audited::Context::new().actor("alice").recorder(audit);
             for callers in [1, 16] {
                 let call = |number: u64| _ = context.clone().scope(|| transfer(number, 0, "rent"));
                 if turn == 0 {
-                    names.push(format!("`{durability}`, {callers} caller(s)"));
+                    names.push(format!("`durability = \"{durability}\"`, callers: {callers}"));
                     rates.push(Vec::new());
                 }
                 rates[next].push(rate_of_many(callers, call));
@@ -42,7 +43,7 @@ pub(crate) fn run(folder: &Path) {
             }
         }
     }
-    let mut table = Table::new(["calls that wait for their record", "calls/s", "ratio"]);
+    let mut table = Table::new(["caller waits for its record", "calls/s", "ratio to first row"]);
     let rates: Vec<f64> = rates.iter_mut().map(|rates| crate::common::median(rates)).collect();
     for (name, rate) in names.into_iter().zip(&rates) {
         table.row([name, thousands(*rate), format!("{:.1}", rate / rates[0])]);
@@ -54,8 +55,8 @@ pub(crate) fn run(folder: &Path) {
     }
 }
 
-fn by_hand(folder: &Path) -> impl FnMut(u64) {
-    let connection = Connection::open(folder.join("by_hand.db")).expect("a database");
+fn manual_insert(folder: &Path) -> impl FnMut(u64) {
+    let connection = Connection::open(folder.join("manual.db")).expect("a database");
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -73,7 +74,7 @@ fn by_hand(folder: &Path) -> impl FnMut(u64) {
     }
 }
 
-/// Calls a second of one caller.
+/// Returns the calls/s of one caller.
 fn rate(first: u64, mut call: impl FnMut(u64)) -> f64 {
     let begin = Instant::now();
     let mut number = first << 40;
@@ -87,7 +88,7 @@ fn rate(first: u64, mut call: impl FnMut(u64)) -> f64 {
     made as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// Calls a second of all callers.
+/// Returns the calls/s of all callers together.
 fn rate_of_many(callers: u64, call: impl Fn(u64) + Sync) -> f64 {
     std::thread::scope(|scope| {
         let callers: Vec<_> = (1..=callers)
@@ -98,6 +99,6 @@ fn rate_of_many(callers: u64, call: impl Fn(u64) + Sync) -> f64 {
                 })
             })
             .collect();
-        callers.into_iter().map(|caller| caller.join().expect("nobody panicked")).sum()
+        callers.into_iter().map(|caller| caller.join().expect("no thread panicked")).sum()
     })
 }

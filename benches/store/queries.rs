@@ -1,4 +1,4 @@
-//! How long a page of the newest 50 records takes, by what is asked for.
+//! Measures how long it takes to read the newest 50 records, by filter.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params, para
 use crate::common::{Table, percentile};
 use crate::rows::{ACTIONS, ACTORS, TARGETS_OF_TYPE, actor};
 
-/// Questions of each kind.
-const QUESTIONS: usize = 200;
-/// A kind of question that takes longer is asked less often.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Records of a page.
+/// Queries of each kind.
+const QUERIES: usize = 200;
+/// After this time, no more queries of the same kind are made.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// Records per page.
 const PAGE: usize = 50;
 
-/// The runs of a trail, the newest first: the indexes begin with the run that a record is in.
+/// All runs of a trail, the newest first. Each index begins with the run of the record.
 const RUNS: &str = "WITH RECURSIVE run (n) AS (
     SELECT max(seq) >> 13 FROM audit_record UNION ALL SELECT n - 1 FROM run WHERE n > 0)
     SELECT r.seq, run.n FROM run CROSS JOIN audit_record AS r WHERE r.seq >> 13 = run.n AND ";
@@ -26,7 +26,7 @@ pub(crate) fn run(path: &Path) {
     connection.execute_batch("PRAGMA query_only = true").expect("a setting");
     let mut trail = Trail::new(&connection);
     let mut table =
-        Table::new(["a page of the 50 newest", "p50, ms", "p95, ms", "questions", "records found"]);
+        Table::new(["newest 50 records", "p50, ms", "p95, ms", "queries", "records found"]);
     trail.by_runs(&mut table);
     trail.by_view(&mut table);
     table.print();
@@ -35,7 +35,7 @@ pub(crate) fn run(path: &Path) {
 struct Trail<'c> {
     connection: &'c Connection,
     random: fastrand::Rng,
-    /// A record of the view by its `seq`.
+    /// Reads a record of the view by its `seq`.
     record: CachedStatement<'c>,
 }
 
@@ -47,39 +47,39 @@ impl<'c> Trail<'c> {
         Self { connection, random: fastrand::Rng::with_seed(17), record }
     }
 
-    /// As the store itself looks things up: run by run, until the page is full.
+    /// Queries as the store makes them: run by run, until the page is full.
     fn by_runs(&mut self, table: &mut Table) {
-        self.ask(table, "newest first, no filter", |trail| {
+        self.measure(table, "table `audit_record`, no filter", |trail| {
             trail.seqs("SELECT seq, 0 FROM audit_record ORDER BY seq DESC LIMIT 50", &[])
         });
-        self.ask(table, "by action", |trail| {
-            let name = trail.random.choice(ACTIONS).expect("there are some").0;
+        self.measure(table, "table `audit_record`, by action", |trail| {
+            let name = trail.random.choice(ACTIONS).expect("not empty").0;
             let number = trail.number(name);
             trail.seqs(&format!("{RUNS} r.action = ?1"), &[number])
         });
-        self.ask(table, "by actor", |trail| {
+        self.measure(table, "table `audit_record`, by actor", |trail| {
             let name = actor(trail.random.u64(..ACTORS));
             let number = trail.number(&name);
             trail.seqs(&format!("{RUNS} r.actor = ?1"), &[number])
         });
-        self.ask(table, "by target", |trail| {
+        self.measure(table, "table `audit_record`, by target", |trail| {
             let (kind, id) = trail.target();
             let kind = trail.number(&kind);
             trail.seqs(&format!("{RUNS} r.target_type = ?1 AND r.target_id = ?2"), &[kind, id])
         });
-        self.ask(table, "by outcome `failure`", |trail| {
+        self.measure(table, "table `audit_record`, by outcome `failure`", |trail| {
             trail.seqs(&format!("{RUNS} r.outcome = ?1 AND r.outcome <> 0"), &[Value::Integer(1)])
         });
-        self.ask(table, "by outcome `panic`, of which there is none", |trail| {
+        self.measure(table, "table `audit_record`, by outcome `panic` (no such record)", |trail| {
             trail.seqs(&format!("{RUNS} r.outcome = ?1 AND r.outcome <> 0"), &[Value::Integer(2)])
         });
-        self.ask(table, "by correlation id", |trail| {
+        self.measure(table, "table `audit_record`, by correlation id", |trail| {
             let id = trail.of_random_record::<Option<Value>>(
                 "SELECT correlation_id FROM audit_record WHERE seq >= ?1 AND correlation_id IS NOT NULL LIMIT 1",
             );
             trail.seqs(&format!("{RUNS} r.correlation_id = ?1"), &[id.expect("has one")])
         });
-        self.ask(table, "by time, an hour", |trail| {
+        self.measure(table, "table `audit_record`, by time, one hour", |trail| {
             let from = trail.of_random_record::<i64>(
                 "SELECT started_at FROM audit_record WHERE seq >= ?1 LIMIT 1",
             );
@@ -91,25 +91,25 @@ impl<'c> Trail<'c> {
         });
     }
 
-    /// As a person writes it, by the view alone.
+    /// Queries on the view, as people write them.
     fn by_view(&mut self, table: &mut Table) {
-        self.ask(table, "the view, no filter", |trail| trail.view("true", &[]));
-        self.ask(table, "the view, by action", |trail| {
-            let action = trail.random.choice(ACTIONS).expect("there are some").0;
+        self.measure(table, "view `audit_log`, no filter", |trail| trail.view("true", &[]));
+        self.measure(table, "view `audit_log`, by action", |trail| {
+            let action = trail.random.choice(ACTIONS).expect("not empty").0;
             trail.view("action = ?1", &[Value::Text(action.to_owned())])
         });
-        self.ask(table, "the view, by actor", |trail| {
+        self.measure(table, "view `audit_log`, by actor", |trail| {
             let actor = actor(trail.random.u64(..ACTORS));
             trail.view("actor = ?1", &[Value::Text(actor)])
         });
-        self.ask(table, "the view, by target", |trail| {
+        self.measure(table, "view `audit_log`, by target", |trail| {
             let (kind, id) = trail.target();
             trail.view("target_type = ?1 AND target_id = ?2", &[Value::Text(kind), id])
         });
-        self.ask(table, "the view, by outcome `failure`", |trail| {
+        self.measure(table, "view `audit_log`, by outcome `failure`", |trail| {
             trail.view("outcome = ?1", &[Value::Text("failure".to_owned())])
         });
-        self.ask(table, "the view, by correlation id", |trail| {
+        self.measure(table, "view `audit_log`, by correlation id", |trail| {
             let id = trail.of_random_record::<String>(
                 "SELECT correlation_id FROM audit_log WHERE seq >= ?1 LIMIT 1",
             );
@@ -117,13 +117,13 @@ impl<'c> Trail<'c> {
         });
     }
 
-    fn ask(&mut self, table: &mut Table, name: &str, question: impl Fn(&mut Self) -> usize) {
-        let mut times = Vec::with_capacity(QUESTIONS);
+    fn measure(&mut self, table: &mut Table, name: &str, query: impl Fn(&mut Self) -> usize) {
+        let mut times = Vec::with_capacity(QUERIES);
         let mut found = 0;
         let began = Instant::now();
-        while times.len() < QUESTIONS && (times.is_empty() || began.elapsed() < PATIENCE) {
+        while times.len() < QUERIES && (times.is_empty() || began.elapsed() < TIME_LIMIT) {
             let begin = Instant::now();
-            found += question(self);
+            found += query(self);
             times.push(begin.elapsed().as_secs_f64() * 1_000.0);
         }
         table.row([
@@ -135,14 +135,14 @@ impl<'c> Trail<'c> {
         ]);
     }
 
-    /// Reads the records whose `seq` the statement gives, each with its run; how many there were.
+    /// Reads the records whose `seq` and run the statement selects, and returns their number.
     fn seqs(&mut self, sql: &str, values: &[Value]) -> usize {
         let mut statement = self.connection.prepare_cached(sql).expect("a statement");
         let mut rows = statement.query(params_from_iter(values)).expect("rows");
         let (mut seqs, mut latest) = (Vec::new(), None);
         while let Some(row) = rows.next().expect("a row") {
             let (seq, run) = (row.get::<_, i64>(0).expect("a seq"), row.get::<_, i64>(1).ok());
-            // Inside a run, the oldest come first: all of it is looked at.
+            // A run begins with its oldest record, so it must be read to its end.
             if seqs.len() >= PAGE && run != latest {
                 break;
             }
@@ -171,7 +171,7 @@ impl<'c> Trail<'c> {
     }
 
     fn target(&mut self) -> (String, Value) {
-        let kind = self.random.choice(ACTIONS).expect("there are some").2;
+        let kind = self.random.choice(ACTIONS).expect("not empty").2;
         (kind.to_owned(), Value::Text(self.random.u64(..TARGETS_OF_TYPE).to_string()))
     }
 
@@ -186,7 +186,7 @@ impl<'c> Trail<'c> {
     }
 }
 
-/// Reads every column of every row, as whoever shows them does.
+/// Reads every column of every row, as a program that shows them does.
 fn read_all(mut rows: rusqlite::Rows<'_>) -> usize {
     let mut count = 0;
     while let Some(row) = rows.next().expect("a row") {

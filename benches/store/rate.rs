@@ -1,4 +1,4 @@
-//! How many records a second, and how many bytes a record.
+//! Measures records/s and bytes per record.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use crate::common::{Table, thousands};
 use crate::contenders::{Ceiling, Contender, Naive, Ours};
 use crate::rows::Rows;
 
-/// Records of one transaction: as many as the writer takes at once.
+/// Records per transaction, as in the recorder's largest batch.
 const BATCH: usize = 4_096;
-/// Batches that one contender stores before the next has its turn.
+/// Batches per turn of a contender.
 const TURN: usize = 4;
 
-/// Fills a trail with `records` and prints the tables; gives the trail.
+/// Fills a trail with `records`, prints the tables, and returns the path of the trail.
 pub(crate) fn run(folder: &Path, records: u64) -> PathBuf {
     let mut rows = Rows::new();
     let mut ours = Ours::new(folder);
@@ -22,19 +22,20 @@ pub(crate) fn run(folder: &Path, records: u64) -> PathBuf {
         let mut naive = Naive::new(folder);
         race(&mut rows, tenth, &mut [&mut ours, &mut ceiling, &mut naive])
     };
-    print(&format!("{} records", thousands(tenth as f64)), &first);
+    print(&format!("first {} records", thousands(tenth as f64)), &first);
     race(&mut rows, records - 2 * tenth, &mut [&mut ours]);
     let last = race(&mut rows, tenth, &mut [&mut ours, &mut ceiling]);
-    print(&format!("the last tenth of {} records", thousands(records as f64)), &last);
+    print(&format!("last tenth of {} records", thousands(records as f64)), &last);
     println!(
-        "`SqliteStore`, the last tenth against the first: {:.2}, and measured by the rows without an index: {:.2}\n",
+        "Rate of `SqliteStore` in the last tenth compared with the first: {:.2}; relative to the rows \
+         without an index: {:.2}\n",
         last[0].rate / first[0].rate,
         (last[0].rate / last[1].rate) / (first[0].rate / first[1].rate)
     );
     ours.path().to_owned()
 }
 
-/// Fills a trail and prints nothing: for a profiler.
+/// Fills a trail and prints nothing, for a profiler.
 pub(crate) fn fill(folder: &Path, records: u64) -> PathBuf {
     let mut ours = Ours::new(folder);
     race(&mut Rows::new(), records, &mut [&mut ours]);
@@ -47,7 +48,7 @@ struct Result {
     bytes: f64,
 }
 
-/// Each contender stores the same `records`, a few batches at a time, in turn.
+/// Lets the contenders store the same `records` in turns of a few batches.
 fn race(rows: &mut Rows, records: u64, contenders: &mut [&mut dyn Contender]) -> Vec<Result> {
     let before: Vec<i64> = contenders.iter().map(|contender| contender.bytes()).collect();
     let mut times = vec![Duration::ZERO; contenders.len()];
@@ -74,7 +75,7 @@ fn race(rows: &mut Rows, records: u64, contenders: &mut [&mut dyn Contender]) ->
 }
 
 fn print(title: &str, results: &[Result]) {
-    let mut table = Table::new([title, "records/s", "of the ceiling", "bytes a record"]);
+    let mut table = Table::new([title, "records/s", "ratio to no index", "bytes/record"]);
     for result in results {
         table.row([
             result.name.to_owned(),

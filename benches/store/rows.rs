@@ -1,4 +1,4 @@
-//! Records as the calls of a program at work make them.
+//! Makes records that resemble those of a banking service.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 
 pub(crate) const ACTORS: u64 = 2_000;
 pub(crate) const TARGETS: u64 = 200_000;
-/// Of each type of target as many; there are seven.
+/// Each of the seven target types has the same number of targets.
 pub(crate) const TARGETS_OF_TYPE: u64 = TARGETS / 7;
 
-/// Action, method, type of target.
+/// The action, method and target type of each audited function.
 pub(crate) const ACTIONS: [(&str, &str, &str); 20] = [
     ("transfer funds", "bank::transfers::transfer", "account"),
     ("open account", "bank::accounts::open", "account"),
@@ -36,15 +36,15 @@ pub(crate) const ACTIONS: [(&str, &str, &str); 20] = [
     ("log in", "auth::session::log_in", "session"),
 ];
 
-/// Makes records, the same ones in every run but for the random part of their ids.
+/// Makes records, which are the same in every run except for the random part of their ids.
 pub(crate) struct Rows {
     random: fastrand::Rng,
     now: DateTime<Utc>,
     actors: Vec<Arc<str>>,
     site: Arc<str>,
     service: Arc<str>,
-    /// The call or request that the next records belong to.
-    undertaking: Option<(CorrelationId, Option<uuid::Uuid>)>,
+    /// The correlation id and parent that the next records share.
+    group: Option<(CorrelationId, Option<uuid::Uuid>)>,
     number: u64,
 }
 
@@ -60,7 +60,7 @@ impl Rows {
             actors: (0..ACTORS).map(|number| actor(number).into()).collect(),
             site: "eu-1".into(),
             service: "core-banking".into(),
-            undertaking: None,
+            group: None,
             number: 0,
         }
     }
@@ -71,14 +71,15 @@ impl Rows {
 
     fn next(&mut self) -> Record {
         self.number += 1;
-        // About 1,000 records a second; a record is stored when its call ends, so not by time to the last.
+        // About 1,000 records/s. Records are stored when calls end, so their start times are not
+        // sorted.
         self.now += Duration::from_micros(self.random.u64(..2_000));
         let started_at = self.now - Duration::from_micros(self.random.u64(..5_000));
         let (action, method, target_type) = ACTIONS[self.random.usize(..ACTIONS.len())];
         let mut record = Record::new(Kind::Call, action, started_at);
         record.method = method.into();
         record.duration_us = 20 + self.random.u64(..5_000);
-        record.actor = Some(self.random.choice(&self.actors).expect("there are some").clone());
+        record.actor = Some(self.random.choice(&self.actors).expect("not empty").clone());
         record.site = Some(self.site.clone());
         record.service = Some(self.service.clone());
         let host = self.random.u16(..5_000).to_be_bytes();
@@ -86,35 +87,35 @@ impl Rows {
         let target = self.random.u64(..TARGETS_OF_TYPE);
         record.target_type = Some(target_type.into());
         record.target_id = Some(target.to_string());
-        self.join(&mut record);
-        self.tell(&mut record, target);
+        self.correlate(&mut record);
+        self.fill(&mut record, target);
         record
     }
 
-    /// Half of the records stand alone; the others share a correlation id with some before them, a part of
-    /// those a text that came with a request.
-    fn join(&mut self, record: &mut Record) {
+    /// Half of the records have a correlation id of their own. The others share one with earlier
+    /// records; part of those have a text from a request.
+    fn correlate(&mut self, record: &mut Record) {
         match self.random.u8(..8) {
             0..4 => {}
-            4 => self.undertaking = Some((CorrelationId::Uuid(record.id), Some(record.id))),
+            4 => self.group = Some((CorrelationId::Uuid(record.id), Some(record.id))),
             5 if self.random.bool() => {
                 let text = format!("req-{:08x}", self.number);
-                self.undertaking = Some((CorrelationId::from(text), None));
-                self.follow(record);
+                self.group = Some((CorrelationId::from(text), None));
+                self.join_group(record);
             }
-            _ => self.follow(record),
+            _ => self.join_group(record),
         }
     }
 
-    fn follow(&self, record: &mut Record) {
-        if let Some((correlation, parent)) = &self.undertaking {
+    fn join_group(&self, record: &mut Record) {
+        if let Some((correlation, parent)) = &self.group {
             record.correlation_id = correlation.clone();
             record.parent_id = *parent;
         }
     }
 
-    /// Input, log and how it ended: one in ten failed.
-    fn tell(&mut self, record: &mut Record, target: u64) {
+    /// Sets the input, the log and the outcome: one record in ten is a failure.
+    fn fill(&mut self, record: &mut Record, target: u64) {
         let (other, cents) = (self.random.u64(..TARGETS_OF_TYPE), self.random.u64(..1_000_000));
         let amount = format!("{}.{:02}", cents / 100, cents % 100);
         record.input = Some(json(format!(

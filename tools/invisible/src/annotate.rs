@@ -1,7 +1,7 @@
-//! Finds every function that has a body, and puts an attribute on it in the text.
+//! Finds every function with a body and inserts an attribute before it in the source text.
 //!
-//! The text is edited, not printed anew: line numbers, spacing and comments stay as their
-//! author wrote them, so tests that look at `line!()` or at a panic's location still hold.
+//! The text is edited instead of printed from the syntax tree. Line numbers, spacing and comments
+//! stay the same, so tests that use `line!()` or the location of a panic still pass.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,12 +13,12 @@ use syn::{
     Attribute, Block, FnModifiers, ImplItemFn, ItemFn, Macro, Signature, TraitItemFn, Visibility,
 };
 
-/// Why the language allows no wrapped body here.
+/// Why a function cannot have the attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bare {
-    /// A `const fn` may call nothing that is decided at run time.
+pub(crate) enum Obstacle {
+    /// A `const fn` cannot call the recorder.
     Const,
-    /// A naked function's body is one `naked_asm!` and nothing else.
+    /// The body of a naked function is a single `naked_asm!`.
     Naked,
 }
 
@@ -31,8 +31,8 @@ pub(crate) struct Function {
     pub(crate) line: usize,
     /// Bytes of the unmodified text: from the visibility or first keyword to the closing brace.
     pub(crate) range: Range<usize>,
-    /// Set where no attribute can be put.
-    pub(crate) bare: Option<Bare>,
+    /// Set if the function cannot have the attribute.
+    pub(crate) obstacle: Option<Obstacle>,
 }
 
 /// One parsed source file.
@@ -44,11 +44,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Parses a file and finds its functions, in the order in which they start.
+    /// Parses a file and finds its functions in source order.
     ///
     /// # Errors
     ///
-    /// When `text` is not a Rust file, such as the included half of an expression.
+    /// If `text` is not a complete Rust file, such as an included expression.
     pub(crate) fn parse(text: String) -> syn::Result<Self> {
         let mut finder =
             Finder { skipped: skipped_by_parser(&text), functions: Vec::new(), in_macros: 0 };
@@ -58,17 +58,17 @@ impl Source {
         Ok(Self { text, functions, in_macros })
     }
 
-    /// The functions with a body, nested ones included.
+    /// The functions with a body, including nested ones.
     pub(crate) fn functions(&self) -> &[Function] {
         &self.functions
     }
 
-    /// How many `fn name` stand inside macro definitions and invocations, where no attribute is put.
+    /// How many functions are in macro definitions and calls, which are not annotated.
     pub(crate) fn in_macros(&self) -> usize {
         self.in_macros
     }
 
-    /// The text with `attribute` before each function whose index is in `chosen`.
+    /// Returns the text with `attribute` before each function whose index is in `chosen`.
     pub(crate) fn annotated(&self, attribute: &str, chosen: &BTreeSet<usize>) -> String {
         let mut text = String::with_capacity(self.text.len() + chosen.len() * attribute.len());
         let mut copied = 0;
@@ -82,7 +82,7 @@ impl Source {
         text
     }
 
-    /// The innermost of the `chosen` functions around byte `offset` of the annotated text.
+    /// Returns the innermost of the `chosen` functions around byte `offset` of the annotated text.
     pub(crate) fn at(
         &self,
         offset: usize,
@@ -90,11 +90,12 @@ impl Source {
         chosen: &BTreeSet<usize>,
     ) -> Option<usize> {
         let original = self.original(offset, attribute, chosen);
-        // In order of their starts, so the last one around the place is the innermost.
+        // Functions are in source order, so the last one around the place is the innermost.
         chosen.iter().copied().rfind(|&index| self.functions[index].range.contains(&original))
     }
 
-    /// Where byte `offset` of the annotated text was before; an attribute counts as what is behind it.
+    /// Returns the offset in the original text for an `offset` in the annotated text. An inserted
+    /// attribute has the offset of its function.
     fn original(&self, offset: usize, attribute: &str, chosen: &BTreeSet<usize>) -> usize {
         let mut inserted = 0;
         for &index in chosen {
@@ -111,7 +112,8 @@ impl Source {
     }
 }
 
-/// Bytes at the start of the file that `syn::parse_file` takes away before it counts positions.
+/// Returns how many bytes `syn::parse_file` removes from the start of the file before it counts
+/// positions.
 fn skipped_by_parser(text: &str) -> usize {
     let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let rest = &text[bom..];
@@ -126,7 +128,7 @@ struct Finder {
 }
 
 impl Finder {
-    fn found(
+    fn add(
         &mut self,
         attrs: &[Attribute],
         vis: &Visibility,
@@ -134,8 +136,8 @@ impl Finder {
         sig: &Signature,
         body: &Block,
     ) {
-        // Attributes and doc comments come before the visibility, so that the attribute under
-        // proof is the innermost: another macro's attribute sees it, as it does in real use.
+        // The attribute comes after all others and before the visibility. So other attribute macros
+        // see it, as in real use.
         let header =
             [vis.to_token_stream(), modifiers.defaultness.to_token_stream(), sig.to_token_stream()];
         let first = header.into_iter().flatten().next().expect("a signature has at least `fn`");
@@ -144,19 +146,19 @@ impl Finder {
             name: sig.ident.to_string(),
             line: sig.fn_token.span.start().line,
             range: first.span().byte_range().start + self.skipped..end + self.skipped,
-            bare: bare(attrs, sig),
+            obstacle: obstacle(attrs, sig),
         });
     }
 }
 
-fn bare(attrs: &[Attribute], sig: &Signature) -> Option<Bare> {
+fn obstacle(attrs: &[Attribute], sig: &Signature) -> Option<Obstacle> {
     if sig.constness.is_some() {
-        return Some(Bare::Const);
+        return Some(Obstacle::Const);
     }
-    attrs.iter().any(is_naked).then_some(Bare::Naked)
+    attrs.iter().any(is_naked).then_some(Obstacle::Naked)
 }
 
-/// True for `#[naked]` and `#[unsafe(naked)]`.
+/// Whether this is `#[naked]` or `#[unsafe(naked)]`.
 fn is_naked(attribute: &Attribute) -> bool {
     attribute.path().is_ident("naked")
         || attribute.path().is_ident("unsafe")
@@ -165,31 +167,21 @@ fn is_naked(attribute: &Attribute) -> bool {
 
 impl<'ast> Visit<'ast> for Finder {
     fn visit_item_fn(&mut self, function: &'ast ItemFn) {
-        self.found(
-            &function.attrs,
-            &function.vis,
-            &function.modifiers,
-            &function.sig,
-            &function.block,
-        );
+        let ItemFn { attrs, vis, modifiers, sig, block, .. } = function;
+        self.add(attrs, vis, modifiers, sig, block);
         visit::visit_item_fn(self, function);
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
-        self.found(
-            &function.attrs,
-            &function.vis,
-            &function.modifiers,
-            &function.sig,
-            &function.block,
-        );
+        let ImplItemFn { attrs, vis, modifiers, sig, block, .. } = function;
+        self.add(attrs, vis, modifiers, sig, block);
         visit::visit_impl_item_fn(self, function);
     }
 
     fn visit_trait_item_fn(&mut self, function: &'ast TraitItemFn) {
         if let Some(body) = &function.default {
             let vis = Visibility::Inherited;
-            self.found(&function.attrs, &vis, &function.modifiers, &function.sig, body);
+            self.add(&function.attrs, &vis, &function.modifiers, &function.sig, body);
         }
         visit::visit_trait_item_fn(self, function);
     }
@@ -199,7 +191,7 @@ impl<'ast> Visit<'ast> for Finder {
     }
 }
 
-/// How often the tokens say `fn` and then a name or a macro variable.
+/// Counts `fn` followed by a name or a macro variable.
 fn named_functions(tokens: TokenStream) -> usize {
     let mut count = 0;
     let mut after_fn = false;

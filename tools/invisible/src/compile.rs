@@ -1,4 +1,4 @@
-//! Builds the test programs of a package, and reads what the compiler says.
+//! Builds the test programs of a package and reads the compiler's messages.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,27 +11,27 @@ use serde_json::Value;
 use crate::cargo::cargo;
 use crate::crates::Subject;
 
-/// What one build said.
+/// The result of a build.
 #[derive(Debug, Default)]
 pub(crate) struct Build {
-    /// True when every test program was built.
+    /// Whether every test program was built.
     pub(crate) complete: bool,
-    /// Errors in the package's own code, in the order given.
-    pub(crate) errors: Vec<Fault>,
+    /// Errors in the package's own code, in the compiler's order.
+    pub(crate) errors: Vec<CompileError>,
     /// Warnings in the package's own code.
     pub(crate) warnings: usize,
-    /// The package's own files that went into the library, the programs and the tests.
+    /// The package's own files of which the library, the programs and the tests are built.
     pub(crate) sources: BTreeSet<PathBuf>,
 }
 
-/// One error.
+/// An error in the package's own code.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    /// The compiler's message, with the code of the error.
+pub(crate) struct CompileError {
+    /// The first line of the compiler's message, with the error code.
     pub(crate) message: String,
-    /// All of it, as the compiler prints it.
+    /// The complete message as the compiler prints it.
     pub(crate) rendered: String,
-    /// Files of the package and byte offsets in them, those most likely at fault first.
+    /// Files of the package and byte offsets in them, the most likely causes first.
     pub(crate) places: Vec<(PathBuf, usize)>,
 }
 
@@ -39,9 +39,9 @@ pub(crate) struct Fault {
 ///
 /// # Errors
 ///
-/// When the build fails for a reason outside of the package's own code.
-pub(crate) fn build(room: &Path, folder: &Path, subject: &Subject) -> Result<Build> {
-    let mut command = cargo(room, folder);
+/// If the build fails for a reason outside of the package's own code.
+pub(crate) fn build(work_folder: &Path, folder: &Path, subject: &Subject) -> Result<Build> {
+    let mut command = cargo(work_folder, folder);
     command.args(["build", "--tests", "--keep-going", "--message-format=json"]).args(subject.cargo);
     let output = command
         .stdout(Stdio::piped())
@@ -55,7 +55,7 @@ pub(crate) fn build(room: &Path, folder: &Path, subject: &Subject) -> Result<Bui
             .as_str()
             .is_some_and(|path| Path::new(path) == folder.join("Cargo.toml"));
         match message["reason"].as_str() {
-            Some("compiler-message") if own => build.hear(&message["message"]),
+            Some("compiler-message") if own => build.add_message(&message["message"]),
             Some("compiler-message") if message["message"]["level"] == "error" => {
                 bail!("a dependency does not build: {}", text(&message["message"]["rendered"]));
             }
@@ -70,12 +70,12 @@ pub(crate) fn build(room: &Path, folder: &Path, subject: &Subject) -> Result<Bui
 }
 
 impl Build {
-    fn hear(&mut self, message: &Value) {
-        // The closing "aborting due to 3 errors" has no place and says nothing new.
+    fn add_message(&mut self, message: &Value) {
+        // The final "aborting due to 3 errors" has no place and adds nothing.
         let placed = message["spans"].as_array().is_some_and(|spans| !spans.is_empty());
         match message["level"].as_str() {
-            Some("error" | "error: internal compiler error") if placed || !closing(message) => {
-                self.errors.push(Fault::of(message));
+            Some("error" | "error: internal compiler error") if placed || !is_summary(message) => {
+                self.errors.push(CompileError::of(message));
             }
             Some("warning") if placed => self.warnings += 1,
             _ => {}
@@ -83,12 +83,12 @@ impl Build {
     }
 }
 
-fn closing(message: &Value) -> bool {
+fn is_summary(message: &Value) -> bool {
     let text = text(&message["message"]);
     text.starts_with("aborting due to") || text.starts_with("could not compile")
 }
 
-impl Fault {
+impl CompileError {
     fn of(diagnostic: &Value) -> Self {
         let mut primary = Vec::new();
         let mut others = Vec::new();
@@ -110,7 +110,7 @@ fn places(
 ) {
     for span in message["spans"].as_array().into_iter().flatten() {
         let list = if span["is_primary"] == true { &mut *primary } else { &mut *others };
-        // What a macro wrote is blamed on its invocation too, up to the outermost.
+        // Code from a macro also counts for the macro's call, up to the outermost one.
         let mut span = span;
         while let (Some(file), Some(offset)) =
             (span["file_name"].as_str(), span["byte_start"].as_u64())
@@ -130,36 +130,41 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The package's files that went into a built artifact, as the compiler noted them beside it.
+/// Returns the package's files of which an artifact was built, as listed in its dep-info file.
 fn sources(artifact: &Value, folder: &Path) -> Vec<PathBuf> {
     if artifact["target"]["kind"].to_string().contains("custom-build") {
         return Vec::new();
     }
     let files = artifact["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let notes = files.filter_map(|file| fs::read_to_string(notes_beside(Path::new(file))).ok());
+    let dep_infos =
+        files.filter_map(|file| fs::read_to_string(dep_info_path(Path::new(file))).ok());
     let mut sources = Vec::new();
-    for notes in notes {
-        sources
-            .extend(noted(&notes).map(PathBuf::from).filter_map(|file| own_source(&file, folder)));
+    for dep_info in dep_infos {
+        sources.extend(
+            dep_info_sources(&dep_info)
+                .map(PathBuf::from)
+                .filter_map(|file| own_source(&file, folder)),
+        );
     }
     sources
 }
 
-/// `deps/libname-1234.rmeta` and `deps/name-1234` have their notes in `deps/name-1234.d`.
-fn notes_beside(artifact: &Path) -> PathBuf {
+/// Returns the dep-info file of an artifact: `deps/name-1234.d` for `deps/libname-1234.rmeta` and
+/// for `deps/name-1234`.
+fn dep_info_path(artifact: &Path) -> PathBuf {
     let stem = artifact.file_stem().unwrap_or_default().to_string_lossy();
     let library = artifact.extension().is_some();
     let stem = if library { stem.strip_prefix("lib").unwrap_or(&stem) } else { &stem };
     artifact.with_file_name(format!("{stem}.d"))
 }
 
-/// The files named in notes written as rules of a makefile.
-fn noted(notes: &str) -> impl Iterator<Item = String> {
-    let rules = notes
+/// Returns the files that a dep-info file lists in makefile syntax.
+fn dep_info_sources(dep_info: &str) -> impl Iterator<Item = String> {
+    let rules = dep_info
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once(": "));
-    // A space inside a name is escaped; the escape is no byte that paths here contain otherwise.
+    // A space inside a name is escaped. No path here contains a zero byte.
     let files = rules.map(|(_, files)| files.replace("\\ ", "\u{0}")).collect::<Vec<_>>().join(" ");
     let files: Vec<_> = files.split(' ').map(|file| file.replace('\u{0}', " ")).collect();
     files.into_iter()
@@ -175,25 +180,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_notes_lie_beside_the_artifact() {
+    fn the_dep_info_file_is_beside_the_artifact() {
         assert_eq!(
-            notes_beside(Path::new("/t/deps/liba_b-12.rmeta")),
+            dep_info_path(Path::new("/t/deps/liba_b-12.rmeta")),
             Path::new("/t/deps/a_b-12.d")
         );
         assert_eq!(
-            notes_beside(Path::new("/t/deps/libtest-12")),
+            dep_info_path(Path::new("/t/deps/libtest-12")),
             Path::new("/t/deps/libtest-12.d")
         );
     }
 
     #[test]
-    fn noted_files_are_read_with_their_spaces() {
-        let notes = "/t/a.d: src/lib.rs src/a\\ b.rs\n\nsrc/lib.rs:\n# env-dep:X=: y\n";
-        assert_eq!(noted(notes).collect::<Vec<_>>(), ["src/lib.rs", "src/a b.rs"]);
+    fn file_names_in_dep_info_may_contain_spaces() {
+        let dep_info = "/t/a.d: src/lib.rs src/a\\ b.rs\n\nsrc/lib.rs:\n# env-dep:X=: y\n";
+        assert_eq!(dep_info_sources(dep_info).collect::<Vec<_>>(), ["src/lib.rs", "src/a b.rs"]);
     }
 
     #[test]
-    fn a_fault_names_the_primary_place_its_invocation_and_then_the_notes() {
+    fn the_places_of_an_error_are_the_primary_one_its_macro_call_and_then_the_notes() {
         let message = serde_json::json!({
             "message": "mismatched types\nmore", "code": {"code": "E0308"},
             "spans": [
@@ -203,10 +208,10 @@ mod tests {
             ],
             "children": [{"spans": [{"is_primary": true, "file_name": "src/c.rs", "byte_start": 9}]}]
         });
-        let fault = Fault::of(&message);
-        assert_eq!(fault.message, "E0308: mismatched types");
+        let error = CompileError::of(&message);
+        assert_eq!(error.message, "E0308: mismatched types");
         let places: Vec<_> =
-            fault.places.iter().map(|(file, at)| (file.to_str().unwrap(), *at)).collect();
+            error.places.iter().map(|(file, at)| (file.to_str().unwrap(), *at)).collect();
         assert_eq!(places, [("src/m.rs", 7), ("src/a.rs", 5), ("src/b.rs", 2), ("src/c.rs", 9)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The copy of a package whose functions bear the attribute.
+//! A copy of a package whose functions have the attribute.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,40 +7,40 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::annotate::{Function, Source};
-use crate::compile;
+use crate::compile::CompileError;
 use crate::crates::Subject;
 use crate::fetch::{self, Root};
 use crate::record;
-use crate::trial::{Attribute, Fault, Outcome};
+use crate::trial::{Attribute, BrokenFunction, Outcome};
 
-/// A copy of the package whose functions carry the attribute.
+/// A copy of a package whose functions have the attribute.
 pub(crate) struct Copy {
-    /// Where it is.
+    /// The folder of the copy.
     pub(crate) folder: PathBuf,
     attribute: Attribute,
     files: BTreeMap<PathBuf, File>,
     unparsed: usize,
-    faults: Vec<Fault>,
-    /// The error that stays while any function bears the attribute.
-    apart: Option<String>,
+    broken_functions: Vec<BrokenFunction>,
+    /// An error that occurs with any attribute, but in none of the annotated functions.
+    error_without_cause: Option<String>,
 }
 
 struct File {
     source: Source,
-    /// Indices of the functions that carry the attribute.
+    /// Indices of the functions that have the attribute.
     chosen: BTreeSet<usize>,
     root: bool,
-    /// Text added behind the last line.
+    /// Text to append to the file.
     appended: String,
 }
 
 impl Copy {
-    /// Reads the `sources` of the package in `plain`, for a copy in `folder` with the attribute on every
-    /// function that can bear it.
+    /// Reads the `sources` of the package in `plain` for a copy in `folder`. Every function that
+    /// can have the attribute gets it.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or one that is no Rust cannot be copied.
+    /// If a file cannot be read, or one that is not a complete Rust file cannot be copied.
     pub(crate) fn read(
         plain: &Path,
         folder: &Path,
@@ -53,8 +53,8 @@ impl Copy {
             attribute,
             files: BTreeMap::new(),
             unparsed: 0,
-            faults: Vec::new(),
-            apart: None,
+            broken_functions: Vec::new(),
+            error_without_cause: None,
         };
         for path in sources {
             let text = fs::read_to_string(plain.join(path))
@@ -64,13 +64,13 @@ impl Copy {
                 copy.unparsed += 1;
                 continue;
             };
-            let free = (0..source.functions().len())
-                .filter(|index| source.functions()[*index].bare.is_none());
-            let chosen = free.collect();
+            let annotatable = (0..source.functions().len())
+                .filter(|index| source.functions()[*index].obstacle.is_none());
+            let chosen = annotatable.collect();
             let root = roots.iter().find(|root| root.file == *path);
-            // In the edition of 2015 an absolute path starts at the crate itself.
-            let old = root.is_some_and(|root| root.edition == "2015");
-            let appended = if old {
+            // In edition 2015, an absolute path starts at the crate itself.
+            let is_2015 = root.is_some_and(|root| root.edition == "2015");
+            let appended = if is_2015 {
                 format!("\nextern crate {};\n", attribute.crate_name())
             } else {
                 String::new()
@@ -81,11 +81,11 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Writes the files as they are annotated now.
+    /// Writes the files with the current attributes.
     ///
     /// # Errors
     ///
-    /// When a file cannot be written.
+    /// If a file cannot be written.
     pub(crate) fn write(&self) -> Result<()> {
         for (path, file) in &self.files {
             let text = file.source.annotated(self.attribute.text(), &file.chosen) + &file.appended;
@@ -94,40 +94,40 @@ impl Copy {
         Ok(())
     }
 
-    /// From now on the copy is in `folder`.
+    /// Changes the folder of the copy.
     pub(crate) fn move_to(&mut self, folder: &Path) {
         self.folder = folder.to_owned();
     }
 
     /// Links the recorder into every program.
-    pub(crate) fn arm(&mut self) {
+    pub(crate) fn link_recorder(&mut self) {
         for file in self.files.values_mut().filter(|file| file.root) {
-            file.appended.push_str(record::LINKED);
+            file.appended.push_str(record::EXTERN_CRATE);
         }
     }
 
-    /// Takes the attribute from the functions that the errors point at. Where no error is in a function
-    /// that still bears one, all lose it; false when none has it.
-    pub(crate) fn strip(&mut self, errors: &[compile::Fault]) -> bool {
-        // All errors of a round are placed before the text changes.
-        let mut guilty = BTreeMap::new();
+    /// Removes the attribute from the functions in which the errors are. If no error is in an
+    /// annotated function, removes all attributes. Returns `false` if there were none.
+    pub(crate) fn remove_attributes(&mut self, errors: &[CompileError]) -> bool {
+        // All errors must be located before the text changes.
+        let mut causes = BTreeMap::new();
         for error in errors {
             let place = error.places.iter().find_map(|(path, offset)| self.at(path, *offset));
             if let Some(place) = place {
-                guilty.entry(place).or_insert(&error.message);
+                causes.entry(place).or_insert(&error.message);
             }
         }
-        for ((path, index), message) in &guilty {
+        for ((path, index), message) in &causes {
             let file = self.files.get_mut(path).expect("the place was found in this file");
             file.chosen.remove(index);
             let function = &file.source.functions()[*index];
             let function = format!("{}:{} {}", path.display(), function.line, function.name);
-            self.faults.push(Fault { function, error: (*message).clone() });
+            self.broken_functions.push(BrokenFunction { function, error: (*message).clone() });
         }
-        if !guilty.is_empty() {
+        if !causes.is_empty() {
             return true;
         }
-        self.apart = errors.first().map(|error| error.message.clone());
+        self.error_without_cause = errors.first().map(|error| error.message.clone());
         let annotated = self.files.values().any(|file| !file.chosen.is_empty());
         self.files.values_mut().for_each(|file| file.chosen.clear());
         annotated
@@ -139,20 +139,21 @@ impl Copy {
         Some((path.to_owned(), index))
     }
 
-    /// What is known before the tests run.
+    /// Returns the outcome as far as it is known before the tests run.
     pub(crate) fn outcome(&mut self, subject: &Subject, warnings: (usize, usize)) -> Outcome {
         let functions = || self.files.values().flat_map(|file| file.source.functions());
-        let bare = |function: &&Function| function.bare.is_some();
+        let is_excluded = |function: &&Function| function.obstacle.is_some();
         let outcome = Outcome {
             subject: subject.clone(),
             functions: functions().count(),
-            bare: functions().filter(bare).count(),
+            excluded: functions().filter(is_excluded).count(),
             in_macros: self.files.values().map(|file| file.source.in_macros()).sum(),
             unparsed: self.unparsed,
             warnings,
             ..Outcome::default()
         };
-        let (faults, apart) = (std::mem::take(&mut self.faults), self.apart.take());
-        Outcome { faults, apart, ..outcome }
+        let (broken_functions, error_without_cause) =
+            (std::mem::take(&mut self.broken_functions), self.error_without_cause.take());
+        Outcome { broken_functions, error_without_cause, ..outcome }
     }
 }

@@ -1,4 +1,4 @@
-//! Brings a published crate here, and lays out copies of it that build on their own.
+//! Downloads published crates and makes copies of them that build on their own.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 use crate::cargo;
 use crate::crates::Subject;
 
-/// What a copy has of its own (manifest, lock file), and what would make it build differently from
-/// the other packages here.
-const LEFT_OUT: [&str; 6] = [
+/// Files that a copy gets from elsewhere (manifest, lock file), and files that would change how it
+/// is built.
+const NOT_COPIED: [&str; 6] = [
     "Cargo.toml",
     "Cargo.lock",
     ".cargo",
@@ -20,77 +20,75 @@ const LEFT_OUT: [&str; 6] = [
     "rust-toolchain.toml",
 ];
 
-/// Downloads the crate with the ordinary client, unless it is here already, and returns its folder.
+/// Downloads the crate with `cargo vendor` and returns its folder. An earlier download is reused.
 ///
 /// # Errors
 ///
-/// When the client cannot bring it, or the folder cannot be written.
-pub(crate) fn fetch(room: &Path, subject: &Subject) -> Result<PathBuf> {
+/// If the download fails, or the folder cannot be written.
+pub(crate) fn fetch(work_folder: &Path, subject: &Subject) -> Result<PathBuf> {
     let label = format!("{}-{}", subject.name, subject.version);
-    let fetched = room.join("fetch").join(&label);
+    let fetched = work_folder.join("fetch").join(&label);
     if fetched.exists() {
         return Ok(fetched);
     }
-    // A throwaway package that depends on the crate; `vendor` brings programs as well,
-    // which as dependencies have nothing to link.
-    let throwaway = room.join("fetch/throwaway");
+    // A temporary package that depends on the crate. `cargo vendor` also accepts crates without a
+    // library as dependencies.
+    let temporary = work_folder.join("fetch/temporary");
     write(
-        &throwaway.join("Cargo.toml"),
+        &temporary.join("Cargo.toml"),
         &format!(
-            "[package]\nname = \"throwaway\"\nedition = \"2021\"\n\n[workspace]\n\n[dependencies]\n{} = \"={}\"\n",
+            "[package]\nname = \"temporary\"\nedition = \"2021\"\n\n[workspace]\n\n[dependencies]\n{} = \"={}\"\n",
             subject.name, subject.version
         ),
     )?;
-    write(&throwaway.join("src/lib.rs"), "")?;
-    cargo::output(cargo::cargo(room, &throwaway).args([
+    write(&temporary.join("src/lib.rs"), "")?;
+    cargo::output(cargo::cargo(work_folder, &temporary).args([
         "vendor",
         "--quiet",
         "--versioned-dirs",
         "vendor",
     ]))?;
-    fs::rename(throwaway.join("vendor").join(&label), &fetched)
-        .with_context(|| format!("the client brought no {label}"))?;
-    fs::remove_dir_all(&throwaway)?;
+    fs::rename(temporary.join("vendor").join(&label), &fetched)
+        .with_context(|| format!("`cargo vendor` did not download {label}"))?;
+    fs::remove_dir_all(&temporary)?;
     Ok(fetched)
 }
 
-/// Copies the fetched package to `folder` with `dependencies` added to its manifest, but for the files
-/// in `elsewhere`, which the caller writes.
+/// Copies the downloaded package to `folder`, with `dependencies` added to its manifest and without
+/// the files in `except`, which the caller writes.
 ///
-/// Files that are the same already keep their time, so a second run builds nothing anew.
+/// Unchanged files keep their modification time, so a second run rebuilds nothing.
 ///
 /// # Errors
 ///
-/// When a file cannot be read or written.
-pub(crate) fn lay_out(
+/// If a file cannot be read or written.
+pub(crate) fn copy_package(
     fetched: &Path,
     folder: &Path,
     subject: &Subject,
     dependencies: &str,
-    elsewhere: &BTreeSet<PathBuf>,
+    except: &BTreeSet<PathBuf>,
 ) -> Result<()> {
-    copy(fetched, folder, Path::new(""), elsewhere)?;
+    copy(fetched, folder, Path::new(""), except)?;
     let (published, lock) = (fetched.join("Cargo.lock"), folder.join("Cargo.lock"));
     if published.exists() && !lock.exists() {
         fs::copy(published, lock)?;
     }
     let manifest = fs::read_to_string(fetched.join("Cargo.toml"))?;
-    let manifest = manifest_for_proof(&manifest, subject.without, dependencies);
+    let manifest = isolated_manifest(&manifest, subject.without, dependencies);
     write(&folder.join("Cargo.toml"), &manifest)
 }
 
-/// Copies what is below `inner` in one folder to the same place in the other.
-fn copy(from: &Path, to: &Path, inner: &Path, elsewhere: &BTreeSet<PathBuf>) -> Result<()> {
+/// Copies everything below `inner` from one folder to the other.
+fn copy(from: &Path, to: &Path, inner: &Path, except: &BTreeSet<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(from.join(inner))? {
         let entry = entry?;
         let inner = inner.join(entry.file_name());
-        if LEFT_OUT.iter().any(|left_out| inner == Path::new(left_out))
-            || elsewhere.contains(&inner)
-        {
+        if NOT_COPIED.iter().any(|file| inner == Path::new(file)) || except.contains(&inner) {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            copy(from, to, &inner, elsewhere)?;
+            copy(from, to, &inner, except)?;
         } else {
             write_bytes(&to.join(&inner), &fs::read(entry.path())?)?;
         }
@@ -98,13 +96,13 @@ fn copy(from: &Path, to: &Path, inner: &Path, elsewhere: &BTreeSet<PathBuf>) -> 
     Ok(())
 }
 
-/// Writes the file, and its folder, unless it holds just that.
+/// Writes a file and its folder, unless it already has this content.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     write_bytes(path, text.as_bytes())
 }
 
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|there| there == bytes) {
+    if fs::read(path).is_ok_and(|current| current == bytes) {
         return Ok(());
     }
     let written =
@@ -112,11 +110,12 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The published manifest as that of a workspace of its own, with and without some dependencies.
+/// Returns the published manifest as a workspace of its own, with additional `dependencies` and
+/// without some dev-dependencies.
 ///
-/// A published manifest is normalised by cargo: each dependency is a table of its own.
-fn manifest_for_proof(manifest: &str, without: &[&str], dependencies: &str) -> String {
-    let mut proof = String::with_capacity(manifest.len() + dependencies.len() + 16);
+/// Cargo has normalised a published manifest, so each dependency has its own table.
+fn isolated_manifest(manifest: &str, without: &[&str], dependencies: &str) -> String {
+    let mut isolated = String::with_capacity(manifest.len() + dependencies.len() + 16);
     let mut dropping = false;
     for line in manifest.lines() {
         if line.starts_with('[') {
@@ -124,13 +123,13 @@ fn manifest_for_proof(manifest: &str, without: &[&str], dependencies: &str) -> S
                 without.iter().any(|name| line.contains(&format!("dev-dependencies.{name}]")));
         }
         if !dropping {
-            proof.push_str(line);
-            proof.push('\n');
+            isolated.push_str(line);
+            isolated.push('\n');
         }
     }
-    proof.push_str("\n[workspace]\n\n");
-    proof.push_str(dependencies);
-    proof
+    isolated.push_str("\n[workspace]\n\n");
+    isolated.push_str(dependencies);
+    isolated
 }
 
 /// A root file of a target that `cargo test` builds.
@@ -142,20 +141,20 @@ pub(crate) struct Root {
     pub(crate) edition: String,
 }
 
-/// The root files of the package's library, programs and tests.
+/// Returns the root files of the package's library, programs and tests.
 ///
 /// # Errors
 ///
-/// When cargo does not understand the package.
-pub(crate) fn roots(room: &Path, folder: &Path) -> Result<Vec<Root>> {
-    let metadata = cargo::output(cargo::cargo(room, folder).args([
+/// If cargo cannot read the package.
+pub(crate) fn roots(work_folder: &Path, folder: &Path) -> Result<Vec<Root>> {
+    let metadata = cargo::output(cargo::cargo(work_folder, folder).args([
         "metadata",
         "--no-deps",
         "--format-version=1",
     ]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let Some(targets) = metadata["packages"][0]["targets"].as_array() else {
-        bail!("cargo names no targets for {}", folder.display());
+        bail!("`cargo metadata` lists no targets for {}", folder.display());
     };
     let mut roots = Vec::new();
     for target in targets {
@@ -174,22 +173,22 @@ pub(crate) fn roots(room: &Path, folder: &Path) -> Result<Vec<Root>> {
 
 #[cfg(test)]
 mod tests {
-    use super::manifest_for_proof;
+    use super::isolated_manifest;
 
     #[test]
-    fn the_manifest_becomes_a_workspace_of_its_own_without_what_benchmarks_need() {
+    fn the_manifest_becomes_a_workspace_without_the_dependencies_of_benchmarks() {
         let published = "[package]\nname = \"a\"\n\n[dev-dependencies.b]\nversion = \"1\"\n\n[dev-dependencies.bc]\nversion = \"2\"\n";
-        let proof = manifest_for_proof(published, &["b"], "[dependencies.x]\npath = \"y\"\n");
+        let manifest = isolated_manifest(published, &["b"], "[dependencies.x]\npath = \"y\"\n");
         let expected = "[package]\nname = \"a\"\n\n[dev-dependencies.bc]\nversion = \"2\"\n\n[workspace]\n\n[dependencies.x]\npath = \"y\"\n";
-        assert_eq!(proof, expected);
+        assert_eq!(manifest, expected);
     }
 
     #[test]
-    fn a_dependency_of_one_platform_can_be_left_out_too() {
+    fn a_platform_specific_dependency_can_be_removed_too() {
         let published =
             "[target.'cfg(loom)'.dev-dependencies.loom]\nversion = \"1\"\n[features]\nd = []\n";
         assert_eq!(
-            manifest_for_proof(published, &["loom"], ""),
+            isolated_manifest(published, &["loom"], ""),
             "[features]\nd = []\n\n[workspace]\n\n"
         );
     }

@@ -1,5 +1,10 @@
-//! Proves that the macro is invisible: puts `#[audit_method]` on every function of published
-//! crates, builds them and runs their own tests.
+//! Tests that the attribute is invisible: puts `#[audit_method]` on every function of published
+//! crates, builds them, and runs their own tests.
+//!
+//! ```sh
+//! cargo run --release -p invisible             # all crates
+//! cargo run --release -p invisible -- --quick  # the two that CI tests
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,17 +28,18 @@ mod trial;
 const USAGE: &str = "\
 usage: invisible [CRATE…] [--quick] [--list] [--with audit|instrument] [--record] [--json FILE]
 
-  CRATE              a name in the table, or name@version for any other crate; none means the whole table
-  --quick            only the two quickest of the table
-  --list             print the table and stop
-  --with ATTRIBUTE   audit: #[audit_method] (default); instrument: #[tracing::instrument(ret)], to compare
-  --record           run the annotated tests once more with a recorder installed
-  --json FILE        write the outcome there too
+  CRATE              a crate of the table, or any other as name@version (default: the whole table)
+  --quick            only the two quickest crates of the table
+  --list             print the table and exit
+  --with ATTRIBUTE   `audit` for #[audit_method] (default), or `instrument` for
+                     #[tracing::instrument(ret)], as a comparison
+  --record           run the annotated tests again with a recorder installed
+  --json FILE        also write the results to a JSON file
 ";
 
-/// What the command line asks for.
+/// The command-line options.
 #[derive(Debug, Default)]
-struct Asked {
+struct Options {
     crates: Vec<String>,
     quick: bool,
     list: bool,
@@ -54,15 +60,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when nothing broke.
+/// Returns whether the attribute was invisible in all crates.
 fn run() -> Result<bool> {
-    let asked = asked(std::env::args().skip(1))?;
-    if asked.help {
+    let options = parse(std::env::args().skip(1))?;
+    if options.help {
         print!("{USAGE}");
         return Ok(true);
     }
-    let subjects = subjects(&asked)?;
-    if asked.list {
+    let subjects = subjects(&options)?;
+    if options.list {
         print!("{}", report::list(&subjects));
         return Ok(true);
     }
@@ -72,59 +78,61 @@ fn run() -> Result<bool> {
         .expect("the tool is two folders deep");
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.join("target"), PathBuf::from);
-    let room = std::path::absolute(target)?.join("invisible");
-    if asked.record {
-        record::prepare(&room, workspace)?;
+    let work_folder = std::path::absolute(target)?.join("invisible");
+    if options.record {
+        record::prepare(&work_folder, workspace)?;
     }
-    let attribute = if asked.instrument { Attribute::Instrument } else { Attribute::Audit };
-    let trial = Trial { room: &room, workspace, attribute, record: asked.record };
+    let attribute = if options.instrument { Attribute::Instrument } else { Attribute::Audit };
+    let trial = Trial { work_folder: &work_folder, workspace, attribute, record: options.record };
     let mut outcomes = Vec::new();
-    let mut failed = Vec::new();
+    let mut not_tested = Vec::new();
     for subject in &subjects {
         match trial.run(subject) {
             Ok(outcome) => outcomes.push(outcome),
-            Err(error) => failed.push(format!("{} {}: {error:#}", subject.name, subject.version)),
+            Err(error) => {
+                not_tested.push(format!("{} {}: {error:#}", subject.name, subject.version))
+            }
         }
     }
-    print!("{}", report::text(&outcomes, &failed));
-    if let Some(path) = asked.json {
-        fetch::write(&path, &report::json(&outcomes, &failed))?;
+    print!("{}", report::text(&outcomes, &not_tested));
+    if let Some(path) = options.json {
+        fetch::write(&path, &report::json(&outcomes, &not_tested))?;
     }
-    Ok(failed.is_empty() && outcomes.iter().all(trial::Outcome::holds))
+    Ok(not_tested.is_empty() && outcomes.iter().all(trial::Outcome::is_invisible))
 }
 
-fn asked(mut words: impl Iterator<Item = String>) -> Result<Asked> {
-    let mut asked = Asked::default();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--quick" => asked.quick = true,
-            "--list" => asked.list = true,
-            "--record" => asked.record = true,
-            "--help" | "-h" => asked.help = true,
-            "--with" => match words.next().as_deref() {
-                Some("audit") => asked.instrument = false,
-                Some("instrument") => asked.instrument = true,
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--list" => options.list = true,
+            "--record" => options.record = true,
+            "--help" | "-h" => options.help = true,
+            "--with" => match arguments.next().as_deref() {
+                Some("audit") => options.instrument = false,
+                Some("instrument") => options.instrument = true,
                 other => bail!("--with needs `audit` or `instrument`, not {other:?}\n{USAGE}"),
             },
-            "--json" => match words.next() {
-                Some(file) => asked.json = Some(PathBuf::from(file)),
-                None => bail!("--json needs the name of a file\n{USAGE}"),
+            "--json" => match arguments.next() {
+                Some(file) => options.json = Some(PathBuf::from(file)),
+                None => bail!("--json needs a file name\n{USAGE}"),
             },
-            _ if word.starts_with('-') => bail!("unknown option {word}\n{USAGE}"),
-            _ => asked.crates.push(word),
+            _ if argument.starts_with('-') => bail!("unknown option {argument}\n{USAGE}"),
+            _ => options.crates.push(argument),
         }
     }
-    if asked.record && asked.instrument {
-        bail!("--record needs #[audit_method]; leave out `--with instrument`");
+    if options.record && options.instrument {
+        bail!("--record needs #[audit_method]; remove `--with instrument`");
     }
-    Ok(asked)
+    Ok(options)
 }
 
-/// The crates asked for, in the table's order, those outside of it last.
-fn subjects(asked: &Asked) -> Result<Vec<Subject>> {
+/// Returns the requested crates in the order of the table, followed by those that are not in it.
+fn subjects(options: &Options) -> Result<Vec<Subject>> {
     let mut table = crates::table();
     let mut others = Vec::new();
-    for name in &asked.crates {
+    for name in &options.crates {
         if table.iter().any(|subject| subject.name == name) {
             continue;
         }
@@ -135,9 +143,9 @@ fn subjects(asked: &Asked) -> Result<Vec<Subject>> {
             ),
         }
     }
-    if asked.quick || !asked.crates.is_empty() {
+    if options.quick || !options.crates.is_empty() {
         table.retain(|subject| {
-            asked.quick && subject.quick || asked.crates.iter().any(|name| name == subject.name)
+            options.quick && subject.quick || options.crates.iter().any(|name| name == subject.name)
         });
     }
     table.append(&mut others);
@@ -148,31 +156,27 @@ fn subjects(asked: &Asked) -> Result<Vec<Subject>> {
 mod tests {
     use super::*;
 
-    fn ask(line: &str) -> Result<Vec<String>> {
-        let asked = asked(line.split_whitespace().map(str::to_owned))?;
+    fn select(line: &str) -> Result<Vec<String>> {
+        let options = parse(line.split_whitespace().map(str::to_owned))?;
         let name = |subject: Subject| format!("{}@{}", subject.name, subject.version);
-        Ok(subjects(&asked)?.into_iter().map(name).collect())
+        Ok(subjects(&options)?.into_iter().map(name).collect())
     }
 
     #[test]
-    fn the_crates_asked_for_are_taken_in_the_order_of_the_table() {
+    fn the_requested_crates_are_tested_in_the_order_of_the_table() {
         let table: Vec<_> = crates::table().iter().map(|subject| subject.name).collect();
-        assert_eq!(ask("").unwrap().len(), table.len());
-        assert_eq!(ask("--quick").unwrap().len(), 2);
-        let asked = ask("other@1.2.3 slab async-channel").unwrap();
-        assert_eq!(asked, ["async-channel@2.5.0", "slab@0.4.12", "other@1.2.3"]);
+        assert_eq!(select("").unwrap().len(), table.len());
+        assert_eq!(select("--quick").unwrap().len(), 2);
+        let selected = select("other@1.2.3 slab async-channel").unwrap();
+        assert_eq!(selected, ["async-channel@2.5.0", "slab@0.4.12", "other@1.2.3"]);
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused_with_what_to_do() {
-        let refused = |line: &str| ask(line).unwrap_err().to_string();
-        assert!(
-            refused("unknown").starts_with("unknown is not in the table; give its version too")
-        );
-        assert!(refused("--with log").starts_with("--with needs `audit` or `instrument`"));
-        assert!(
-            refused("--record --with instrument").starts_with("--record needs #[audit_method]")
-        );
-        assert!(refused("--fast").starts_with("unknown option --fast"));
+    fn wrong_arguments_are_rejected_with_a_hint() {
+        let error = |line: &str| select(line).unwrap_err().to_string();
+        assert!(error("unknown").starts_with("unknown is not in the table; give its version too"));
+        assert!(error("--with log").starts_with("--with needs `audit` or `instrument`"));
+        assert!(error("--record --with instrument").starts_with("--record needs #[audit_method]"));
+        assert!(error("--fast").starts_with("unknown option --fast"));
     }
 }

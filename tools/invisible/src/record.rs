@@ -1,4 +1,4 @@
-//! The tests under a real recorder: a small package is linked into every program and installs one.
+//! Runs tests with an installed recorder: a small package, linked into every program, installs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,21 @@ use crate::crates::Subject;
 use crate::fetch;
 use crate::suite::{self, Results};
 
-/// Added to the root file of every program, so that the linker keeps the package.
-pub(crate) const LINKED: &str = "\nextern crate invisible_arm as _;\n";
+/// Appended to the root file of every program, so that the linker keeps the package.
+pub(crate) const EXTERN_CRATE: &str = "\nextern crate invisible_recorder as _;\n";
 
-/// The environment variable that names the folder for the records. Without it nothing is recorded.
+/// The environment variable with the folder for the records. Without it, nothing is recorded.
 const FOLDER: &str = "INVISIBLE_RECORDS";
 
-/// The package's library. It is a package of its own as a crate under proof may forbid `unsafe`.
-const LIBRARY: &str = include_str!("arm.rs.txt");
+/// The library of that package. It is separate because a tested crate may forbid `unsafe`.
+const LIBRARY: &str = include_str!("recorder.rs.txt");
 
-/// What was stored during the tests of one crate.
+/// How much was recorded during the tests of one crate.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
-    /// Programs that recorded.
+    /// Test programs that recorded.
     pub(crate) programs: usize,
-    /// Records in the files of all programs.
+    /// Records of all programs.
     pub(crate) records: i64,
 }
 
@@ -32,34 +32,41 @@ pub(crate) struct Stored {
 ///
 /// # Errors
 ///
-/// When it cannot be written.
-pub(crate) fn prepare(room: &Path, workspace: &Path) -> Result<()> {
+/// If it cannot be written.
+pub(crate) fn prepare(work_folder: &Path, workspace: &Path) -> Result<()> {
     let manifest = format!(
-        "[package]\nname = \"invisible-arm\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\naudited = {{ path = {workspace:?} }}\n"
+        "[package]\nname = \"invisible-recorder\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\naudited = {{ path = {workspace:?} }}\n"
     );
-    fetch::write(&room.join("arm/Cargo.toml"), &manifest)?;
-    fetch::write(&room.join("arm/src/lib.rs"), LIBRARY)
+    fetch::write(&work_folder.join("recorder/Cargo.toml"), &manifest)?;
+    fetch::write(&work_folder.join("recorder/src/lib.rs"), LIBRARY)
 }
 
-/// The dependency on it, for a manifest.
-pub(crate) fn dependency(room: &Path) -> String {
-    format!("[target.'cfg(all())'.dependencies.invisible-arm]\npath = {:?}\n", room.join("arm"))
+/// Returns the dependency on that package for a manifest.
+pub(crate) fn dependency(work_folder: &Path) -> String {
+    format!(
+        "[target.'cfg(all())'.dependencies.invisible-recorder]\npath = {:?}\n",
+        work_folder.join("recorder")
+    )
 }
 
-/// Runs the tests in `folder` with every program recording, and counts what it stored.
+/// Runs the tests in `folder` with a recorder in every program, and counts the records.
 ///
 /// # Errors
 ///
-/// When the tests cannot be run, or a program could not record.
-pub(crate) fn run(room: &Path, folder: &Path, subject: &Subject) -> Result<(Results, Stored)> {
+/// If the tests cannot be run, or a program could not record.
+pub(crate) fn run(
+    work_folder: &Path,
+    folder: &Path,
+    subject: &Subject,
+) -> Result<(Results, Stored)> {
     let records = folder.with_extension("records");
     if records.exists() {
         fs::remove_dir_all(&records)?;
     }
     fs::create_dir_all(&records)?;
-    let results = suite::run(room, folder, subject, &[(FOLDER, records.clone())])?;
+    let results = suite::run(work_folder, folder, subject, &[(FOLDER, records.clone())])?;
     let stored = count(&records)?;
-    // Millions of records take gigabytes.
+    // Millions of records take several GB.
     fs::remove_dir_all(&records)?;
     Ok((results, stored))
 }

@@ -1,4 +1,4 @@
-//! Prints what was found out.
+//! Formats the results as text and as JSON.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::crates::Subject;
 use crate::trial::Outcome;
 
-/// The table of crates, one a line.
+/// Returns the table of crates, one per line.
 pub(crate) fn list(subjects: &[Subject]) -> String {
     let row = |subject: &Subject| {
         vec![
@@ -24,14 +24,14 @@ pub(crate) fn list(subjects: &[Subject]) -> String {
     )
 }
 
-/// What broke, the outcome of every crate, and the sum in the last line.
-pub(crate) fn text(outcomes: &[Outcome], failed: &[String]) -> String {
-    let heads = [
+/// Returns what no longer works, a table with all crates, and a last line with the totals.
+pub(crate) fn text(outcomes: &[Outcome], not_tested: &[String]) -> String {
+    let header = [
         "crate",
         "version",
         "kind",
         "functions",
-        "const",
+        "excluded",
         "annotated",
         "in macros",
         "no longer compile",
@@ -44,12 +44,12 @@ pub(crate) fn text(outcomes: &[Outcome], failed: &[String]) -> String {
     ];
     let mut text = String::new();
     for outcome in outcomes {
-        breaks(outcome, &mut text);
+        describe_failures(outcome, &mut text);
     }
-    for failure in failed {
-        let _ = writeln!(text, "could not be tried: {failure}\n");
+    for failure in not_tested {
+        let _ = writeln!(text, "not tested: {failure}\n");
     }
-    text.push_str(&columns(&heads, outcomes.iter().map(row).collect()));
+    text.push_str(&columns(&header, outcomes.iter().map(row).collect()));
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
     let records: i64 = outcomes
         .iter()
@@ -59,10 +59,10 @@ pub(crate) fn text(outcomes: &[Outcome], failed: &[String]) -> String {
     let recorded = if records > 0 { format!(", {records} records stored") } else { String::new() };
     let _ = writeln!(
         text,
-        "\n{} crates: {} functions annotated, {} no longer compile, {} of {} tests still pass{recorded}",
+        "\n{} crate(s): {} functions annotated, {} no longer compile, {} of {} tests still pass{recorded}",
         outcomes.len(),
         sum(Outcome::annotated),
-        sum(|outcome| outcome.faults.len()),
+        sum(|outcome| outcome.broken_functions.len()),
         sum(|outcome| outcome.passed.1),
         sum(|outcome| outcome.passed.0),
     );
@@ -75,10 +75,10 @@ fn row(outcome: &Outcome) -> Vec<String> {
     row.push(outcome.subject.kind.to_owned());
     let counts = [
         outcome.functions,
-        outcome.bare,
+        outcome.excluded,
         outcome.annotated(),
         outcome.in_macros,
-        outcome.faults.len(),
+        outcome.broken_functions.len(),
         outcome.passed.0,
         outcome.passed.1,
         outcome.warnings.0,
@@ -86,29 +86,32 @@ fn row(outcome: &Outcome) -> Vec<String> {
     ];
     row.extend(counts.iter().map(usize::to_string));
     row.push(recorded.unwrap_or_else(|| "-".to_owned()));
-    row.push(if outcome.holds() { "invisible" } else { "BROKEN" }.to_owned());
+    row.push(if outcome.is_invisible() { "invisible" } else { "BROKEN" }.to_owned());
     row
 }
 
-fn breaks(outcome: &Outcome, text: &mut String) {
+fn describe_failures(outcome: &Outcome, text: &mut String) {
     let name = outcome.subject.name;
     let mut lines = Vec::new();
-    if !outcome.faults.is_empty() {
-        let share = 100.0 * outcome.faults.len() as f64 / outcome.annotated() as f64;
+    if !outcome.broken_functions.is_empty() {
+        let share = 100.0 * outcome.broken_functions.len() as f64 / outcome.annotated() as f64;
         lines.push(format!(
-            "{name}: {} functions no longer compile ({share:.0} %)",
-            outcome.faults.len()
+            "{name}: {} function(s) no longer compile ({share:.0} %)",
+            outcome.broken_functions.len()
         ));
         lines.extend(
-            outcome.faults.iter().map(|fault| format!("  {}: {}", fault.function, fault.error)),
+            outcome
+                .broken_functions
+                .iter()
+                .map(|broken| format!("  {}: {}", broken.function, broken.error)),
         );
     }
-    if let Some(error) = &outcome.apart {
-        lines.push(format!("{name}: compiles only with no attribute at all, or else: {error}"));
+    if let Some(error) = &outcome.error_without_cause {
+        lines.push(format!("{name}: compiles only without any attribute; with one: {error}"));
     }
     if outcome.unparsed > 0 {
         lines.push(format!(
-            "{name}: {} files are no Rust by themselves and stay as they are",
+            "{name}: {} file(s) are not complete Rust and were not changed",
             outcome.unparsed
         ));
     }
@@ -125,18 +128,18 @@ fn breaks(outcome: &Outcome, text: &mut String) {
     }
 }
 
-/// Lines the rows up under their heads, numbers to the right.
-fn columns(heads: &[&str], rows: Vec<Vec<String>>) -> String {
-    let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+/// Aligns the rows under the header, numbers to the right.
+fn columns(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let header: Vec<String> = header.iter().map(|title| (*title).to_owned()).collect();
     let width =
-        |column: usize| rows.iter().chain([&heads]).map(|row| row[column].chars().count()).max();
+        |column: usize| rows.iter().chain([&header]).map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> =
-        (0..heads.len()).map(|column| width(column).unwrap_or_default()).collect();
+        (0..header.len()).map(|column| width(column).unwrap_or_default()).collect();
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let right: Vec<bool> =
-        (0..heads.len()).map(|column| rows.iter().any(|row| number(&row[column]))).collect();
+        (0..header.len()).map(|column| rows.iter().any(|row| number(&row[column]))).collect();
     let mut text = String::new();
-    for row in std::iter::once(&heads).chain(&rows) {
+    for row in std::iter::once(&header).chain(&rows) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let width = widths[column];
@@ -151,25 +154,25 @@ fn columns(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// The same as a JSON document, for other programs.
-pub(crate) fn json(outcomes: &[Outcome], failed: &[String]) -> String {
+/// Returns the same results as a JSON document.
+pub(crate) fn json(outcomes: &[Outcome], not_tested: &[String]) -> String {
     let crates: Vec<_> = outcomes
         .iter()
         .map(|outcome| {
-            let faults = outcome
-                .faults
+            let broken_functions = outcome
+                .broken_functions
                 .iter()
-                .map(|fault| json!({"function": fault.function, "error": fault.error}));
+                .map(|broken| json!({"function": broken.function, "error": broken.error}));
             json!({
                 "crate": outcome.subject.name,
                 "version": outcome.subject.version,
                 "kind": outcome.subject.kind,
                 "functions": outcome.functions,
-                "bare": outcome.bare,
+                "excluded": outcome.excluded,
                 "annotated": outcome.annotated(),
                 "in_macros": outcome.in_macros,
-                "no_longer_compile": faults.collect::<Vec<_>>(),
-                "compiles_only_without": outcome.apart,
+                "no_longer_compile": broken_functions.collect::<Vec<_>>(),
+                "compiles_only_without": outcome.error_without_cause,
                 "tests_before": outcome.passed.0,
                 "tests_after": outcome.passed.1,
                 "broken_tests": outcome.broken,
@@ -178,28 +181,29 @@ pub(crate) fn json(outcomes: &[Outcome], failed: &[String]) -> String {
                 "records": outcome.recorded.as_ref().map(|(stored, _)| stored.records),
                 "recording_programs": outcome.recorded.as_ref().map(|(stored, _)| stored.programs),
                 "broken_when_recording": outcome.recorded.as_ref().map(|(_, broken)| broken),
-                "invisible": outcome.holds(),
+                "invisible": outcome.is_invisible(),
             })
         })
         .collect();
-    let document = json!({"crates": crates, "not_tried": failed});
+    let document = json!({"crates": crates, "not_tested": not_tested});
     format!("{document:#}\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::Fault;
+    use crate::trial::BrokenFunction;
 
     #[test]
-    fn breaks_come_first_and_the_sum_last() {
+    fn failures_come_first_and_totals_last() {
         let subject = Subject { name: "a", version: "1.0.0", kind: "text", ..Subject::default() };
-        let fault = Fault { function: "src/lib.rs:3 f".to_owned(), error: "E0308: no".to_owned() };
+        let broken =
+            BrokenFunction { function: "src/lib.rs:3 f".to_owned(), error: "E0308: no".to_owned() };
         let outcome = Outcome {
             subject,
             functions: 5,
-            bare: 1,
-            faults: vec![fault],
+            excluded: 1,
+            broken_functions: vec![broken],
             passed: (12, 11),
             broken: vec!["unittests src/lib.rs: t".to_owned()],
             ..Outcome::default()
@@ -209,11 +213,11 @@ mod tests {
         assert_eq!(
             lines[..6],
             [
-                "a: 1 functions no longer compile (25 %)",
+                "a: 1 function(s) no longer compile (25 %)",
                 "  src/lib.rs:3 f: E0308: no",
                 "a: no longer passes: unittests src/lib.rs: t",
                 "",
-                "could not be tried: b 2.0.0: gone",
+                "not tested: b 2.0.0: gone",
                 "",
             ]
         );
@@ -221,7 +225,8 @@ mod tests {
         let expected =
             ["a", "1.0.0", "text", "5", "1", "4", "0", "1", "12", "11", "0", "0", "-", "BROKEN"];
         assert_eq!(cells, expected);
-        let sum = "1 crates: 4 functions annotated, 1 no longer compile, 11 of 12 tests still pass";
-        assert_eq!(lines[9], sum);
+        let totals =
+            "1 crate(s): 4 functions annotated, 1 no longer compile, 11 of 12 tests still pass";
+        assert_eq!(lines[9], totals);
     }
 }

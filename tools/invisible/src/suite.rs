@@ -1,4 +1,4 @@
-//! Runs the tests of a package, and reads which of them passed.
+//! Runs the tests of a package and reads which of them passed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,28 +10,29 @@ use anyhow::{Context, Result};
 use crate::cargo::cargo;
 use crate::crates::Subject;
 
-/// Each test by the program it is in and its name, and whether it passed.
+/// Whether each test passed, by its program and name.
 pub(crate) type Results = BTreeMap<String, bool>;
 
-/// Runs unit, integration and documentation tests in `folder`; what they print goes to `<folder>.log`.
+/// Runs the unit, integration and documentation tests in `folder`. Their output goes to
+/// `<folder>.log`.
 ///
 /// # Errors
 ///
-/// When cargo cannot be started or the log cannot be written.
+/// If cargo cannot be started or the log cannot be written.
 pub(crate) fn run(
-    room: &Path,
+    work_folder: &Path,
     folder: &Path,
     subject: &Subject,
     environment: &[(&str, PathBuf)],
 ) -> Result<Results> {
     let path = folder.with_extension("log");
-    // A file and not a pipe: a test may leave a process behind that would hold a pipe open.
-    // One file for both streams, so that cargo's headings stand before the lines they are about.
+    // A file instead of a pipe, because a process that a test leaves behind would keep a pipe open.
+    // Both streams go to one file, so that cargo's headings come before the tests of that program.
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    // Documentation tests cannot be asked for together with the others. A package without
-    // a library has none; cargo says so, and no test is read from that.
+    // Cargo cannot run documentation tests together with the others. For a package without a
+    // library it prints an error, which contains no test.
     for selection in ["--tests", "--doc"] {
-        let mut command = cargo(room, folder);
+        let mut command = cargo(work_folder, folder);
         command
             .args(["test", "--no-fail-fast", selection])
             .args(subject.cargo)
@@ -39,24 +40,24 @@ pub(crate) fn run(
             .args(subject.tests);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
-        // The status is not asked for: what counts is each test's own line.
+        // The exit status is ignored, because each test has its own line.
         command.status().context("cannot start cargo")?;
     }
     Ok(read(&String::from_utf8_lossy(&fs::read(&path)?)))
 }
 
-/// The tests that passed in `before` and did not in `after`.
+/// Returns the tests that passed in `before` but not in `after`.
 pub(crate) fn broken(before: &Results, after: &Results) -> Vec<String> {
     let passed = before.iter().filter(|(_, passed)| **passed).map(|(name, _)| name);
     passed.filter(|name| after.get(*name) != Some(&true)).cloned().collect()
 }
 
-/// How many passed.
+/// Returns how many tests passed.
 pub(crate) fn passed(results: &Results) -> usize {
     results.values().filter(|passed| **passed).count()
 }
 
-/// Reads what `cargo test` printed.
+/// Parses the output of `cargo test`.
 fn read(printed: &str) -> Results {
     let mut results = Results::new();
     let mut program = Program::default();
@@ -67,7 +68,7 @@ fn read(printed: &str) -> Results {
         } else if let Some((test, passed)) = verdict(line) {
             results.insert(format!("{}: {test}", program.name), passed);
         } else if line.starts_with("test result: ") {
-            program.counted = true;
+            program.has_totals = true;
         } else if line.starts_with("error: test failed")
             || line.starts_with("error: doctest failed")
         {
@@ -78,26 +79,26 @@ fn read(printed: &str) -> Results {
     results
 }
 
-/// A test program while its lines are read.
+/// A test program whose output is being parsed.
 #[derive(Default)]
 struct Program {
     name: String,
-    /// It closed with the count of the standard test harness.
-    counted: bool,
-    /// Cargo says that it failed.
+    /// Its output ended with the totals of the standard test harness.
+    has_totals: bool,
+    /// Cargo reported it as failed.
     failed: bool,
 }
 
 impl Program {
-    /// A program that gave no count is a test as a whole: it has its own harness, or it crashed.
+    /// Adds a program without totals as a single test: it has its own harness, or it crashed.
     fn close(self, results: &mut Results) {
-        if !self.counted && !self.name.is_empty() {
+        if !self.has_totals && !self.name.is_empty() {
             results.insert(format!("{}: the program", self.name), !self.failed);
         }
     }
 }
 
-/// The test program that `Running src/lib.rs (target/…)` or `Doc-tests name` announces.
+/// Returns the program that `Running src/lib.rs (target/…)` or `Doc-tests name` announces.
 fn heading(line: &str) -> Option<String> {
     let line = line.trim_start();
     if let Some(library) = line.strip_prefix("Doc-tests ") {
@@ -107,7 +108,7 @@ fn heading(line: &str) -> Option<String> {
     executable.ends_with(')').then(|| name.to_owned())
 }
 
-/// The name and outcome in `test name ... ok`; a test that is ignored has neither.
+/// Parses `test name ... ok`. Returns `None` for an ignored test.
 fn verdict(line: &str) -> Option<(&str, bool)> {
     let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     match outcome {
@@ -142,7 +143,7 @@ error: 2 targets failed:
 ";
 
     #[test]
-    fn every_test_is_read_with_its_program() {
+    fn every_test_is_parsed_with_its_program() {
         let expected = [
             ("documentation of a: src/lib.rs - one (line 3)", true),
             ("tests/crash.rs: four", true),
@@ -158,7 +159,7 @@ error: 2 targets failed:
     }
 
     #[test]
-    fn a_test_that_failed_before_is_not_broken_and_one_that_is_gone_is() {
+    fn a_test_is_broken_if_it_passed_before_and_now_fails_or_is_missing() {
         let results = |list: &[(&str, bool)]| -> Results {
             list.iter().map(|(name, passed)| ((*name).to_owned(), *passed)).collect()
         };

@@ -1,4 +1,4 @@
-//! The proof on one crate: build and test it as it is, annotate it, build and test it again.
+//! Tests one crate: builds and tests it as published, annotates it, and builds and tests it again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,20 +13,21 @@ use crate::fetch;
 use crate::record::{self, Stored};
 use crate::suite::{self, Results};
 
-/// How often a crate is built at most until it compiles with what is left of the attributes.
+/// How often a crate is built at most until it compiles with the remaining attributes.
 const ROUNDS: usize = 40;
 
-/// The attribute put on every function.
+/// The attribute to put on every function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attribute {
     /// `#[audit_method]`.
     Audit,
-    /// `#[tracing::instrument(ret)]`, which records arguments and results too.
+    /// `#[tracing::instrument(ret)]`, which also records arguments and results.
     Instrument,
 }
 
 impl Attribute {
-    /// The text before each function. An absolute path, as nothing may be imported.
+    /// The text to insert before each function. Its path is absolute, because imports are not
+    /// allowed.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Audit => "#[::audited::audit_method] ",
@@ -34,7 +35,7 @@ impl Attribute {
         }
     }
 
-    /// The library it comes from.
+    /// The crate of the attribute.
     pub(crate) fn crate_name(self) -> &'static str {
         match self {
             Self::Audit => "audited",
@@ -42,7 +43,7 @@ impl Attribute {
         }
     }
 
-    /// The dependency, unless the crate has one of that name itself.
+    /// Returns the dependency on that crate, unless the manifest already has it.
     fn dependency(self, workspace: &Path, manifest: &str) -> String {
         if manifest.contains(&format!("[dependencies.{}]", self.crate_name())) {
             return String::new();
@@ -57,118 +58,120 @@ impl Attribute {
 
 /// A function that does not compile with the attribute.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct BrokenFunction {
     /// `file:line name`.
     pub(crate) function: String,
     /// The first error in it.
     pub(crate) error: String,
 }
 
-/// What was found out about one crate.
+/// The result for one crate.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The crate.
+    /// The tested crate.
     pub(crate) subject: Subject,
-    /// Functions with a body, in the files that its tests are built from.
+    /// Functions with a body in the files of which its tests are built.
     pub(crate) functions: usize,
-    /// Those that the language lets no macro wrap: `const fn` and naked ones.
-    pub(crate) bare: usize,
-    /// Functions written inside macros, which are not touched.
+    /// Functions that cannot have the attribute: `const fn` and naked functions.
+    pub(crate) excluded: usize,
+    /// Functions inside macros, which are not annotated.
     pub(crate) in_macros: usize,
-    /// Files that are no Rust by themselves.
+    /// Files that are not complete Rust files.
     pub(crate) unparsed: usize,
     /// Functions that no longer compile.
-    pub(crate) faults: Vec<Fault>,
-    /// The error that comes with any attribute, wherever it is: the crate compiles only without one.
-    pub(crate) apart: Option<String>,
-    /// Compiler warnings before and after.
+    pub(crate) broken_functions: Vec<BrokenFunction>,
+    /// An error that occurs with any attribute, but in none of the annotated functions.
+    pub(crate) error_without_cause: Option<String>,
+    /// Compiler warnings without and with the attributes.
     pub(crate) warnings: (usize, usize),
-    /// Tests that passed before and after.
+    /// Tests that pass without and with the attributes.
     pub(crate) passed: (usize, usize),
-    /// Tests that passed before and do not any more.
+    /// Tests that pass only without the attributes.
     pub(crate) broken: Vec<String>,
-    /// What a recorder stored during the tests, and the tests that broke under it.
+    /// What was recorded during the tests, and the tests that fail only with a recorder.
     pub(crate) recorded: Option<(Stored, Vec<String>)>,
 }
 
 impl Outcome {
-    /// How many functions an attribute was put on.
+    /// How many functions were annotated.
     pub(crate) fn annotated(&self) -> usize {
-        self.functions - self.bare
+        self.functions - self.excluded
     }
 
-    /// True when the attribute changed nothing.
-    pub(crate) fn holds(&self) -> bool {
-        let unrecorded =
+    /// Whether the attribute changed nothing.
+    pub(crate) fn is_invisible(&self) -> bool {
+        let is_bad =
             |(stored, broken): &(Stored, Vec<String>)| !broken.is_empty() || stored.records == 0;
-        self.faults.is_empty()
-            && self.apart.is_none()
+        self.broken_functions.is_empty()
+            && self.error_without_cause.is_none()
             && self.broken.is_empty()
             && self.warnings.1 <= self.warnings.0
-            && !self.recorded.as_ref().is_some_and(unrecorded)
+            && !self.recorded.as_ref().is_some_and(is_bad)
     }
 }
 
-/// Where the work is done and with what.
+/// The settings of a run.
 #[derive(Debug)]
 pub(crate) struct Trial<'a> {
-    /// The folder for everything that is fetched, copied and built.
-    pub(crate) room: &'a Path,
-    /// The workspace that holds `audited`.
+    /// The folder for downloads, copies and builds.
+    pub(crate) work_folder: &'a Path,
+    /// The workspace that contains `audited`.
     pub(crate) workspace: &'a Path,
-    /// What is put on every function.
+    /// The attribute to put on every function.
     pub(crate) attribute: Attribute,
-    /// Run the tests once more with a recorder installed.
+    /// Whether to run the tests again with a recorder installed.
     pub(crate) record: bool,
 }
 
 impl Trial<'_> {
-    /// Works through one crate.
+    /// Tests one crate.
     ///
     /// # Errors
     ///
-    /// When the crate cannot be fetched, or does not build as it is.
+    /// If the crate cannot be downloaded, or does not build as published.
     pub(crate) fn run(&self, subject: &Subject) -> Result<Outcome> {
-        let fetched = fetch::fetch(self.room, subject)?;
-        let home = self.room.join(format!("{}-{}", subject.name, subject.version));
+        let fetched = fetch::fetch(self.work_folder, subject)?;
+        let home = self.work_folder.join(format!("{}-{}", subject.name, subject.version));
         let manifest = fs::read_to_string(fetched.join("Cargo.toml"))?;
         let dependency = self.attribute.dependency(self.workspace, &manifest);
 
-        // The unmodified copy has the dependency too, so that both are built from the same versions.
+        // The unmodified copy has the dependency too, so that both use the same versions.
         let plain = home.join("baseline");
-        fetch::lay_out(&fetched, &plain, subject, &dependency, &BTreeSet::new())?;
+        fetch::copy_package(&fetched, &plain, subject, &dependency, &BTreeSet::new())?;
         let build = self.build("as published", &plain, subject)?;
         if let Some(error) = build.errors.first() {
             bail!("{} does not build as published: {}", subject.name, error.message);
         }
-        let before = suite::run(self.room, &plain, subject, &[])?;
+        let before = suite::run(self.work_folder, &plain, subject, &[])?;
 
         let annotated = home.join(self.attribute.crate_name());
-        fetch::lay_out(&fetched, &annotated, subject, &dependency, &build.sources)?;
-        let roots = fetch::roots(self.room, &plain)?;
+        fetch::copy_package(&fetched, &annotated, subject, &dependency, &build.sources)?;
+        let roots = fetch::roots(self.work_folder, &plain)?;
         let mut copy = Copy::read(&plain, &annotated, &build.sources, self.attribute, &roots)?;
-        let warnings = (build.warnings, self.settle(&mut copy, subject)?.warnings);
+        let warnings = (build.warnings, self.build_until_it_compiles(&mut copy, subject)?.warnings);
         let mut outcome = copy.outcome(subject, warnings);
         outcome.passed.0 = suite::passed(&before);
-        if outcome.apart.is_some() {
-            // Tests of a crate without attributes would prove nothing.
+        if outcome.error_without_cause.is_some() {
+            // Without attributes, there is nothing to test.
             return Ok(outcome);
         }
-        outcome.broken = twice(&before, || suite::run(self.room, &annotated, subject, &[]))?;
+        outcome.broken = broken_in_both_runs(&before, || {
+            suite::run(self.work_folder, &annotated, subject, &[])
+        })?;
         outcome.passed.1 = outcome.passed.0 - outcome.broken.len();
 
         if self.record {
-            let armed = home.join("recorded");
-            let dependencies = format!("{dependency}\n{}", record::dependency(self.room));
-            fetch::lay_out(&fetched, &armed, subject, &dependencies, &build.sources)?;
-            copy.move_to(&armed);
-            copy.arm();
+            let recording = home.join("recorded");
+            let dependencies = format!("{dependency}\n{}", record::dependency(self.work_folder));
+            fetch::copy_package(&fetched, &recording, subject, &dependencies, &build.sources)?;
+            copy.move_to(&recording);
+            copy.link_recorder();
             copy.write()?;
-            self.build("with a recorder", &armed, subject)?;
+            self.build("with a recorder", &recording, subject)?;
             let mut stored = Stored::default();
-            let broken = twice(&before, || {
+            let broken = broken_in_both_runs(&before, || {
                 let results;
-                (results, stored) = record::run(self.room, &armed, subject)?;
+                (results, stored) = record::run(self.work_folder, &recording, subject)?;
                 Ok(results)
             })?;
             outcome.recorded = Some((stored, broken));
@@ -178,23 +181,24 @@ impl Trial<'_> {
 
     fn build(&self, how: &str, folder: &Path, subject: &Subject) -> Result<Build> {
         eprintln!("{} {}: building {how}", subject.name, subject.version);
-        compile::build(self.room, folder, subject)
+        compile::build(self.work_folder, folder, subject)
     }
 
-    /// Builds, takes the attribute from the functions at fault, and builds again until it compiles.
+    /// Builds the copy, removes the attribute from functions with errors, and repeats this until it
+    /// compiles.
     ///
-    /// What the compiler said goes to `<folder>.errors`.
-    fn settle(&self, copy: &mut Copy, subject: &Subject) -> Result<Build> {
-        let mut said = String::new();
+    /// All errors are written to `<folder>.errors`.
+    fn build_until_it_compiles(&self, copy: &mut Copy, subject: &Subject) -> Result<Build> {
+        let mut messages = String::new();
         for round in 1..=ROUNDS {
             copy.write()?;
             let build = self.build(&format!("annotated, round {round}"), &copy.folder, subject)?;
-            said.extend(build.errors.iter().map(|error| error.rendered.as_str()));
-            fs::write(copy.folder.with_extension("errors"), &said)?;
+            messages.extend(build.errors.iter().map(|error| error.rendered.as_str()));
+            fs::write(copy.folder.with_extension("errors"), &messages)?;
             if build.complete {
                 return Ok(build);
             }
-            if !copy.strip(&build.errors) {
+            if !copy.remove_attributes(&build.errors) {
                 let error = &build.errors[0].message;
                 bail!("{} does not compile without the attribute either: {error}", subject.name);
             }
@@ -203,11 +207,14 @@ impl Trial<'_> {
     }
 }
 
-/// The tests that passed before and do not in two runs: one that fails now and then is not broken.
-fn twice(before: &Results, mut run: impl FnMut() -> Result<Results>) -> Result<Vec<String>> {
+/// Returns the tests that passed before and fail in two runs. A flaky test is not broken.
+fn broken_in_both_runs(
+    before: &Results,
+    mut run: impl FnMut() -> Result<Results>,
+) -> Result<Vec<String>> {
     let mut broken = suite::broken(before, &run()?);
     if !broken.is_empty() {
-        eprintln!("running the tests once more, as these did not pass: {}", broken.join(", "));
+        eprintln!("running the tests again because these failed: {}", broken.join(", "));
         let again = suite::broken(before, &run()?);
         broken.retain(|test| again.contains(test));
     }
@@ -223,18 +230,24 @@ mod tests {
     }
 
     #[test]
-    fn only_what_fails_twice_is_broken() {
+    fn only_tests_that_fail_twice_are_broken() {
         let mut runs = [false, true].into_iter();
-        let broken = twice(&results(true), || Ok(results(runs.next().unwrap()))).unwrap();
+        let broken =
+            broken_in_both_runs(&results(true), || Ok(results(runs.next().unwrap()))).unwrap();
         assert_eq!((broken, runs.next()), (Vec::new(), None));
-        assert_eq!(twice(&results(true), || Ok(results(false))).unwrap(), ["shaky"]);
+        assert_eq!(broken_in_both_runs(&results(true), || Ok(results(false))).unwrap(), ["shaky"]);
     }
 
     #[test]
-    fn a_new_warning_or_a_run_that_recorded_nothing_is_not_invisible() {
-        assert!(Outcome::default().holds());
-        assert!(!Outcome { warnings: (1, 2), ..Outcome::default() }.holds());
-        assert!(!Outcome { recorded: Some(Default::default()), ..Outcome::default() }.holds());
-        assert!(!Outcome { apart: Some("E0283".to_owned()), ..Outcome::default() }.holds());
+    fn a_new_warning_or_a_run_without_records_is_not_invisible() {
+        assert!(Outcome::default().is_invisible());
+        assert!(!Outcome { warnings: (1, 2), ..Outcome::default() }.is_invisible());
+        assert!(
+            !Outcome { recorded: Some(Default::default()), ..Outcome::default() }.is_invisible()
+        );
+        assert!(
+            !Outcome { error_without_cause: Some("E0283".to_owned()), ..Outcome::default() }
+                .is_invisible()
+        );
     }
 }

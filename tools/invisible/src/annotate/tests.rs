@@ -1,23 +1,23 @@
 use std::collections::BTreeSet;
 
-use super::{Bare, Source};
+use super::{Obstacle, Source};
 
 const MARK: &str = "#[x] ";
 
 fn parse(text: &str) -> Source {
-    Source::parse(text.to_owned()).expect("the test's text is Rust")
+    Source::parse(text.to_owned()).expect("the text of the test is valid Rust")
 }
 
-fn free(source: &Source) -> BTreeSet<usize> {
+fn annotatable(source: &Source) -> BTreeSet<usize> {
     (0..source.functions().len())
-        .filter(|&index| source.functions()[index].bare.is_none())
+        .filter(|&index| source.functions()[index].obstacle.is_none())
         .collect()
 }
 
-/// The text with the mark on everything that can carry it.
+/// Returns the text with the mark on every function that can have it.
 fn annotate(text: &str) -> String {
     let source = parse(text);
-    source.annotated(MARK, &free(&source))
+    source.annotated(MARK, &annotatable(&source))
 }
 
 #[test]
@@ -53,35 +53,42 @@ fn functions_inside_bodies_are_annotated() {
 }
 
 #[test]
-fn const_and_naked_functions_are_counted_and_left_bare() {
+fn const_and_naked_functions_are_counted_but_not_annotated() {
     let text =
         "const fn a() { fn b() {} } #[unsafe(naked)] extern \"C\" fn c() {} #[naked] fn d() {}";
     let source = parse(text);
-    let bare: Vec<_> =
-        source.functions().iter().map(|function| (function.name.as_str(), function.bare)).collect();
-    let expected =
-        [("a", Some(Bare::Const)), ("b", None), ("c", Some(Bare::Naked)), ("d", Some(Bare::Naked))];
-    assert_eq!(bare, expected);
+    let obstacles: Vec<_> = source
+        .functions()
+        .iter()
+        .map(|function| (function.name.as_str(), function.obstacle))
+        .collect();
+    let expected = [
+        ("a", Some(Obstacle::Const)),
+        ("b", None),
+        ("c", Some(Obstacle::Naked)),
+        ("d", Some(Obstacle::Naked)),
+    ];
+    assert_eq!(obstacles, expected);
     assert!(annotate(text).starts_with("const fn a() { #[x] fn b() {} } #[unsafe(naked)] extern"));
 }
 
 #[test]
-fn comments_and_attributes_stay_before_the_mark_and_lines_stay_where_they_were() {
-    let text = "/// Says a.\n#[inline]\n// why\npub fn a() {\n    //! Inner.\n}\n/** b */ #[must_use] fn b() {}\n";
-    let expected = "/// Says a.\n#[inline]\n// why\n#[x] pub fn a() {\n    //! Inner.\n}\n/** b */ #[must_use] #[x] fn b() {}\n";
+fn comments_and_attributes_stay_before_the_mark_and_line_numbers_stay_the_same() {
+    let text = "/// A.\n#[inline]\n// why\npub fn a() {\n    //! Inner.\n}\n/** b */ #[must_use] fn b() {}\n";
+    let expected = "/// A.\n#[inline]\n// why\n#[x] pub fn a() {\n    //! Inner.\n}\n/** b */ #[must_use] #[x] fn b() {}\n";
     assert_eq!(annotate(text), expected);
     assert_eq!(parse(text).functions()[0].line, 4);
 }
 
 #[test]
-fn macros_stay_untouched_and_their_functions_are_counted() {
+fn macros_are_not_changed_and_their_functions_are_counted() {
     let text = "macro_rules! m { ($n:ident, $t:ty) => { fn $n() {} fn b(f: fn($t)) {} } }\nm! { c, fn(u8) }\nfn d() { e!({ fn f() {} }); }";
     assert_eq!(annotate(text), text.replace("fn d()", "#[x] fn d()"));
     assert_eq!(parse(text).in_macros(), 3);
 }
 
 #[test]
-fn positions_hold_behind_a_byte_order_mark_a_shebang_and_wide_characters() {
+fn positions_are_right_after_a_byte_order_mark_a_shebang_and_wide_characters() {
     assert_eq!(annotate("\u{feff}fn a() {}"), "\u{feff}#[x] fn a() {}");
     assert_eq!(annotate("#!/usr/bin/env run\nfn a() {}"), "#!/usr/bin/env run\n#[x] fn a() {}");
     assert_eq!(annotate("#![allow(dead_code)]\nfn a() {}"), "#![allow(dead_code)]\n#[x] fn a() {}");
@@ -92,9 +99,9 @@ fn positions_hold_behind_a_byte_order_mark_a_shebang_and_wide_characters() {
 }
 
 #[test]
-fn a_place_in_the_annotated_text_leads_to_the_innermost_annotated_function() {
+fn a_place_in_the_annotated_text_belongs_to_the_innermost_annotated_function() {
     let source = parse("fn a() { fn b() { 1 } 2 } fn c() { 3 } const D: u8 = 4;");
-    let all = free(&source);
+    let all = annotatable(&source);
     let at = |needle: &str, chosen: &BTreeSet<usize>| {
         let text = source.annotated(MARK, chosen);
         let offset = text.find(needle).expect("the needle is in the text");
@@ -107,11 +114,11 @@ fn a_place_in_the_annotated_text_leads_to_the_innermost_annotated_function() {
     assert_eq!(at("#[x] fn b", &all), Some("b"));
     assert_eq!(at("x] fn c", &all), Some("c"));
     let outer = BTreeSet::from([0, 2]);
-    assert_eq!(at("1", &outer), Some("a"), "the nested function carries no mark");
+    assert_eq!(at("1", &outer), Some("a"), "the nested function has no mark");
     assert_eq!(at("3", &outer), Some("c"));
 }
 
 #[test]
-fn a_file_that_is_no_rust_is_refused() {
+fn a_file_that_is_not_rust_is_rejected() {
     assert!(Source::parse("[1, 2, 3]".to_owned()).is_err());
 }

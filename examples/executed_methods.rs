@@ -1,11 +1,12 @@
-//! System S1's scenario: an executed method goes on the record, whichever way it ends.
+//! Executed methods in a course platform: each call is recorded, whichever way it ends.
 //!
-//! S1 is an audit plug-in for a course platform: a decorator on a method writes one row a call. Each
-//! heading printed here is one point of its documentation; under it stands what the SQLite file says,
-//! and every value is asserted.
+//! The example follows the documentation of an audit plug-in for a Django course platform, in which
+//! a decorator on a method writes one row per call. It goes through that documentation point by
+//! point. For each point it prints a heading and the record from the SQLite file, and asserts every
+//! value.
 //!
 //! ```sh
-//! cargo run --example s1_executed_methods
+//! cargo run --example executed_methods
 //! ```
 
 use std::error::Error;
@@ -21,14 +22,19 @@ use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::{fmt, prelude::*};
 
+#[path = "common/wrap.rs"]
+mod wrap;
+
+use wrap::print_wrapped;
+
 const COURSE: &str = "course-v1:edX+DemoX+Demo_Course";
 
-type Done = Result<(), Box<dyn Error>>;
+type Checked = Result<(), Box<dyn Error>>;
 
 // ---- The platform's functions ---------------------------------------------------------------
 
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("{course} takes no more learners")]
+#[error("{course} is full")]
 struct CourseFull {
     course: String,
     source: SeatLimit,
@@ -38,10 +44,10 @@ struct CourseFull {
 #[error("all {0} seats are taken")]
 struct SeatLimit(u32);
 
-/// S1: `@audit_method(action="Enrol learner")`.
+/// In the plug-in: `@audit_method(action="Enrol learner")`.
 #[audit_method(action = "enrol learner", target = ("course", course))]
 fn enrol(learner: &str, course: &str, free: u32, seats: u32) -> Result<u32, CourseFull> {
-    log::info!("looking for a seat"); // by the `log` crate, as an older library would
+    log::info!("looking for a seat"); // through the `log` crate, as in older libraries
     if free == 0 || learner.is_empty() {
         tracing::error!(seats, "no seat left");
         return Err(CourseFull { course: course.to_owned(), source: SeatLimit(seats) });
@@ -55,7 +61,7 @@ fn grade(learner: &str, points: &[u32]) -> u32 {
     points.iter().sum::<u32>() / points.len() as u32
 }
 
-/// Two calls of it take turns, line by line, on two threads.
+/// Called by two threads at once; the barrier interleaves their log events.
 #[audit_method(action = "sync roster")]
 fn sync_roster(section: &str, turn: &Barrier) {
     for step in 1..=3 {
@@ -66,7 +72,7 @@ fn sync_roster(section: &str, turn: &Barrier) {
 
 #[audit_method(action = "reset attempts")]
 fn reset_attempts(learner: &str, remarks: &[(&str, &str)]) {
-    assert!(!learner.is_empty(), "whose attempts?");
+    assert!(!learner.is_empty(), "a learner is required");
     for (title, description) in remarks {
         audited::note(title, description);
     }
@@ -75,15 +81,16 @@ fn reset_attempts(learner: &str, remarks: &[(&str, &str)]) {
 #[audit_method(action = "health check")]
 fn health_check() {}
 
-/// S1: `audit_drf_api(action, hidden_fields)`, on a handler whose request has a type.
+/// A handler with typed arguments. In the plug-in: `audit_drf_api(action, hidden_fields)`.
 #[audit_method(action = "create account", skip(captcha), redact(national_id))]
 fn create_account(username: &str, password: &str, national_id: &str, captcha: &str) -> u16 {
     let complete = [username, password, national_id, captcha].iter().all(|text| !text.is_empty());
     if complete { 201 } else { 400 }
 }
 
-/// S1: `audit_drf_api(action, data_filter, save_all_parameters, method_name)`, on one whose request
-/// is any JSON object: the fields in `kept` are recorded, all others masked.
+/// A handler whose request is an arbitrary JSON object: the fields in `kept` are recorded, the
+/// others are masked. In the plug-in: `audit_drf_api(action, data_filter, save_all_parameters,
+/// method_name)`.
 fn change_account(body: &Value, kept: &[&str]) -> u16 {
     let mut recorded = body.clone();
     for (name, value) in recorded.as_object_mut().into_iter().flatten() {
@@ -94,20 +101,20 @@ fn change_account(body: &Value, kept: &[&str]) -> u16 {
     audited::execute("change account", "PATCH /api/accounts", recorded, || 200)
 }
 
-/// What staff has to say about a record later on is a record of its own, which names the other.
+/// A later note about a record is a record of its own, whose target is the first one.
 #[audit_method(action = "append note", target = ("audit record", record))]
 fn append_note(record: &str, title: &str, description: &str) {
     audited::note(title, description);
 }
 
-// ---- The scenario ---------------------------------------------------------------------------
+// ---- The points of the documentation --------------------------------------------------------
 
-fn main() -> Done {
-    // One scene panics on purpose: no backtrace on the screen, it is in the record.
-    panic::set_hook(Box::new(|panic| eprintln!("On purpose, the program {panic}")));
+fn main() -> Checked {
+    // One call panics deliberately. Its traceback is in the record, so the hook prints only a line.
+    panic::set_hook(Box::new(|panic| eprintln!("Deliberate panic: {panic}")));
     let directory = tempfile::tempdir()?;
 
-    // The host has a log of its own, and adds the layer that puts each call's lines into its record.
+    // The host has its own log, and adds the layer that records the events of each call.
     let host_log = directory.path().join("host.log");
     let host_layer = fmt::layer().with_writer(Mutex::new(File::create(&host_log)?)).without_time();
     tracing_subscriber::registry()
@@ -122,30 +129,30 @@ fn main() -> Done {
     let trail = Trail { audit: &audit, db: Connection::open(&path)? };
     let staff = Context::new().actor("staff").ip([192, 0, 2, 7]).site("courses.example.org");
 
-    one_row_a_call(&trail, &staff)?;
+    one_row_per_call(&trail, &staff)?;
     direct_call(&trail, &staff)?;
-    failure_is_recorded_and_handed_on(&trail, &staff)?;
-    panic_is_recorded_and_goes_on(&trail, &staff)?;
-    log_of_that_execution_only(&trail, &host_log)?;
+    failure_is_recorded_and_returned(&trail, &staff)?;
+    panic_is_recorded_and_propagated(&trail, &staff)?;
+    log_of_one_execution(&trail, &host_log)?;
     any_number_of_notes(&trail, &staff)?;
-    nothing_known_about_the_caller(&trail)?;
+    caller_without_context(&trail)?;
     written_in_the_background(&trail, &path)?;
     switched_off(&trail)?;
     wrong_types(&trail)?;
     http_handler(&trail, &staff)?;
     admin_list(&trail)?;
-    append_never_edit(&trail, &staff)
+    append_only(&trail, &staff)
 }
 
-fn one_row_a_call(trail: &Trail, staff: &Context) -> Done {
-    heading("A decorated method writes one row a call; the value returned is the method's");
+fn one_row_per_call(trail: &Trail, staff: &Context) -> Checked {
+    heading("An audited method writes one row per call and returns its own value");
     let left = staff.scope(|| enrol("verified", COURSE, 30, 30));
     assert_eq!(left, Ok(29));
 
     let row = trail.only("action = 'enrol learner'")?;
     assert_eq!(row["kind"], "call");
     assert_eq!(row["outcome"], "success");
-    assert_eq!(row["method"], "s1_executed_methods::enrol");
+    assert_eq!(row["method"], "executed_methods::enrol");
     assert_eq!(row["actor"], "staff");
     assert_eq!(row["ip"], "192.0.2.7");
     assert_eq!(row["site"], "courses.example.org");
@@ -155,7 +162,7 @@ fn one_row_a_call(trail: &Trail, staff: &Context) -> Done {
     assert_eq!(row["output"], 29);
     assert_eq!(messages(&row), ["looking for a seat"]);
     assert_eq!([&row["error"], &row["traceback"], &row["notes"]], [&Value::Null; 3]);
-    // A public id that is a UUID, and the time to the microsecond.
+    // The public id is a UUID, and the time has microseconds.
     let id = uuid::Uuid::parse_str(row["id"].as_str().unwrap_or_default())?;
     assert_eq!(id.get_version_num(), 7);
     let digits = "[0-9]".repeat(6);
@@ -163,8 +170,8 @@ fn one_row_a_call(trail: &Trail, staff: &Context) -> Done {
     trail.show(&row, "id started_at action method outcome actor ip site target_id input output log")
 }
 
-fn direct_call(trail: &Trail, staff: &Context) -> Done {
-    heading("A direct call records what has no decorator, with notes");
+fn direct_call(trail: &Trail, staff: &Context) -> Checked {
+    heading("A direct call records code without an attribute, here with a note");
     let parameters = json!({"args": ["honor"], "kwargs": {"problem": "p1"}});
     let tries = staff.scope(|| {
         audited::execute("count tries", "lms::count_tries", &parameters, || {
@@ -182,15 +189,15 @@ fn direct_call(trail: &Trail, staff: &Context) -> Done {
     trail.show(&row, "action method outcome input output notes")
 }
 
-fn failure_is_recorded_and_handed_on(trail: &Trail, staff: &Context) -> Done {
-    heading("A failure is a row too, and the error reaches the caller untouched");
+fn failure_is_recorded_and_returned(trail: &Trail, staff: &Context) -> Checked {
+    heading("A failure is recorded, and the caller gets the error unchanged");
     let refused = staff.scope(|| enrol("audit", COURSE, 0, 30));
     assert_eq!(refused, Err(CourseFull { course: COURSE.to_owned(), source: SeatLimit(30) }));
 
     let row = trail.only("action = 'enrol learner' AND outcome = 'failure'")?;
     let error = json!({
-        "type": "s1_executed_methods::CourseFull",
-        "message": format!("{COURSE} takes no more learners"),
+        "type": "executed_methods::CourseFull",
+        "message": format!("{COURSE} is full"),
         "sources": ["all 30 seats are taken"],
     });
     assert_eq!(row["error"], error);
@@ -199,10 +206,10 @@ fn failure_is_recorded_and_handed_on(trail: &Trail, staff: &Context) -> Done {
     trail.show(&row, "action outcome input error log")
 }
 
-fn panic_is_recorded_and_goes_on(trail: &Trail, staff: &Context) -> Done {
-    heading("An exception leaves its traceback in the row and is raised again");
+fn panic_is_recorded_and_propagated(trail: &Trail, staff: &Context) -> Checked {
+    heading("A panic is recorded with its traceback and then propagated");
     let graded = panic::catch_unwind(|| staff.scope(|| grade("honor", &[])));
-    let payload = graded.expect_err("the panic goes on");
+    let payload = graded.expect_err("the panic is propagated");
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"attempt to divide by zero"));
 
     let row = trail.only("action = 'grade exam'")?;
@@ -213,15 +220,15 @@ fn panic_is_recorded_and_goes_on(trail: &Trail, staff: &Context) -> Done {
     let place = row["error"]["location"].as_str().unwrap_or_default();
     assert_eq!(place.split(':').next(), Some(file!()));
     let traceback = row["traceback"].as_str().unwrap_or_default();
-    let own = traceback.lines().find(|line| line.contains(" s1_executed_methods::grade"));
+    let own = traceback.lines().find(|line| line.contains(" executed_methods::grade"));
     let own = own.ok_or("the traceback names the function")?;
     trail.show(&row, "action outcome input error log")?;
-    print_wrapped("traceback", &format!("… {} …", own.trim()));
+    print_column("traceback", &format!("… {} …", own.trim()));
     Ok(())
 }
 
-fn log_of_that_execution_only(trail: &Trail, host_log: &Path) -> Done {
-    heading("The log of that execution and of no other, though the two take turns");
+fn log_of_one_execution(trail: &Trail, host_log: &Path) -> Checked {
+    heading("Each record has the log of its own execution, even when two are interleaved");
     let turn = Barrier::new(2);
     thread::scope(|scope| {
         scope.spawn(|| sync_roster("morning", &turn));
@@ -238,16 +245,16 @@ fn log_of_that_execution_only(trail: &Trail, host_log: &Path) -> Done {
         assert!(lines.iter().all(|line| line["level"] == "INFO" && line["message"] == "synced"));
         trail.show(&row, "input log")?;
     }
-    // The host's own log goes on beside it, with its own filter and format.
+    // The host's own log is unaffected: it has its own filter and format.
     let host_log = std::fs::read_to_string(host_log)?;
     assert_eq!(host_log.lines().count(), 1);
-    assert!(host_log.ends_with(": s1_executed_methods: no seat left seats=30\n"), "{host_log}");
-    print_wrapped("host.log", host_log.trim());
+    assert!(host_log.ends_with(": executed_methods: no seat left seats=30\n"), "{host_log}");
+    print_column("host.log", host_log.trim());
     Ok(())
 }
 
-fn any_number_of_notes(trail: &Trail, staff: &Context) -> Done {
-    heading("Any number of notes, each a title and a description");
+fn any_number_of_notes(trail: &Trail, staff: &Context) -> Checked {
+    heading("A call can have any number of notes, each with a title and a description");
     staff.scope(|| {
         reset_attempts("verified", &[]);
         reset_attempts("honor", &[("ticket", "4711"), ("approval", "by the course team")]);
@@ -263,8 +270,8 @@ fn any_number_of_notes(trail: &Trail, staff: &Context) -> Done {
     rows.iter().try_for_each(|row| trail.show(row, "action input notes"))
 }
 
-fn nothing_known_about_the_caller(trail: &Trail) -> Done {
-    heading("No performer, no address, no site: recorded as absent, never an error");
+fn caller_without_context(trail: &Trail) -> Checked {
+    heading("Without a context, actor, address and site are absent; that is not an error");
     reset_attempts("audit", &[]);
 
     let row = trail.only("action = 'reset attempts' AND actor IS NULL")?;
@@ -273,12 +280,12 @@ fn nothing_known_about_the_caller(trail: &Trail) -> Done {
     trail.show(&row, "action outcome actor ip site")
 }
 
-fn written_in_the_background(trail: &Trail, path: &Path) -> Done {
+fn written_in_the_background(trail: &Trail, path: &Path) -> Checked {
     heading("Rows are written in the background: the caller does not wait for the file");
     let before = trail.rows("true")?.len();
     let other = Connection::open(path)?;
-    other.execute_batch("BEGIN IMMEDIATE")?; // now nobody else can write to the file
-    reset_attempts("masters", &[]); // and the call returns all the same
+    other.execute_batch("BEGIN IMMEDIATE")?; // now no other connection can write
+    reset_attempts("masters", &[]); // and the call still returns
     let counters = trail.audit.counters();
     assert_eq!(counters.accepted - counters.written, 1);
     other.execute_batch("ROLLBACK")?;
@@ -287,38 +294,40 @@ fn written_in_the_background(trail: &Trail, path: &Path) -> Done {
 
     let row = trail.only("input ->> 'learner' = 'masters'")?;
     assert_eq!(row["outcome"], "success");
-    println!("  the file was locked, the call returned; the lock was gone, the row was there:");
+    println!(
+        "  The call returned while the file was locked. The row was written after the unlock:"
+    );
     trail.show(&row, "action input outcome")
 }
 
-fn switched_off(trail: &Trail) -> Done {
-    heading("A setting switches it off: for one action, or for the whole process");
+fn switched_off(trail: &Trail) -> Checked {
+    heading("Recording can be disabled: for some actions, or for the whole process");
     let before = trail.rows("true")?.len();
-    health_check(); // `skip_actions(["health*"])` at the start of this program
+    health_check(); // `main` sets `skip_actions(["health*"])`
     trail.audit.set_enabled(false);
     reset_attempts("verified", &[]);
     trail.audit.set_enabled(true);
     assert_eq!(trail.rows("true")?.len(), before);
-    println!("  {before} rows before, {before} rows after: both calls ran and left no row");
+    println!("  Two calls ran, and the trail still has {before} rows.");
     Ok(())
 }
 
-fn wrong_types(trail: &Trail) -> Done {
-    heading("Not a function, or parameters of the wrong type: a typed error");
-    println!("  Here the compiler refuses them, so there is no row to show:");
+fn wrong_types(trail: &Trail) -> Checked {
+    heading("A wrong function or wrong parameters are a compile error");
+    println!("  The plug-in raises a typed error at run time. Here the compiler reports it:");
     println!("    execute(\"count tries\", \"lms::count_tries\", json!({{}}), 3)");
     println!("      error[E0277]: expected a `FnOnce()` closure, found `{{integer}}`");
     println!("    execute(\"count tries\", \"lms::count_tries\", Session, || 3)");
     println!("      error[E0277]: the trait bound `Session: serde::Serialize` is not satisfied");
-    // With the attribute any argument will do: what has no JSON form is recorded as its Debug text.
+    // The attribute accepts any argument: without `Serialize`, its `Debug` text is recorded.
     let row = trail.only("input ->> 'section' = 'morning'")?;
     assert_eq!(row["input"], json!({"section": "morning", "turn": "Barrier { .. }"}));
-    println!("  An argument that has no JSON form is no error:");
+    println!("  An argument of an audited method needs no `Serialize`:");
     trail.show(&row, "method input")
 }
 
-fn http_handler(trail: &Trail, staff: &Context) -> Done {
-    heading("An HTTP handler: listed fields are kept, hidden ones masked, the address stored");
+fn http_handler(trail: &Trail, staff: &Context) -> Checked {
+    heading("HTTP handlers: listed fields are recorded, secrets are masked, the URL is stored");
     let url = "https://courses.example.org/api/accounts?next=%2Fdashboard&token=9f3a";
     let request = staff.clone().url(url).request_id("req-1");
     assert_eq!(request.scope(|| create_account("honor", "s3cret", "X-1234567", "7k2p")), 201);
@@ -340,8 +349,8 @@ fn http_handler(trail: &Trail, staff: &Context) -> Done {
     Ok(())
 }
 
-fn admin_list(trail: &Trail) -> Done {
-    heading("The admin's list is a query: columns, search over all of them, filter by outcome");
+fn admin_list(trail: &Trail) -> Checked {
+    heading("The list in the admin pages is a query: search in all columns, filter by outcome");
     let search = "%seat%";
     let sql = "SELECT outcome, method, action, actor, site, started_at FROM audit_log
          WHERE outcome = 'failure'
@@ -357,16 +366,16 @@ fn admin_list(trail: &Trail) -> Done {
     }
     assert_eq!(found.len(), 1);
     let expected =
-        ["failure", "s1_executed_methods::enrol", "enrol learner", "staff", "courses.example.org"];
+        ["failure", "executed_methods::enrol", "enrol learner", "staff", "courses.example.org"];
     assert_eq!(found[0][..5], expected);
     println!("  {}", sql.replace("\n       ", "\n"));
-    println!("  with ?1 = '{search}' gives");
-    print_wrapped("", &found[0].join(" | "));
+    println!("  With ?1 = '{search}', it returns one row:");
+    print_wrapped("  ", 2, &found[0].join(" | "));
     Ok(())
 }
 
-fn append_never_edit(trail: &Trail, staff: &Context) -> Done {
-    heading("Every field is read-only; staff may append notes, never edit or delete");
+fn append_only(trail: &Trail, staff: &Context) -> Checked {
+    heading("Records are append-only: staff can add notes, but never edit or delete");
     let failed = trail.only("outcome = 'failure'")?;
     let id = failed["id"].as_str().unwrap_or_default();
     staff.scope(|| append_note(id, "looked into", "the course gets ten more seats"));
@@ -402,7 +411,7 @@ fn append_never_edit(trail: &Trail, staff: &Context) -> Done {
             "audit records are append-only: audit_name cannot be updated",
         ),
     ] {
-        let refused = trail.db.execute(sql, []).expect_err("the trail cannot be edited");
+        let refused = trail.db.execute(sql, []).expect_err("the trail is append-only");
         assert_eq!(refused.to_string(), error);
         println!("  {sql}\n    → {refused}");
     }
@@ -410,18 +419,18 @@ fn append_never_edit(trail: &Trail, staff: &Context) -> Done {
     Ok(())
 }
 
-// ---- Reading the file -----------------------------------------------------------------------
+// ---- Reading the trail ----------------------------------------------------------------------
 
-/// The SQLite file, read as any other program would read it.
+/// The SQLite file, read as by any other program.
 struct Trail<'a> {
     audit: &'a Audit,
     db: Connection,
 }
 
 impl Trail<'_> {
-    /// The records that meet `condition`, oldest first, with JSON columns as JSON.
+    /// The records that match `condition`, oldest first, with JSON columns as JSON.
     fn rows(&self, condition: &str) -> Result<Vec<Value>, Box<dyn Error>> {
-        self.audit.flush()?; // a background thread writes: wait for it
+        self.audit.flush()?; // waits for the background thread
         let sql = format!("SELECT * FROM audit_log WHERE {condition} ORDER BY seq");
         let mut query = self.db.prepare(&sql)?;
         let mut rows = query.query([])?;
@@ -445,20 +454,20 @@ impl Trail<'_> {
         Ok(found)
     }
 
-    /// The record that meets `condition`; that there is one, and only one, is asserted.
+    /// The only record that matches `condition`. Panics if there are none or several.
     fn only(&self, condition: &str) -> Result<Value, Box<dyn Error>> {
         let mut rows = self.rows(condition)?;
         assert_eq!(rows.len(), 1, "{condition}");
         Ok(rows.remove(0))
     }
 
-    /// Prints columns of a record, as they stand in the file.
-    fn show(&self, row: &Value, columns: &str) -> Done {
+    /// Prints columns of a record as they are stored in the file.
+    fn show(&self, row: &Value, columns: &str) -> Checked {
         for column in columns.split(' ') {
             let sql = format!("SELECT {column} || '' FROM audit_log WHERE seq = ?1");
             let text: Option<String> =
                 self.db.query_row(&sql, [row["seq"].as_i64()], |row| row.get(0))?;
-            print_wrapped(column, text.as_deref().unwrap_or("(absent)"));
+            print_column(column, text.as_deref().unwrap_or("(absent)"));
         }
         Ok(())
     }
@@ -473,15 +482,6 @@ fn heading(text: &str) {
     println!("\n{text}");
 }
 
-/// Prints `name  text`, broken between words to fit 100 columns.
-fn print_wrapped(name: &str, text: &str) {
-    let mut line = format!("  {name:<12}");
-    for word in text.split_inclusive([',', ' ']) {
-        if line.chars().count() + word.trim_end().chars().count() > 100 {
-            println!("{}", line.trim_end());
-            line = " ".repeat(14);
-        }
-        line += word;
-    }
-    println!("{line}");
+fn print_column(name: &str, text: &str) {
+    print_wrapped(&format!("  {name:<12}"), 14, text);
 }

@@ -1,4 +1,4 @@
-//! Callers that are faster than the store: what becomes of their records, and of the memory.
+//! Measures dropped records and memory when callers are faster than the store.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::common::{Table, memory_kib, thousands};
 
 /// Threads that call without a pause.
 const CALLERS: usize = 4;
-const TIME: Duration = Duration::from_secs(5);
+const DURATION: Duration = Duration::from_secs(5);
 
 #[audit_method(action = "import row")]
 fn import(row: u64, text: &str) -> usize {
@@ -18,33 +18,33 @@ fn import(row: u64, text: &str) -> usize {
     text.len()
 }
 
-/// Policy, and bytes of the argument.
-const FLOODS: [(&str, usize); 4] =
-    [("block", 100), ("block", 32 * 1024), ("drop", 100), ("drop", 32 * 1024)];
+/// The overflow policy and the size of the argument in bytes.
+const OVERLOADS: [(&str, usize); 4] =
+    [("Block", 100), ("Block", 32 * 1024), ("Drop", 100), ("Drop", 32 * 1024)];
 
-/// Each flood in a process of its own, for what a process has held at most can't be set back.
+/// Runs each overload in its own process, because peak memory cannot be reset.
 pub(crate) fn run() {
     let mut table = Table::new([
-        "flood of 4 threads, queue of 8,192 records and 64 MiB",
+        "4 threads that call without a pause; queue of 8,192 records and 64 MiB",
         "calls/s",
         "accepted",
         "dropped",
         "written",
         "peak memory, MiB",
     ]);
-    for (policy, bytes) in FLOODS {
+    for (policy, bytes) in OVERLOADS {
         let output = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--flood", policy, "--bytes", &bytes.to_string()])
+            .args(["--overload", policy, "--bytes", &bytes.to_string()])
             .output()
             .expect("this program runs");
         let text = String::from_utf8_lossy(&output.stdout);
         let numbers: Vec<f64> =
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+            text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
         let [seconds, accepted, dropped, written, kib] = numbers[..] else {
             panic!("{policy}: {text}{}", String::from_utf8_lossy(&output.stderr))
         };
         table.row([
-            format!("{policy}, argument of {} bytes", thousands(bytes as f64)),
+            format!("`Overflow::{policy}`, argument of {} bytes", thousands(bytes as f64)),
             thousands((accepted + dropped) / seconds),
             thousands(accepted),
             thousands(dropped),
@@ -55,10 +55,10 @@ pub(crate) fn run() {
     table.print();
 }
 
-/// One flood; prints its numbers.
-pub(crate) fn flood(folder: &Path, policy: &str, bytes: usize) {
+/// Runs one overload and prints its numbers for the parent process.
+pub(crate) fn measure(folder: &Path, policy: &str, bytes: usize) {
     let overflow = match policy {
-        "drop" => Overflow::Drop,
+        "Drop" => Overflow::Drop,
         _ => Overflow::Block(Duration::from_secs(10)),
     };
     let store = SqliteStore::open(folder.join("audit.db")).expect("a store");
@@ -71,14 +71,14 @@ pub(crate) fn flood(folder: &Path, policy: &str, bytes: usize) {
         for _ in 0..CALLERS {
             scope.spawn(|| {
                 let call = || (0..64).for_each(|row| _ = import(row, &text));
-                while begin.elapsed() < TIME {
+                while begin.elapsed() < DURATION {
                     Context::new().actor("importer").recorder(&audit).scope(call);
                 }
             });
         }
     });
     let seconds = begin.elapsed().as_secs_f64();
-    audit.flush().expect("the store takes them");
+    audit.flush().expect("the store accepts the records");
     let counters = audit.counters();
     let peak = memory_kib("VmHWM").unwrap_or_default().saturating_sub(before);
     println!("{seconds} {} {} {} {peak}", counters.accepted, counters.dropped, counters.written);

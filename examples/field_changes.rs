@@ -1,11 +1,11 @@
-//! System S4's scenario: an object whose fields are on the record, from its creation to its deletion.
+//! Field changes of an object, from its creation to its deletion.
 //!
-//! S4 is a base class for the models of a web framework: each model lists the fields that are to be logged. Each
-//! heading printed here is one point of its documentation; under it stands what was recorded, and every value is
-//! asserted.
+//! The example follows the documentation of a base class for Django models, in which each model
+//! lists the fields to log. It goes through that documentation point by point. For each point it
+//! prints a heading and what was recorded, and asserts every value.
 //!
 //! ```sh
-//! cargo run --example s4_field_deltas
+//! cargo run --example field_changes
 //! ```
 
 use std::error::Error;
@@ -17,12 +17,18 @@ use rusqlite::{Connection, named_params};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-type Done = Result<(), Box<dyn Error>>;
+#[path = "common/wrap.rs"]
+mod wrap;
+
+use wrap::print_wrapped;
+
+type Checked = Result<(), Box<dyn Error>>;
 
 // ---- The model ------------------------------------------------------------------------------
 
-/// S4: `log_fields = ("first_name", "age", "is_cylon", "fastest_landing", "last_flight")`. A name that is
-/// no field raised an error when the program started; here it does not compile.
+/// In the base class: `log_fields = ("first_name", "age", "is_cylon", "fastest_landing",
+/// "last_flight")`. There, an unknown name raises an error when the program starts; here it does
+/// not compile.
 #[audited_fields(first_name, age, is_cylon, fastest_landing, last_flight; key = id, label = first_name)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Pilot {
@@ -33,7 +39,7 @@ struct Pilot {
     is_cylon: bool,
     fastest_landing: Option<Decimal>,
     last_flight: Option<DateTime<Utc>>,
-    /// Not on the record.
+    /// Not audited.
     #[serde(default)]
     locker: u16,
 }
@@ -60,9 +66,9 @@ impl Database {
     }
 }
 
-// ---- The scenario ---------------------------------------------------------------------------
+// ---- The points of the documentation --------------------------------------------------------
 
-fn main() -> Done {
+fn main() -> Checked {
     let folder = tempfile::tempdir()?;
     let audit = audited::init(folder.path().join("audit.db"))?;
     let db = Database(Connection::open_in_memory()?);
@@ -73,7 +79,7 @@ fn main() -> Done {
     let mut pilot = first_save(&audit, &db)?;
     only_what_changed(&audit, &db, &mut pilot)?;
     info_for_one_save(&audit, &db, &mut pilot)?;
-    a_refused_save_changes_nothing(&audit, &db, &mut pilot)?;
+    a_failed_save_changes_nothing(&audit, &db, &mut pilot)?;
     types_survive(&audit, &db, &mut pilot)?;
     deletion(&audit, &db, &mut pilot)?;
     the_whole_log(&audit)?;
@@ -81,20 +87,20 @@ fn main() -> Done {
     bulk_updates(&audit, &db)
 }
 
-/// The history of the one pilot.
+/// All changes of one pilot as text.
 fn lines(audit: &Audit, id: i64) -> Result<Vec<String>, audited::Error> {
     audit.history::<Pilot>(id)?.changes().map(|change| Ok(change?.to_string())).collect()
 }
 
 fn last(audit: &Audit, id: i64) -> Result<ObjectChange, Box<dyn Error>> {
-    Ok(audit.history::<Pilot>(id)?.newest_first().next().ok_or("no change on record")??)
+    Ok(audit.history::<Pilot>(id)?.newest_first().next().ok_or("no changes")??)
 }
 
 fn first_save(audit: &Audit, db: &Database) -> Result<Tracked<Pilot>, Box<dyn Error>> {
-    heading("The first save: a creation log with the initial value of every log field");
+    heading("The first save records the creation with the initial value of every audited field");
     let kara = Pilot { first_name: "Kara".into(), age: 25, locker: 7, ..Pilot::default() };
     let mut pilot = Tracked::new(kara);
-    pilot.save(|pilot| db.upsert(pilot))?; // the database gives the id
+    pilot.save(|pilot| db.upsert(pilot))?; // the database assigns the id
     let creation = audit.history::<Pilot>(pilot.id)?.creation()?.ok_or("no creation")?;
     show(&creation);
     assert_eq!(
@@ -104,8 +110,8 @@ fn first_save(audit: &Audit, db: &Database) -> Result<Tracked<Pilot>, Box<dyn Er
     Ok(pilot)
 }
 
-fn only_what_changed(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Done {
-    heading("A later save: only the log fields that changed, as before and after");
+fn only_what_changed(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Checked {
+    heading("A later save records only the fields that changed, before and after");
     pilot.age = 26;
     pilot.locker = 8;
     pilot.save(|pilot| db.upsert(pilot))?;
@@ -113,24 +119,24 @@ fn only_what_changed(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -
     show(&change);
     assert_eq!(change.to_string(), "Pilot 1 changed: age 25 → 26");
 
-    heading("A save that changes no log field writes nothing");
+    heading("A save that changes no audited field writes nothing");
     pilot.locker = 9;
     pilot.save(|pilot| db.upsert(pilot))?;
-    println!("  {} changes on record, as before", lines(audit, pilot.id)?.len());
+    println!("  Still {} changes.", lines(audit, pilot.id)?.len());
     assert_eq!(lines(audit, pilot.id)?.len(), 2);
     Ok(())
 }
 
-fn info_for_one_save(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Done {
-    heading("Operator, notes and further keys: for that save only, and no clash with a field");
+fn info_for_one_save(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Checked {
+    heading("Operator, notes and extra keys apply to one save only; keys never clash with fields");
     pilot.is_cylon = true;
     pilot.info().operator("Gaius").notes("Quick update").field("is_cylon", "not the field");
     pilot.save(|pilot| db.upsert(pilot))?;
     let change = last(audit, pilot.id)?;
     show(&change);
     let record = &change.record;
-    println!("  by {}; notes {}", record.actor.as_deref().unwrap_or("?"), text(&record.notes));
-    println!("  further keys {}", text(&record.context));
+    println!("  actor {:?}, notes {}", record.actor.as_deref(), text(&record.notes));
+    println!("  context {}", text(&record.context));
     assert_eq!(change.to_string(), "Pilot 1 changed: is_cylon false → true");
     assert_eq!(record.actor.as_deref(), Some("Gaius"));
     assert_eq!(text(&record.context), r#"{"extra":{"is_cylon":"not the field"}}"#);
@@ -138,22 +144,20 @@ fn info_for_one_save(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -
     pilot.is_cylon = false;
     pilot.save(|pilot| db.upsert(pilot))?;
     let next = last(audit, pilot.id)?;
-    println!("  the next save: by {}", next.record.actor.as_deref().unwrap_or("nobody known"));
+    println!("  the next save: actor {:?}", next.record.actor.as_deref());
     assert_eq!((next.record.actor.as_deref(), &next.record.notes), (None, &None));
     Ok(())
 }
 
-fn a_refused_save_changes_nothing(
+fn a_failed_save_changes_nothing(
     audit: &Audit,
     db: &Database,
     pilot: &mut Tracked<Pilot>,
-) -> Done {
-    heading(
-        "Beyond S4: a save that the database refuses has changed nothing, and is on the record",
-    );
+) -> Checked {
+    heading("Not in the base class: a rejected save is recorded as a failure without changes");
     pilot.age = 127;
-    let refused = pilot.save(|pilot| db.upsert(pilot));
-    println!("  {}", refused.as_ref().err().ok_or("it was accepted")?);
+    let rejected = pilot.save(|pilot| db.upsert(pilot));
+    println!("  {}", rejected.as_ref().err().ok_or("the database accepted it")?);
     assert_eq!(lines(audit, pilot.id)?.len(), 4);
     pilot.age = 27;
     pilot.save(|pilot| db.upsert(pilot))?;
@@ -163,25 +167,26 @@ fn a_refused_save_changes_nothing(
     Ok(())
 }
 
-fn types_survive(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Done {
-    heading("Types survive: decimals, times and booleans come back as what they were");
+fn types_survive(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Checked {
+    heading("Types survive: decimals, times and booleans are read back with their own types");
     pilot.fastest_landing = Some(Decimal::new(10167, 2));
     pilot.last_flight = Some("2026-11-21T08:30:00.000001Z".parse()?);
     pilot.save(|pilot| db.upsert(pilot))?;
-    let state = audit.history::<Pilot>(pilot.id)?.as_of(Utc::now())?.ok_or("it is gone")?;
-    println!("  {state}");
+    let state =
+        audit.history::<Pilot>(pilot.id)?.as_of(Utc::now())?.ok_or("the pilot does not exist")?;
+    print_wrapped("  ", 6, &state.to_string());
     let restored: Pilot = state.to()?;
-    println!("  {:?} and {:?}", restored.fastest_landing, restored.last_flight);
+    println!("  restored: {:?}, {:?}", restored.fastest_landing, restored.last_flight);
     assert_eq!(restored.fastest_landing, Some("101.67".parse()?));
     assert_eq!((restored.last_flight, restored.is_cylon), (pilot.last_flight, false));
-    // An equal number is no change, however it is written.
+    // An equal number in another notation is not a change.
     pilot.fastest_landing = Some("101.670".parse()?);
     assert!(pilot.changes().is_empty());
     Ok(())
 }
 
-fn deletion(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Done {
-    heading("A deletion: the last values, flagged as a deletion, with a note");
+fn deletion(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Checked {
+    heading("A deletion records the last values and a note");
     pilot.info().operator("Gaius").notes("Left the fleet");
     pilot.delete(|pilot| db.delete(pilot))?;
     let change = last(audit, 1)?;
@@ -193,8 +198,8 @@ fn deletion(audit: &Audit, db: &Database, pilot: &mut Tracked<Pilot>) -> Done {
     Ok(())
 }
 
-fn the_whole_log(audit: &Audit) -> Done {
-    heading("The log of one object, oldest first; the creation is None → value");
+fn the_whole_log(audit: &Audit) -> Checked {
+    heading("The history of one object, oldest first");
     for change in audit.history::<Pilot>(1)?.changes() {
         show(&change?);
     }
@@ -204,8 +209,8 @@ fn the_whole_log(audit: &Audit) -> Done {
     Ok(())
 }
 
-fn deletions_of_a_type(audit: &Audit, db: &Database) -> Done {
-    heading("All deletions of a type, or of one object");
+fn deletions_of_a_type(audit: &Audit, db: &Database) -> Checked {
+    heading("All deletions of a type");
     let lee = Pilot { first_name: "Lee".into(), age: 30, ..Pilot::default() };
     let mut lee = Tracked::new(lee);
     lee.save(|pilot| db.upsert(pilot))?;
@@ -218,43 +223,33 @@ fn deletions_of_a_type(audit: &Audit, db: &Database) -> Done {
     Ok(())
 }
 
-fn bulk_updates(audit: &Audit, db: &Database) -> Done {
-    heading("S4's documented hole: bulk updates. Here they are on the record");
+fn bulk_updates(audit: &Audit, db: &Database) -> Checked {
+    heading("Bulk updates are recorded; the base class documents them as a gap");
     let mut crew: Vec<_> =
         (10..13).map(|id| Tracked::loaded(Pilot { id, age: 40, ..Pilot::default() })).collect();
     crew.iter_mut().for_each(|pilot| pilot.age += 1);
-    let promoted = |all: &mut [&mut Pilot]| all.iter_mut().try_for_each(|pilot| db.upsert(pilot));
-    Bulk::new("birthday").save(&mut crew, promoted)?;
+    let upsert_all = |all: &mut [&mut Pilot]| all.iter_mut().try_for_each(|pilot| db.upsert(pilot));
+    Bulk::new("birthday").save(&mut crew, upsert_all)?;
     let change = last(audit, 11)?;
     show(&change);
-    println!("  by the action {:?}", &*change.record.action);
+    println!("  action {:?}", &*change.record.action);
     assert_eq!(change.to_string(), "Pilot 11 changed: age 40 → 41");
 
-    // A statement that passes no object through the program: its count and keys.
+    // A statement without objects in the program is recorded with its count and keys.
     let count = db.0.execute("UPDATE pilot SET locker = 0 WHERE id >= 10", [])?;
     Bulk::new("empty lockers").record::<Pilot>(ChangeKind::Changed, [10, 11, 12]);
     assert_eq!(count, 3);
     Ok(())
 }
 
-// ---- Showing --------------------------------------------------------------------------------
+// ---- Printing -------------------------------------------------------------------------------
 
 fn heading(text: &str) {
     println!("\n{text}");
 }
 
-/// Prints the change, broken between fields to fit 100 columns.
 fn show(change: &ObjectChange) {
-    let mut line = String::from(" ");
-    for word in change.to_string().split(' ') {
-        if line.chars().count() + word.chars().count() > 98 {
-            println!("{line}");
-            line = String::from("     ");
-        }
-        line += " ";
-        line += word;
-    }
-    println!("{line}");
+    print_wrapped("  ", 6, &change.to_string());
 }
 
 fn text(json: &Option<audited::Json>) -> &str {
