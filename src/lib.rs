@@ -70,6 +70,10 @@ pub mod _documentation {
     /// [`Counters`](crate::Counters), [`Overflow`](crate::Overflow), [`Sink`](crate::Sink)
     pub mod durability {}
 
+    /// [compatibility]: crate::_documentation::compatibility
+    #[doc = include_str!("../docs/features.md")]
+    pub mod features {}
+
     /// [changes]: crate::_documentation::changes
     /// [durability]: crate::_documentation::durability
     #[doc = include_str!("../docs/limits.md")]

@@ -1,9 +1,9 @@
-//! [`execute!`](crate::execute!): a direct call whose value may be of any type.
+//! [`execute!`](crate::execute!): an audited call without attribute, with a return value of any type.
 
-/// Runs a closure as a call on record, without an attribute, whatever type it returns.
+/// Runs a closure as an audited call, without an attribute. It may return any type.
 ///
-/// It takes what the function [`execute`](crate::execute()) takes, and records the value as the attribute
-/// does: `Serialize`, else `Debug`, else the type's name.
+/// The arguments are those of the function [`execute`](crate::execute()). The return value is recorded
+/// as the attribute does it: by `Serialize`, else by `Debug`, else as the name of its type.
 ///
 /// ```
 /// #[derive(Debug)]

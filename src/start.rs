@@ -4,31 +4,35 @@ use std::path::Path;
 
 use crate::{Audit, Error, SqliteStore};
 
-/// Opens or creates the SQLite file at `path`, installs the recorder for the process, and, if no tracing
-/// subscriber is set, one that takes the events of calls.
+/// Opens or creates the SQLite file at `path` and installs the recorder for the process. If no
+/// tracing subscriber is set, it also sets one that captures the events of calls.
 ///
-/// A program that sets a subscriber or a panic hook of its own does so first, the subscriber with [`layer`](crate::layer()) in it. Keep what is
-/// returned until the program ends: dropped, it stores what is still waiting and closes the file.
+/// If the program has its own subscriber or panic hook, set them first, and put
+/// [`layer`](crate::layer()) into the subscriber. Keep the returned guard alive until the program
+/// ends: dropping it flushes the queue and closes the file.
 ///
 /// # The subscriber
 ///
-/// A subscriber that is set later fails: `init` of `tracing_subscriber` panics with «a global default trace dispatcher
-/// has already been set». One that is set before without the layer is told on standard error, for no record will have a
-/// log.
+/// Only one subscriber can be set. After `init` has set one, `init` of `tracing_subscriber` panics
+/// with "a global default trace dispatcher has already been set". If the program has set a
+/// subscriber without the layer, records have no log, and `init` writes a warning to standard error.
 ///
-/// The one that `init` sets writes what the recorder warns of to standard error, and nothing else anywhere else. It makes no
-/// spans: it costs a call less than the layer does.
-/// Events land in the log of the innermost call around them: also within spans of the program, and also in tasks and
-/// threads that carry `Span::current()` of the call (`.in_current_span()`) or a span that was made in it. But a span of
-/// the program is nothing more than that here:
+/// The subscriber of `init` writes warnings of the recorder to standard error, and nothing else. It
+/// creates no spans, which makes a call cheaper than with the layer. An event goes into the log of
+/// the innermost call around it. This also works inside spans of the program, and in tasks and
+/// threads that carry `Span::current()` of the call (`.in_current_span()`) or a span that was
+/// created in it. But spans of the program have no effect beyond that:
 ///
-/// - Its name and fields are kept nowhere; fields of events are.
-/// - `Span::current()` in a call is the call's own span, `call` with target `audited`, whatever spans of the program are
-///   around; its `id()`, and that of a span made in the call, is the call's.
-/// - It is no `tracing_subscriber::Registry`: what looks one up by `downcast_ref`, or extends spans, finds none.
-///   `OpenTelemetrySpanExt` of `tracing-opentelemetry` does nothing, and `tracing_error::SpanTrace` stays empty.
+/// - Their names and fields are not kept. Fields of events are.
+/// - `Span::current()` in a call is the span of the call, with name `call` and target `audited`,
+///   whatever spans of the program are around. Its `id()` is that of the call, and so is the `id()`
+///   of a span that was created in the call.
+/// - The subscriber is not a `tracing_subscriber::Registry`. Code that gets one by `downcast_ref`,
+///   or that extends spans, finds none. `OpenTelemetrySpanExt` of `tracing-opentelemetry` does
+///   nothing, and `tracing_error::SpanTrace` stays empty.
 ///
-/// A program that needs any of this, or wants its events on a terminal as well, sets a registry of its own:
+/// If the program needs any of this, or wants its events on a terminal as well, it sets its own
+/// registry:
 ///
 /// ```no_run
 /// use tracing_subscriber::prelude::*;
@@ -43,8 +47,8 @@ use crate::{Audit, Error, SqliteStore};
 ///
 /// # Errors
 ///
-/// When the file can't be opened or is no audit trail (the message names the path and says what to do), or a
-/// recorder is installed already.
+/// When the file can't be opened or is not an audit trail (the message names the path and says what
+/// to do), and when a recorder is already installed.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -61,7 +65,7 @@ use crate::{Audit, Error, SqliteStore};
 /// assert_eq!(audit.counters().written, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "bind it, `let _audit = audited::init(…)?`, until the program ends: dropped at once, it stops recording"]
+#[must_use = "bind it to a variable, `let _audit = audited::init(…)?`: dropping it stops recording"]
 pub fn init(path: impl AsRef<Path>) -> Result<Audit, Error> {
     let store = SqliteStore::open(path)?;
     audit_core::subscribe_if_none();
