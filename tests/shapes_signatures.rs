@@ -20,12 +20,16 @@ mod error_types;
 mod mut_parameters;
 #[path = "shapes/parameters.rs"]
 mod parameters;
+#[path = "shapes/record_access.rs"]
+mod record_access;
 #[path = "shapes/returned_futures.rs"]
 mod returned_futures;
 #[path = "shapes/returns.rs"]
 mod returns;
 #[path = "shapes/signatures.rs"]
 mod signatures;
+#[path = "shapes/spelling.rs"]
+mod spelling;
 #[path = "shapes/summary.rs"]
 mod summary;
 #[path = "shapes/trait_methods.rs"]

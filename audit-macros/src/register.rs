@@ -1,13 +1,27 @@
-//! Enters a type or a function into the program's catalogue, before `main` begins.
+//! Registers a call site or an audited type in the program's catalogue, before `main` begins.
+//!
+//! Both attributes use it. It is a file of its own because it holds the only unsafe attribute that
+//! the expansions contain.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// Output: a static that the loader calls, and that enters `entry`, an expression for a static
-/// `Entry`, into the list.
+/// Writes a constant that registers `entry`, an expression of type `Entry` that can initialise a
+/// static.
 ///
-/// By hand and not by a crate: those that do it bring an `#[allow(..)]` along, which a program that forbids the
-/// lint does not compile with. On systems that are not named here, the catalogue stays empty.
+/// Output:
+/// ```text
+/// const _: () = {
+///     static ENTRY: Entry = entry;
+///     extern "C" fn register() { ENTRY.register(); }
+///     #[link_section = "…"]                            // the loader calls what it finds there
+///     static REGISTER: extern "C" fn() = register;
+/// };
+/// ```
+///
+/// Crates such as `ctor` do the same, but their output contains `#[allow(…)]`, which does not
+/// compile in a program that forbids the lint. On systems that are not listed, the catalogue stays
+/// empty.
 pub(crate) fn register(private: &TokenStream, entry: &TokenStream) -> TokenStream {
     quote! {
         const _: () = {

@@ -1,4 +1,4 @@
-//! Parses the words in `#[audited_fields(...)]`. Whether they fit the struct is checked in `validate`.
+//! Parses the arguments of `#[audited_fields(...)]`. `validate` checks them against the struct.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -6,204 +6,220 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{ExprPath, Ident, Lit, LitStr, Path, Token, Type, parenthesized, token};
 
-use super::Mistakes;
-use super::words::{self, OPTIONS, WORDS, form};
+use crate::argument_names::{FIELD_OPTIONS, STRUCT_OPTIONS};
+use crate::argument_parsing::{
+    ListEnd, argument_name, comma_separated, crate_path, equals, flag, given_twice, read_to_end,
+};
+use crate::errors::Errors;
 
-/// The words, as written, in their order.
+/// The arguments as written, in order.
 #[derive(Default)]
-pub(super) struct Args {
-    pub(super) all: Option<Span>,
-    pub(super) except: Option<(Span, Vec<Name>)>,
-    pub(super) fields: Vec<Field>,
-    /// Whether a key is given, be it a wrong one.
-    pub(super) has_key: bool,
-    pub(super) key: Option<Vec<Name>>,
-    pub(super) label: Option<Name>,
-    pub(super) name: Option<LitStr>,
-    pub(super) was: Vec<LitStr>,
-    pub(super) parent: Option<Parent>,
-    pub(super) crate_path: Option<Path>,
-    /// What is wrong with the words themselves; `validate` tells it with the rest.
-    pub(super) mistakes: Mistakes,
+pub(crate) struct FieldsArgs {
+    pub(crate) all: Option<Span>,
+    pub(crate) except: Option<(Span, Vec<FieldName>)>,
+    pub(crate) fields: Vec<ListedField>,
+    /// Whether `key` is given, even if its value is wrong.
+    pub(crate) has_key: bool,
+    pub(crate) key: Option<Vec<FieldName>>,
+    pub(crate) label: Option<FieldName>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) was: Vec<LitStr>,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) crate_path: Option<Path>,
+    /// Mistakes in the arguments themselves. `validate` reports them with its own.
+    pub(crate) errors: Errors,
 }
 
-/// The name of a field, or its number.
+/// The name of a field, or its index.
 #[derive(Clone)]
-pub(super) struct Name {
+pub(crate) struct FieldName {
     /// As it is recorded: `type`, not `r#type`.
-    pub(super) text: String,
-    pub(super) span: Span,
+    pub(crate) text: String,
+    pub(crate) span: Span,
 }
 
 /// One field of the list.
-pub(super) struct Field {
-    pub(super) name: Name,
-    pub(super) options: Options,
+pub(crate) struct ListedField {
+    pub(crate) name: FieldName,
+    pub(crate) options: FieldOptions,
 }
 
-/// What is said of one field.
+/// The options in parentheses after a field.
 #[derive(Default)]
-pub(super) struct Options {
-    pub(super) redact: Option<Span>,
-    pub(super) debug: Option<Span>,
-    pub(super) set: Option<Span>,
-    pub(super) with: Option<ExprPath>,
-    pub(super) rename: Option<LitStr>,
-    pub(super) was: Vec<LitStr>,
+pub(crate) struct FieldOptions {
+    pub(crate) redact: Option<Span>,
+    pub(crate) debug: Option<Span>,
+    pub(crate) set: Option<Span>,
+    pub(crate) with: Option<ExprPath>,
+    pub(crate) rename: Option<LitStr>,
+    pub(crate) was: Vec<LitStr>,
 }
 
 /// `Order(order_id)`
-pub(super) struct Parent {
-    pub(super) ty: Type,
-    pub(super) fields: Vec<Name>,
+pub(crate) struct Parent {
+    pub(crate) ty: Type,
+    pub(crate) fields: Vec<FieldName>,
 }
 
-impl Parse for Args {
+impl Parse for FieldsArgs {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut args = Self::default();
+        let mut errors = Errors::default();
         let mut seen = Vec::new();
-        args.each(input, ENDS_OF_LIST, |args, input| args.listed(input, &mut seen))?;
+        comma_separated(input, ListEnd::Semicolon, &mut errors, |errors, input| {
+            args.parse_listed(input, errors, &mut seen)
+        })?;
         if input.parse::<Option<Token![;]>>()?.is_some() {
-            args.each(input, &[','], |args, input| args.word(input, &mut seen))?;
+            comma_separated(input, ListEnd::Parenthesis, &mut errors, |_, input| {
+                args.parse_struct_option(input, &mut seen)
+            })?;
         }
-        Ok(args)
+        Ok(Self { errors, ..args })
     }
 }
 
-const ENDS_OF_LIST: &[char] = &[',', ';'];
-
-impl Args {
-    /// Reads what stands between commas, and goes on after a mistake, so that all of them are told.
-    fn each(
+impl FieldsArgs {
+    /// Before the semicolon: a field, `all`, or `except(...)`.
+    fn parse_listed(
         &mut self,
         input: ParseStream<'_>,
-        ends: &[char],
-        mut read: impl FnMut(&mut Self, ParseStream<'_>) -> syn::Result<()>,
+        errors: &mut Errors,
+        seen: &mut Vec<String>,
     ) -> syn::Result<()> {
-        while !(input.is_empty() || ends.contains(&';') && input.peek(Token![;])) {
-            match read(self, input) {
-                Err(error) => {
-                    self.mistakes.add(error);
-                    skip_to(input, ends)?;
-                }
-                Ok(()) if !is_at(input, ends) => {
-                    self.mistakes.add(input.error("expected `,`"));
-                    skip_to(input, ends)?;
-                }
-                Ok(()) => {}
-            }
-            input.parse::<Option<Token![,]>>()?;
-        }
-        Ok(())
-    }
-
-    /// Before the semicolon: a field, `all`, or `except(...)`.
-    fn listed(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
         if input.peek(Ident::peek_any)
-            && let word = input.fork().call(Ident::parse_any)?
-            && (word == "all" || word == "except")
+            && let keyword = input.fork().call(Ident::parse_any)?
+            && (keyword == "all" || keyword == "except")
         {
             input.call(Ident::parse_any)?;
-            return self.short_form(input, &word);
+            return self.parse_short_form(input, &keyword);
         }
         if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
-            return self.out_of_place(input, seen);
+            return self.parse_misplaced(input, errors, seen);
         }
-        let name = name(input)?;
-        let options =
-            if input.peek(token::Paren) { self.options(input, &name)? } else { Options::default() };
-        self.fields.push(Field { name, options });
+        let name = field_name(input)?;
+        let options = if input.peek(token::Paren) {
+            FieldOptions::parse(input, &name, errors)?
+        } else {
+            FieldOptions::default()
+        };
+        self.fields.push(ListedField { name, options });
         Ok(())
     }
 
-    fn short_form(&mut self, input: ParseStream<'_>, word: &Ident) -> syn::Result<()> {
-        let twice =
-            || syn::Error::new(word.span(), format!("`{word}` is given twice; give it once"));
+    /// `all` or `except(...)`
+    fn parse_short_form(&mut self, input: ParseStream<'_>, keyword: &Ident) -> syn::Result<()> {
+        let error = |message: &str| Err(syn::Error::new(keyword.span(), message));
         let has_list = input.peek(token::Paren);
-        if word == "all" {
+        let is_repeated = if keyword == "all" {
             if has_list {
-                let message = "`all` takes no options: name the field that they are for; a field that is \
-                               called `all` is written `r#all`";
-                return Err(syn::Error::new(word.span(), message));
+                return error(
+                    "`all` takes no options: write them after the name of a field, as in \
+                     `all, name(redact)`; a field called `all` is written `r#all`",
+                );
             }
-            return self.all.replace(word.span()).map_or(Ok(()), |_| Err(twice()));
-        }
-        if !has_list {
-            let message = "expected `except(field, …)`; a field that is called `except` is written \
-                           `r#except`";
-            return Err(syn::Error::new(word.span(), message));
-        }
-        let list = names(input, "except(field, …)")?;
-        self.except.replace((word.span(), list)).map_or(Ok(()), |_| Err(twice()))
-    }
-
-    /// A word of the struct among the fields, or a field with `=`.
-    fn out_of_place(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
-        let word = input.fork().call(Ident::parse_any)?;
-        let text = word.unraw().to_string();
-        if words::is_in(WORDS, &text) {
-            let message = format!(
-                "`{text} = …` is about the struct, not a field: it stands after the fields and a `;`"
-            );
-            self.mistakes.push(word.span(), message);
-            return self.word(input, seen);
-        }
-        let message = if words::is_in(OPTIONS, &text) {
-            format!(
-                "`{text} = …` is about a field: it stands in parentheses after the field's name"
-            )
+            self.all.replace(keyword.span()).is_some()
         } else {
-            format!("what is said of a field stands in parentheses: `{text}(was = \"…\")`")
+            if !has_list {
+                return error(
+                    "expected `except(field, …)`; a field called `except` is written `r#except`",
+                );
+            }
+            let list = field_names(input, "except(field, …)")?;
+            self.except.replace((keyword.span(), list)).is_some()
         };
-        Err(syn::Error::new(word.span(), message))
+        if is_repeated { error(&given_twice(&keyword.to_string())) } else { Ok(()) }
     }
 
-    /// `(redact, was = "…")`
-    fn options(&mut self, input: ParseStream<'_>, name: &Name) -> syn::Result<Options> {
-        let content;
-        parenthesized!(content in input);
-        let mut options = Options::default();
-        if content.is_empty() {
-            let message = format!("say something of `{}`, or leave out the parentheses", name.text);
-            self.mistakes.push(name.span, message);
+    /// A struct option among the fields, or a field with `=`.
+    fn parse_misplaced(
+        &mut self,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+        seen: &mut Vec<String>,
+    ) -> syn::Result<()> {
+        let name = input.fork().call(Ident::parse_any)?;
+        let text = name.unraw().to_string();
+        if STRUCT_OPTIONS.contains(&text) {
+            let message = format!(
+                "`{text} = …` is an option of the struct: write it after the fields and a `;`"
+            );
+            errors.push(name.span(), message);
+            return self.parse_struct_option(input, seen);
         }
-        let mut seen = Vec::new();
-        self.each(&content, &[','], |_, input| options.option(input, &mut seen))?;
-        Ok(options)
+        let message = if FIELD_OPTIONS.contains(&text) {
+            format!("`{text}` is an option of a field: write it in parentheses after the field")
+        } else {
+            format!(
+                "options of a field are written in parentheses after it, as in \
+                 `{text}(was = \"…\")`"
+            )
+        };
+        Err(syn::Error::new(name.span(), message))
     }
 
     /// After the semicolon.
-    fn word(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
-        let word = input
-            .call(Ident::parse_any)
-            .map_err(|error| syn::Error::new(error.span(), "expected a word, as `key = id`"))?;
-        let text = word.to_string();
-        if !words::is_in(WORDS, &text) {
-            return Err(syn::Error::new(word.span(), words::unknown_word(&text)));
-        }
-        once(&word, &text, seen)?;
-        let expected = || form(WORDS, &text);
+    fn parse_struct_option(
+        &mut self,
+        input: ParseStream<'_>,
+        seen: &mut Vec<String>,
+    ) -> syn::Result<()> {
+        let name = &argument_name(input, &STRUCT_OPTIONS, seen)?;
+        let text = name.to_string();
+        let form = &STRUCT_OPTIONS.form(&text);
         match text.as_str() {
             "key" => {
                 self.has_key = true;
-                self.key = Some(key(input, &word)?);
+                self.key = Some(key(input, name)?);
             }
             "label" => {
-                equals(input, &word, &expected())?;
-                self.label = Some(name(input)?);
+                equals(input, name, form)?;
+                self.label = Some(field_name(input)?);
             }
-            "name" => self.name = Some(string(input, &word, &expected())?),
-            "was" => strings(input, &word, &expected(), &mut self.was)?,
-            "parent" => self.parent = Some(parent(input, &word)?),
-            _ => self.crate_path = Some(crate_path(input, &word)?),
+            "name" => self.name = Some(string(input, name, form)?),
+            "was" => strings(input, name, form, &mut self.was)?,
+            "parent" => self.parent = Some(parent(input, name, form)?),
+            _ => self.crate_path = Some(crate_path(input, name)?),
         }
         Ok(())
     }
 }
 
-impl Options {
-    /// Whether the field is only named.
-    pub(super) fn says_nothing(&self) -> bool {
+impl FieldOptions {
+    /// `(redact, was = "…")`
+    fn parse(input: ParseStream<'_>, field: &FieldName, errors: &mut Errors) -> syn::Result<Self> {
+        let content;
+        parenthesized!(content in input);
+        if content.is_empty() {
+            let message = format!(
+                "the parentheses after `{}` are empty: add an option, such as `redact`, or remove \
+                 them",
+                field.text
+            );
+            errors.push(field.span, message);
+        }
+        let (mut options, mut seen) = (Self::default(), Vec::new());
+        comma_separated(&content, ListEnd::Parenthesis, errors, |_, input| {
+            options.parse_option(input, &mut seen)
+        })?;
+        Ok(options)
+    }
+
+    fn parse_option(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
+        let name = &argument_name(input, &FIELD_OPTIONS, seen)?;
+        let text = name.to_string();
+        let form = &FIELD_OPTIONS.form(&text);
+        match text.as_str() {
+            "redact" => self.redact = Some(flag(input, name)?),
+            "debug" => self.debug = Some(flag(input, name)?),
+            "set" => self.set = Some(flag(input, name)?),
+            "with" => self.with = Some(function_path(input, name, form)?),
+            "rename" => self.rename = Some(string(input, name, form)?),
+            _ => strings(input, name, form, &mut self.was)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.redact.is_none()
             && self.debug.is_none()
             && self.set.is_none()
@@ -211,116 +227,87 @@ impl Options {
             && self.rename.is_none()
             && self.was.is_empty()
     }
-
-    fn option(&mut self, input: ParseStream<'_>, seen: &mut Vec<String>) -> syn::Result<()> {
-        let word = input.call(Ident::parse_any).map_err(|error| {
-            syn::Error::new(error.span(), "expected an option, as `redact` or `was = \"…\"`")
-        })?;
-        let text = word.to_string();
-        if !words::is_in(OPTIONS, &text) {
-            return Err(syn::Error::new(word.span(), words::unknown_option(&text)));
-        }
-        once(&word, &text, seen)?;
-        let expected = form(OPTIONS, &text);
-        match text.as_str() {
-            "redact" => self.redact = Some(flag(input, &word)?),
-            "debug" => self.debug = Some(flag(input, &word)?),
-            "set" => self.set = Some(flag(input, &word)?),
-            "with" => self.with = Some(function(input, &word)?),
-            "rename" => self.rename = Some(string(input, &word, &expected)?),
-            _ => strings(input, &word, &expected, &mut self.was)?,
-        }
-        Ok(())
-    }
 }
 
-/// Every word counts once, but `was`: a thing may have had several names.
-fn once(word: &Ident, text: &str, seen: &mut Vec<String>) -> syn::Result<()> {
-    if text != "was" && seen.iter().any(|seen| seen == text) {
-        return Err(syn::Error::new(word.span(), format!("`{text}` is given twice; give it once")));
-    }
-    seen.push(text.to_owned());
-    Ok(())
-}
-
-/// A field's name, raw or not, or its number.
-fn name(input: ParseStream<'_>) -> syn::Result<Name> {
+/// The name of a field, raw or not, or its index.
+fn field_name(input: ParseStream<'_>) -> syn::Result<FieldName> {
     let name = if input.peek(Lit) {
-        let lit: Lit = input.parse()?;
-        match &lit {
-            Lit::Int(number) if number.suffix().is_empty() => {
-                Name { text: number.base10_digits().to_owned(), span: number.span() }
-            }
-            Lit::Float(_) => return Err(syn::Error::new(lit.span(), INSIDE)),
-            Lit::Str(text) => {
-                let message = format!("name the field without quotes: `{}`", text.value());
-                return Err(syn::Error::new(lit.span(), message));
-            }
-            _ => return Err(syn::Error::new(lit.span(), "expected the name of a field")),
-        }
+        field_index(&input.parse()?)?
     } else {
         let ident = input
             .call(Ident::parse_any)
             .map_err(|error| syn::Error::new(error.span(), "expected the name of a field"))?;
         if ident == "self" && input.peek(Token![.]) {
-            return Err(syn::Error::new(ident.span(), "name the field alone, without `self.`"));
+            return Err(syn::Error::new(ident.span(), "write the field without `self.`"));
         }
-        Name { text: ident.unraw().to_string(), span: ident.span() }
+        FieldName { text: ident.unraw().to_string(), span: ident.span() }
     };
     if input.peek(Token![.]) {
-        return Err(syn::Error::new(name.span, INSIDE));
+        return Err(syn::Error::new(name.span, NESTED_FIELD));
     }
     Ok(name)
 }
 
-const INSIDE: &str = "only fields of the struct itself can be listed: name the outer field, and the record \
-                      will say what has changed inside of it";
+fn field_index(lit: &Lit) -> syn::Result<FieldName> {
+    let message = match lit {
+        Lit::Int(number) if number.suffix().is_empty() => {
+            return Ok(FieldName { text: number.base10_digits().to_owned(), span: number.span() });
+        }
+        Lit::Float(_) => NESTED_FIELD.to_owned(),
+        Lit::Str(text) => format!("write the field without quotes: `{}`", text.value()),
+        _ => "expected the name of a field".to_owned(),
+    };
+    Err(syn::Error::new(lit.span(), message))
+}
+
+const NESTED_FIELD: &str = "only fields of the struct itself can be listed: list the outer field, \
+                            and its changes are recorded by path, such as `address.street`";
 
 /// `(a, b)`
-fn names(input: ParseStream<'_>, expected: &str) -> syn::Result<Vec<Name>> {
+fn field_names(input: ParseStream<'_>, form: &str) -> syn::Result<Vec<FieldName>> {
     let content;
     let parens = parenthesized!(content in input);
-    let list =
-        whole(&content, Punctuated::<Name, Token![,]>::parse_terminated_with(&content, name))?;
+    let list = Punctuated::<FieldName, Token![,]>::parse_terminated_with(&content, field_name);
+    let list = read_to_end(&content, list)?;
     if list.is_empty() {
-        let message = format!("name at least one field: `{expected}`");
+        let message = format!("name at least one field: `{form}`");
         return Err(syn::Error::new(parens.span.join(), message));
     }
     Ok(list.into_iter().collect())
 }
 
 /// `= id` or `= (tenant, id)`
-fn key(input: ParseStream<'_>, word: &Ident) -> syn::Result<Vec<Name>> {
-    equals(input, word, "`key = field` or `key = (field, field)`")?;
+fn key(input: ParseStream<'_>, name: &Ident) -> syn::Result<Vec<FieldName>> {
+    equals(input, name, "`key = field` or `key = (field, field)`")?;
     if input.peek(token::Paren) {
-        names(input, "key = (field, field)")
+        field_names(input, "key = (field, field)")
     } else {
-        Ok(vec![name(input)?])
+        Ok(vec![field_name(input)?])
     }
 }
 
 /// `= Order(order_id)`
-fn parent(input: ParseStream<'_>, word: &Ident) -> syn::Result<Parent> {
-    let expected = form(WORDS, "parent");
-    equals(input, word, &expected)?;
+fn parent(input: ParseStream<'_>, name: &Ident, form: &str) -> syn::Result<Parent> {
+    equals(input, name, form)?;
     let ty = type_tokens(input)?;
     if ty.is_empty() {
-        return Err(syn::Error::new(word.span(), format!("expected {expected}")));
+        return Err(syn::Error::new(name.span(), format!("expected {form}")));
     }
     let ty: Type = syn::parse2(ty)
-        .map_err(|error| syn::Error::new(error.span(), format!("expected a type: {expected}")))?;
+        .map_err(|error| syn::Error::new(error.span(), format!("expected a type: {form}")))?;
     if !input.peek(token::Paren) {
         let name = quote::quote!(#ty).to_string();
         let message = format!(
-            "say which fields hold the key of the parent, in the order of its key: `parent = {name}(field)`"
+            "the fields that hold the parent's key are missing: write `parent = {name}(field, …)`, \
+             with the fields in the order of the parent's key"
         );
         return Err(syn::Error::new_spanned(ty, message));
     }
-    let fields = names(input, "parent = Type(field, …)")?;
+    let fields = field_names(input, "parent = Type(field, …)")?;
     Ok(Parent { ty, fields })
 }
 
-/// The tokens of a type, which end where parentheses begin: syn would take them for those of `Fn(A)`.
+/// The tokens of a type, up to parentheses: syn would parse `Type(field)` like `Fn(A)`.
 fn type_tokens(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
     let mut depth = 0_u32;
@@ -337,105 +324,61 @@ fn type_tokens(input: ParseStream<'_>) -> syn::Result<TokenStream> {
 }
 
 /// `= path`, of a function.
-fn function(input: ParseStream<'_>, word: &Ident) -> syn::Result<ExprPath> {
-    const EXPECTED: &str = "expected the path of a function: `with = path`";
-    equals(input, word, "`with = path`")?;
+fn function_path(input: ParseStream<'_>, name: &Ident, form: &str) -> syn::Result<ExprPath> {
+    equals(input, name, form)?;
     if input.peek(LitStr) {
         let text: LitStr = input.parse()?;
         let message = format!("write the path without quotes: `with = {}`", text.value());
         return Err(syn::Error::new(text.span(), message));
     }
-    input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), EXPECTED))
-}
-
-fn crate_path(input: ParseStream<'_>, word: &Ident) -> syn::Result<Path> {
-    equals(input, word, "`crate = path`")?;
-    if input.peek(LitStr) {
-        return input.parse::<LitStr>()?.parse_with(Path::parse_mod_style);
-    }
-    input
-        .call(Path::parse_mod_style)
-        .map_err(|error| syn::Error::new(error.span(), "expected a path: `crate = path`"))
+    input.parse().map_err(|error: syn::Error| {
+        syn::Error::new(error.span(), format!("expected the path of a function: {form}"))
+    })
 }
 
 /// `= "…"`
-fn string(input: ParseStream<'_>, word: &Ident, expected: &str) -> syn::Result<LitStr> {
-    equals(input, word, expected)?;
-    quoted(input, word, expected)
+fn string(input: ParseStream<'_>, name: &Ident, form: &str) -> syn::Result<LitStr> {
+    equals(input, name, form)?;
+    non_empty_string(input, name, form)
 }
 
 /// `= "…"` or `("…", "…")`
 fn strings(
     input: ParseStream<'_>,
-    word: &Ident,
-    expected: &str,
+    name: &Ident,
+    form: &str,
     list: &mut Vec<LitStr>,
 ) -> syn::Result<()> {
     if !input.peek(token::Paren) {
-        list.push(string(input, word, expected)?);
+        list.push(string(input, name, form)?);
         return Ok(());
     }
     let content;
     parenthesized!(content in input);
     let before = list.len();
-    let mut read = || {
+    let mut parse = || {
         while !content.is_empty() {
-            list.push(quoted(&content, word, expected)?);
+            list.push(non_empty_string(&content, name, form)?);
             if !content.is_empty() {
                 content.parse::<Token![,]>()?;
             }
         }
         Ok(list.len())
     };
-    if whole(&content, read())? == before {
-        return Err(syn::Error::new(word.span(), format!("expected {expected}")));
+    if read_to_end(&content, parse())? == before {
+        return Err(syn::Error::new(name.span(), format!("expected {form}")));
     }
     Ok(())
 }
 
-fn quoted(input: ParseStream<'_>, word: &Ident, expected: &str) -> syn::Result<LitStr> {
+fn non_empty_string(input: ParseStream<'_>, name: &Ident, form: &str) -> syn::Result<LitStr> {
     if !input.peek(LitStr) {
-        let span = if input.is_empty() { word.span() } else { input.span() };
-        return Err(syn::Error::new(span, format!("expected a name in quotes: {expected}")));
+        let span = if input.is_empty() { name.span() } else { input.span() };
+        return Err(syn::Error::new(span, format!("expected a name in quotes: {form}")));
     }
     let text: LitStr = input.parse()?;
     if text.value().trim().is_empty() {
-        return Err(syn::Error::new(text.span(), format!("the name is empty: {expected}")));
+        return Err(syn::Error::new(text.span(), format!("the name is empty: {form}")));
     }
     Ok(text)
-}
-
-/// An option that stands alone.
-fn flag(input: ParseStream<'_>, word: &Ident) -> syn::Result<Span> {
-    if input.peek(Token![=]) || input.peek(token::Paren) {
-        return Err(input.error(format!("`{word}` stands alone, it takes no value")));
-    }
-    Ok(word.span())
-}
-
-fn equals(input: ParseStream<'_>, word: &Ident, expected: &str) -> syn::Result<()> {
-    let has_value = input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty();
-    if !has_value || input.peek(Token![,]) {
-        return Err(syn::Error::new(word.span(), format!("expected {expected}")));
-    }
-    Ok(())
-}
-
-/// After an error, reads what is left: else syn would complain of it, too.
-fn whole<T>(content: ParseStream<'_>, read: syn::Result<T>) -> syn::Result<T> {
-    if read.is_err() {
-        content.parse::<TokenStream>()?;
-    }
-    read
-}
-
-fn is_at(input: ParseStream<'_>, ends: &[char]) -> bool {
-    input.is_empty() || input.peek(Token![,]) || (ends.contains(&';') && input.peek(Token![;]))
-}
-
-fn skip_to(input: ParseStream<'_>, ends: &[char]) -> syn::Result<()> {
-    while !is_at(input, ends) {
-        input.parse::<TokenTree>()?;
-    }
-    Ok(())
 }

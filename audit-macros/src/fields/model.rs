@@ -1,42 +1,44 @@
-//! Reads the struct that bears the attribute.
+//! Reads the annotated struct.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Fields, Ident, Index, ItemStruct, Member, Type};
 
+use crate::tokens::is_ident;
+
 /// A struct.
-pub(super) struct Struct {
-    pub(super) item: ItemStruct,
+pub(crate) struct Struct {
+    pub(crate) item: ItemStruct,
 }
 
 /// One of its fields.
-pub(super) struct StructField<'s> {
+pub(crate) struct StructField<'s> {
     /// As it is recorded: `type`, not `r#type`.
-    pub(super) name: String,
-    /// As it stands after `self.`.
-    pub(super) member: Member,
-    pub(super) ty: &'s Type,
+    pub(crate) name: String,
+    /// As it is written after `self.`.
+    pub(crate) member: Member,
+    pub(crate) ty: &'s Type,
     /// Of its name, or of its type if it has none.
-    pub(super) span: Span,
-    /// Whether a `#[cfg]` decides if it is there.
-    pub(super) has_cfg: bool,
+    pub(crate) span: Span,
+    /// Whether a `#[cfg]` may remove it.
+    pub(crate) has_cfg: bool,
 }
 
 /// Parses `item`.
 ///
 /// # Errors
 ///
-/// When it is no struct; the message says what to do instead.
-pub(super) fn parse(item: TokenStream) -> syn::Result<Struct> {
-    if let Some(error) = wrong_item(&item) {
-        return Err(error);
+/// If `item` is not a struct. The message says what to do instead.
+pub(crate) fn parse(item: TokenStream) -> syn::Result<Struct> {
+    match wrong_item(&item) {
+        Some(error) => Err(error),
+        None => Ok(Struct { item: syn::parse2(item)? }),
     }
-    Ok(Struct { item: syn::parse2(item)? })
 }
 
 impl Struct {
-    pub(super) fn fields(&self) -> Vec<StructField<'_>> {
+    pub(crate) fn fields(&self) -> Vec<StructField<'_>> {
         let field = |(index, field)| {
             let syn::Field { attrs, ident, ty, .. }: &syn::Field = field;
             let (name, member, span) = match ident {
@@ -48,30 +50,30 @@ impl Struct {
                     (index.index.to_string(), Member::Unnamed(index), ty.span())
                 }
             };
-            StructField { name, member, ty, span, has_cfg: attrs.iter().any(is_cfg) }
+            StructField { name, member, ty, span, has_cfg: attrs.iter().any(is_cfg_or_cfg_attr) }
         };
         (0..).zip(&self.item.fields).map(field).collect()
     }
 
-    pub(super) fn is_tuple(&self) -> bool {
+    pub(crate) fn is_tuple(&self) -> bool {
         matches!(self.item.fields, Fields::Unnamed(_))
     }
 
-    /// Where it says `#[repr(packed)]`.
-    pub(super) fn packed(&self) -> Option<Span> {
+    /// The place of `packed` in `#[repr(packed)]`.
+    pub(crate) fn packed(&self) -> Option<Span> {
         let is_repr = |attr: &&Attribute| attr.path().is_ident("repr");
-        let words = self.item.attrs.iter().filter(is_repr).filter_map(|attr| match &attr.meta {
-            syn::Meta::List(list) => Some(list.tokens.clone()),
-            _ => None,
-        });
-        words.flatten().find_map(|token| match token {
-            TokenTree::Ident(word) if word == "packed" => Some(word.span()),
-            _ => None,
-        })
+        let arguments =
+            self.item.attrs.iter().filter(is_repr).filter_map(|attr| match &attr.meta {
+                syn::Meta::List(list) => Some(list.tokens.clone()),
+                _ => None,
+            });
+        let packed = |token: &TokenTree| is_ident(Some(token), "packed");
+        arguments.flatten().find(packed).map(|token| token.span())
     }
 
-    /// Where the attribute is given a second time.
-    pub(super) fn second_attribute(&self) -> Option<&Ident> {
+    /// The place where the attribute is given a second time. Only its name is available: a macro can't
+    /// resolve the path of an attribute.
+    pub(crate) fn second_attribute(&self) -> Option<&Ident> {
         self.item
             .attrs
             .iter()
@@ -82,28 +84,20 @@ impl Struct {
 }
 
 /// `#[cfg(..)]`, or `#[cfg_attr(.., cfg(..))]`.
-fn is_cfg(attr: &Attribute) -> bool {
-    let holds_cfg = |tokens: &TokenStream| {
-        let mut tokens = tokens.clone().into_iter();
-        tokens.any(|token| matches!(&token, TokenTree::Ident(word) if word == "cfg"))
+fn is_cfg_or_cfg_attr(attr: &Attribute) -> bool {
+    let contains_cfg = |tokens: &TokenStream| {
+        tokens.clone().into_iter().any(|token| is_ident(Some(&token), "cfg"))
     };
     match &attr.meta {
         syn::Meta::List(list) => {
-            list.path.is_ident("cfg") || (list.path.is_ident("cfg_attr") && holds_cfg(&list.tokens))
+            list.path.is_ident("cfg")
+                || (list.path.is_ident("cfg_attr") && contains_cfg(&list.tokens))
         }
         _ => false,
     }
 }
 
-const GOES_ON: &str = "`#[audited_fields]` goes on structs, not on";
-
-/// Whether it may stand between `const` and the name of a function.
-fn is_before_fn(token: &TokenTree) -> bool {
-    let words = ["async", "unsafe", "safe", "extern", "fn"];
-    matches!(token, TokenTree::Ident(word) if words.iter().any(|before| word == before))
-}
-
-/// A message for items that are no structs.
+/// The error for an item that is not a struct.
 fn wrong_item(item: &TokenStream) -> Option<syn::Error> {
     let mut tokens = item.clone().into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -113,30 +107,44 @@ fn wrong_item(item: &TokenStream) -> Option<syn::Error> {
                 continue;
             }
             TokenTree::Group(group) if group.delimiter() != Delimiter::Brace => continue,
-            TokenTree::Ident(word) => match word.to_string().as_str() {
+            TokenTree::Ident(keyword) => match keyword.to_string().as_str() {
                 "struct" => return None,
                 "pub" | "crate" | "unsafe" | "async" | "default" | "safe" => continue,
                 "const" if tokens.peek().is_some_and(is_before_fn) => continue,
-                "enum" => {
-                    "an enum: an enum is recorded as a whole value; derive `Serialize` for it, and list the \
-                     field that holds it"
-                }
-                "union" if matches!(tokens.peek(), Some(TokenTree::Ident(_))) => {
-                    "a union: nobody can tell which of its fields holds a value; keep what belongs on the \
-                     record in a struct"
-                }
-                "fn" | "extern" => {
-                    "a function: put it on the struct, and `#[audit_method]` on the function"
-                }
-                "impl" => "an `impl` block: put it on the struct itself",
-                "type" => "a type alias: put it on the struct that the alias names",
-                "trait" => "a trait: put it on each struct that belongs on the record",
-                "mod" => "a module: put it on each struct that belongs on the record",
-                _ => "this item: put it on a struct",
+                keyword => advice(keyword, tokens.peek()),
             },
-            _ => "this item: put it on a struct",
+            _ => OTHER_ITEM,
         };
-        return Some(syn::Error::new(token.span(), format!("{GOES_ON} {advice}")));
+        let message = format!("`#[audited_fields]` can't be applied to {advice}");
+        return Some(syn::Error::new(token.span(), message));
     }
     None
+}
+
+const OTHER_ITEM: &str = "this item: apply it to a struct";
+
+/// What the item is that begins with `keyword`, and what to do.
+fn advice(keyword: &str, next: Option<&TokenTree>) -> &'static str {
+    match keyword {
+        "enum" => {
+            "an enum: derive `Serialize` for the enum, and list the field of a struct that holds \
+             it; its value is recorded as a whole"
+        }
+        "union" if matches!(next, Some(TokenTree::Ident(_))) => {
+            "a union, because nothing tells which of its fields holds a value: use a struct"
+        }
+        "fn" | "extern" => {
+            "a function: apply it to the struct, and `#[audit_method]` to the function"
+        }
+        "impl" => "an `impl` block: apply it to the struct itself",
+        "type" => "a type alias: apply it to the struct that the alias names",
+        "trait" => "a trait: apply it to each struct that should be audited",
+        "mod" => "a module: apply it to each struct that should be audited",
+        _ => OTHER_ITEM,
+    }
+}
+
+/// Whether `token` may stand between `const` and the name of a function.
+fn is_before_fn(token: &TokenTree) -> bool {
+    ["async", "unsafe", "safe", "extern", "fn"].iter().any(|keyword| is_ident(Some(token), keyword))
 }

@@ -1,4 +1,4 @@
-//! A `const fn` may run in the compiler, where nothing can be recorded.
+//! A `const fn` can be evaluated at compile time, where nothing can be recorded.
 
 use audited::audit_method;
 

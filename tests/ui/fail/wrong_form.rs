@@ -4,7 +4,7 @@ use audited::audit_method;
 fn action_in_parentheses() {}
 
 #[audit_method("pay")]
-fn action_without_word() {}
+fn action_without_name() {}
 
 #[audit_method(skip = amount)]
 fn skip_with_equals(amount: u32) -> u32 {
@@ -53,7 +53,7 @@ fn action_is_a_number(amount: u32) -> u32 {
 
 fn main() {
     action_in_parentheses();
-    action_without_word();
+    action_without_name();
     skip_with_equals(1);
     flag_with_value(1);
     empty_list(1);

@@ -1,0 +1,171 @@
+//! The user's body, and the statements in front of it that bind the parameters again.
+
+use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{Attribute, FnArg, Pat, PatType, ReceiverKind, Type};
+
+use super::capture::{self, Position};
+use super::expansion::{Expansion, allow_underscore_use, cfgs};
+use super::{refuse, watch};
+use crate::method::model::{is_plain, parameter_ident};
+use crate::tokens::is_ident;
+
+/// Output: `match () { () => body }`
+///
+/// A match arm drops the temporaries of the body's tail expression before the parameters are
+/// dropped, as the end of a function does. A block does so only since edition 2024.
+pub(crate) fn body(expansion: &Expansion<'_>) -> TokenStream {
+    let body = refuse::body_with_refusal(expansion);
+    let (head, arrow) = (quote!(match ()), quote!(() =>));
+    quote!(#head { #arrow #body })
+}
+
+/// Output: `capture the arguments; let a = a; record the details; input.done();`
+///
+/// Arguments are captured before they are bound again, so that the compiler still reports those
+/// that the body does not use. Names in patterns can only be captured afterwards.
+pub(crate) fn capture_and_bind(expansion: &Expansion<'_>) -> TokenStream {
+    let receiver = use_whole_receiver(expansion);
+    let unwrapped = watch::unwrap_parameters(expansion);
+    let (bind, end) = (bind_parameters(expansion), details_and_end(expansion));
+    if expansion.has_only_plain_parameters() {
+        let arguments = capture::arguments(expansion, Position::BeforeBinding);
+        quote!(#receiver #unwrapped #arguments #bind #end)
+    } else {
+        let arguments = capture::arguments(expansion, Position::AfterBinding);
+        quote!(#receiver #unwrapped #bind #arguments #end)
+    }
+}
+
+/// Output: `if input.is_recorded() { … } input.done();`
+pub(crate) fn details_and_end(expansion: &Expansion<'_>) -> TokenStream {
+    let (details, end) = (capture::details(expansion), refuse::end_input(expansion));
+    quote!(#details #end)
+}
+
+/// Output: `let a = a; let __argument_1 = __argument_1; let (x, _) = __argument_1;`
+///
+/// Binds the parameters again inside the closure or the async block, in order. So all of them move
+/// in, and are dropped in reverse order, like those of the original function.
+fn bind_parameters(expansion: &Expansion<'_>) -> TokenStream {
+    let inputs = expansion.function.sig.inputs.iter().enumerate();
+    let typed = inputs.filter_map(|(index, input)| match input {
+        FnArg::Typed(typed) => Some((index, typed)),
+        FnArg::Receiver(_) => None,
+    });
+    typed.map(|(index, typed)| bind_parameter(expansion, index, typed)).collect()
+}
+
+fn bind_parameter(expansion: &Expansion<'_>, index: usize, typed: &PatType) -> TokenStream {
+    let ident = expansion.hidden(&parameter_ident(typed, index));
+    let value = match expansion.loan(index) {
+        Some(loan) => quote!(#loan.lend()),
+        None => quote!(#ident),
+    };
+    let (pat, let_, is, end) = (&typed.pat, quote!(let), quote!(=), quote!(;));
+    let attrs = typed.attrs.iter().filter(|attr| applies_to_binding(attr));
+    let attrs = quote!(#(#attrs)*);
+    if !is_plain(pat) {
+        let cfgs = cfgs(&typed.attrs);
+        let mutability = has_ref_mut(pat.to_token_stream()).then(|| quote!(mut));
+        let whole = quote!(#cfgs let #mutability #ident = #value;);
+        return match &**pat {
+            Pat::Wild(_) => whole,
+            _ => quote!(#whole #attrs #let_ #pat #is #ident #end),
+        };
+    }
+    // Clippy reports that it is the user who shadows here, because the name is the user's.
+    let allow = (!expansion.hides_parameters).then(|| {
+        let underscore = allow_underscore_use(&ident);
+        quote!(#[allow(clippy::shadow_same)] #underscore)
+    });
+    if ident.to_string().starts_with('_') {
+        // Clippy reports `let _x = x` as having no effect, but not if it takes something apart.
+        quote!(#attrs #allow #let_ (#pat,) #is (#value,) #end)
+    } else {
+        quote!(#attrs #allow #let_ #pat #is #value #end)
+    }
+}
+
+/// Output: `if false { self = conjure(); } let _ = &self;` where `self` is a value;
+/// `whole(&mut *self);` where it is compared.
+///
+/// Since edition 2021, a closure moves in only the fields that its body names. The function would
+/// drop the rest later, in another order than the original function.
+///
+/// A function may assign to a field of `self` that is then only dropped. In a closure the compiler
+/// sees the drop only if `self` is assigned somewhere: the branch that is never taken does that.
+fn use_whole_receiver(expansion: &Expansion<'_>) -> Option<TokenStream> {
+    let Some(FnArg::Receiver(receiver)) = expansion.function.sig.inputs.first() else {
+        return None;
+    };
+    let is_reference = match &receiver.kind {
+        ReceiverKind::Value => false,
+        ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(_)),
+        _ => true,
+    };
+    if is_reference {
+        return watch::borrow_receiver(expansion);
+    }
+    let this = Ident::new("self", receiver.self_token.span);
+    let private = &expansion.private;
+    // A `mut self` that is never assigned must still be reported as `unused_mut`.
+    let assigns =
+        receiver.mutability.is_some() && assigns_to_self(expansion.function.body.to_token_stream());
+    let assign = assigns.then(|| quote!(if false { #this = #private::conjure(); }));
+    Some(quote!(#assign let _ = &#this;))
+}
+
+/// Whether a pattern contains `ref mut`.
+fn has_ref_mut(pat: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = pat.into_iter().collect();
+    let has_it = tokens.windows(2).any(|pair| match pair {
+        [first, second] => is_ident(Some(first), "ref") && is_ident(Some(second), "mut"),
+        _ => false,
+    });
+    has_it
+        || tokens.into_iter().any(|token| match token {
+            TokenTree::Group(group) => has_ref_mut(group.stream()),
+            _ => false,
+        })
+}
+
+/// Whether tokens contain `self.a.b =`, or the like with `+=`.
+fn assigns_to_self(tokens: TokenStream) -> bool {
+    // Whether the tokens before are a place such as `self.a[0].b`.
+    let mut is_place = false;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match &token {
+            TokenTree::Group(group) => {
+                if assigns_to_self(group.stream()) {
+                    return true;
+                }
+                is_place &= group.delimiter() == Delimiter::Bracket;
+            }
+            TokenTree::Ident(ident) if ident == "self" => is_place = true,
+            TokenTree::Punct(punct) if is_place && punct.as_char() != '.' => {
+                let is_before_equals =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '=');
+                // `=` but not `==` nor `=>`; `+=` but not `<=`, `>=` nor `!=`.
+                match punct.as_char() {
+                    '=' if punct.spacing() == Spacing::Alone => return true,
+                    '+' | '-' | '*' | '/' | '%' | '^' | '&' | '|' if is_before_equals => {
+                        return true;
+                    }
+                    _ => is_place = false,
+                }
+            }
+            // Field names and the dots between them.
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether an attribute of a parameter also concerns the `let` that binds it again.
+fn applies_to_binding(attr: &Attribute) -> bool {
+    ["cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"]
+        .iter()
+        .any(|name| attr.path().is_ident(name))
+}

@@ -1,0 +1,147 @@
+//! Tokens that begin and end a call.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+
+use super::expansion::Expansion;
+use crate::method::args::MethodArgs;
+use crate::method::return_kind::ReturnKind;
+use crate::method::type_spelling::has_generic_error;
+use crate::register::register;
+use crate::tokens::local;
+
+/// Output: `let mut call = enter(call site); let mut input = call.input();`
+pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
+    let Expansion { private, call, input, .. } = expansion;
+    let call_site = call_site(expansion);
+    quote! {
+        let mut #call = #private::enter(#call_site);
+        let mut #input = #call.input();
+    }
+}
+
+/// Output:
+/// ```text
+/// {
+///     static CALLSITE: Site = Site::new(module_path!(), "name").action("…");
+///     register it in the catalogue;
+///     &CALLSITE
+/// }
+/// ```
+fn call_site(expansion: &Expansion<'_>) -> TokenStream {
+    let Expansion { private, function, .. } = expansion;
+    let name = function.sig.ident.unraw().to_string();
+    let options = call_site_options(expansion);
+    let register = register(private, &quote!(#private::Entry::site(&__AUDITED_CALLSITE)));
+    quote! {
+        {
+            static __AUDITED_CALLSITE: #private::Site =
+                #private::Site::new(#private::module_path!(), #name) #options;
+            #register
+            &__AUDITED_CALLSITE
+        }
+    }
+}
+
+/// Output: `.action("…").capture(CaptureLevel::Input).leaves_out("skip db")`
+fn call_site_options(expansion: &Expansion<'_>) -> TokenStream {
+    let Expansion { private, args, .. } = expansion;
+    let MethodArgs { action, capture, log, durability, .. } = &args.args;
+    let mut options = TokenStream::new();
+    if let Some(action) = action {
+        options.extend(quote!(.action(#action)));
+    }
+    if let Some(capture) = capture {
+        let level = variant(&capture.value());
+        options.extend(quote!(.capture(#private::CaptureLevel::#level)));
+    }
+    if let Some(log) = log {
+        let level = Ident::new(&log.value().to_uppercase(), Span::mixed_site());
+        options.extend(quote!(.log(#private::LevelFilter::#level)));
+    }
+    if let Some(durability) = durability {
+        let level = variant(&durability.value());
+        options.extend(quote!(.durability(#private::Durability::#level)));
+    }
+    if args.refuses() {
+        options.extend(quote!(.refuses()));
+    }
+    let left_out = left_out(&args.args);
+    if !left_out.is_empty() {
+        options.extend(quote!(.leaves_out(#left_out)));
+    }
+    options
+}
+
+/// `metadata` → `Metadata`
+fn variant(value: &str) -> Ident {
+    let mut name = value.to_owned();
+    name[..1].make_ascii_uppercase();
+    Ident::new(&name, Span::mixed_site())
+}
+
+/// What the arguments exclude from the record, for the catalogue: `skip db; redact pin`.
+fn left_out(args: &MethodArgs) -> String {
+    let list = |argument: &str, names: &[Ident]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| format!("{argument} {}", names.join(", ")))
+    };
+    let parts = [
+        args.skip_all.map(|_| "skip_all".to_owned()),
+        list("skip", &args.skip),
+        list("redact", &args.redact),
+        args.skip_output.then(|| "skip_output".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// Output: `if call.is_recorded() { match outcome(&output).split() { … } }`, which records the
+/// outcome and ends the call.
+pub(crate) fn finish(
+    expansion: &Expansion<'_>,
+    call: &impl ToTokens,
+    output: &impl ToTokens,
+) -> TokenStream {
+    let outcome = record_outcome(expansion, call, output);
+    quote!(if #call.is_recorded() { #outcome })
+}
+
+/// As [`finish`], for a local call that is not used afterwards.
+///
+/// The call is moved first. So its address is not taken on the path that records nothing, and the
+/// compiler can keep it in a register.
+pub(crate) fn finish_moved(expansion: &Expansion<'_>) -> TokenStream {
+    let (Expansion { call, output, .. }, ended) = (expansion, local("__audited_ended"));
+    let outcome = record_outcome(expansion, &ended, output);
+    quote!(if #call.is_recorded() { let mut #ended = #call; #outcome })
+}
+
+fn record_outcome(
+    expansion: &Expansion<'_>,
+    call: &impl ToTokens,
+    output: &impl ToTokens,
+) -> TokenStream {
+    let Expansion { private, args, return_kind, .. } = expansion;
+    let value = if args.args.skip_output {
+        quote!(skipped)
+    } else if matches!(return_kind, ReturnKind::PartlyNameable { is_value_named: false, .. }) {
+        quote!(opaque)
+    } else {
+        quote!(value)
+    };
+    let error = match return_kind {
+        ReturnKind::Nameable(ty) if has_generic_error(ty) => quote!(generic_error),
+        _ => quote!(error),
+    };
+    quote! {
+        match #private::outcome(&#output).split() {
+            #private::Ok(__audited_value) => {
+                #private::#value(__audited_value).record_output(&mut #call);
+            }
+            #private::Err(__audited_error) => {
+                #private::#error(__audited_error).record_error(&mut #call);
+            }
+        }
+    }
+}

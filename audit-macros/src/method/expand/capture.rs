@@ -1,0 +1,132 @@
+//! Tokens that record the arguments, and what `target`, `reason` and `fields` say.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, Token};
+
+use super::expansion::{Expansion, allow_underscore_use, cfgs};
+use crate::method::model::Binding;
+use crate::method::validate::CaptureMode;
+
+/// Where statements stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Position {
+    /// Before the names of the body are bound: parameters have the names of
+    /// [`Expansion::signature`].
+    BeforeBinding,
+    /// After the names of the body are bound.
+    AfterBinding,
+}
+
+/// Output: `if let Some(buffer) = input.wanted() { argument(&a).record(buffer, "a"); … }`
+///
+/// A receiver that is compared is left out: see [`receiver`].
+pub(crate) fn arguments(expansion: &Expansion<'_>, position: Position) -> TokenStream {
+    let bindings = expansion.function.bindings();
+    let is_captured_here = |binding: &&Binding<'_>| {
+        binding.name != "self" || !expansion.watch_plan.compares_receiver()
+    };
+    let each = bindings.iter().filter(is_captured_here);
+    let each = each.filter_map(|binding| argument(expansion, binding, position));
+    if_wanted(expansion, each.collect())
+}
+
+/// As [`arguments`], for `self` alone. It stands before a body that borrows `self`.
+pub(crate) fn receiver(expansion: &Expansion<'_>) -> TokenStream {
+    let bindings = expansion.function.bindings();
+    let receiver = bindings.first().filter(|binding| binding.name == "self");
+    let captured =
+        receiver.and_then(|binding| argument(expansion, binding, Position::BeforeBinding));
+    if_wanted(expansion, captured.unwrap_or_default())
+}
+
+fn if_wanted(expansion: &Expansion<'_>, each: TokenStream) -> TokenStream {
+    if each.is_empty() {
+        return each;
+    }
+    let Expansion { private, input, buffer, .. } = expansion;
+    quote!(if let #private::Some(#buffer) = #input.wanted() { #each })
+}
+
+/// Output: `argument(&a).record(buffer, "a");`
+fn argument(
+    expansion: &Expansion<'_>,
+    binding: &Binding<'_>,
+    position: Position,
+) -> Option<TokenStream> {
+    let Expansion { private, buffer, args, hides_parameters, .. } = expansion;
+    let name = &binding.name;
+    let is_before = position == Position::BeforeBinding;
+    let is_hidden = is_before && *hides_parameters && name != "self";
+    let ident = if is_hidden { expansion.hidden(&binding.ident) } else { binding.ident.clone() };
+    let value = match expansion.loan_of(&binding.ident).filter(|_| is_before) {
+        Some(loan) => quote!(#loan.argument()),
+        None => quote!(&#ident),
+    };
+    let record = match args.capture_mode(name)? {
+        CaptureMode::Value => quote!(#private::argument(#value).record(#buffer, #name);),
+        CaptureMode::Debug => quote!(#private::debug_argument(#value).record(#buffer, #name);),
+        CaptureMode::Redacted => quote!(#buffer.redacted(#name);),
+    };
+    let cfgs = cfgs(binding.attrs);
+    let allow = (!is_hidden).then(|| allow_underscore_use(&ident));
+    Some(quote!(#cfgs #allow #record))
+}
+
+/// Output: `if input.is_recorded() { input.target(&…); input.reason(&…); … }`
+pub(crate) fn details(expansion: &Expansion<'_>) -> TokenStream {
+    let Expansion { private, input, args, .. } = expansion;
+    let mut each = TokenStream::new();
+    if let Some(target) = &args.args.target {
+        let value = target_value(target);
+        each.extend(quote!(#input.target(#value);));
+    }
+    if let Some(reason) = &args.args.reason {
+        let reason = borrow(reason);
+        each.extend(quote!(#input.reason(#reason);));
+    }
+    for field in &args.args.fields {
+        let (name, value) = (&field.name, borrow(&field.value));
+        each.extend(quote!(#private::argument(#value).record_field(&mut #input, #name);));
+    }
+    if each.is_empty() { each } else { quote!(if #input.is_recorded() { #each }) }
+}
+
+/// Input:  `("account", id)`
+///
+/// Output: `(&"account", &id,)`, with the span of the input, so that the compiler reports a wrong
+/// type there.
+fn target_value(target: &Expr) -> TokenStream {
+    match tuple_elements(target) {
+        Some(elements) => {
+            let elements = elements.into_iter().map(borrow);
+            quote_spanned!(target.span()=> (#(#elements,)*))
+        }
+        None => {
+            let target = borrow(target);
+            quote!(#target)
+        }
+    }
+}
+
+fn tuple_elements(expr: &Expr) -> Option<Vec<&Expr>> {
+    match expr {
+        Expr::Tuple(tuple) => Some(tuple.elems.iter().collect()),
+        Expr::Paren(paren) => tuple_elements(&paren.expr),
+        Expr::Group(group) => tuple_elements(&group.expr),
+        _ => None,
+    }
+}
+
+/// Input:  `expr`
+///
+/// Output: `&expr`, in parentheses where they are needed. What is recorded is never moved.
+fn borrow(expr: &Expr) -> Expr {
+    Expr::Reference(syn::ExprReference {
+        attrs: Vec::new(),
+        and_token: Token![&](expr.span()),
+        mutability: None,
+        expr: Box::new(expr.clone()),
+    })
+}

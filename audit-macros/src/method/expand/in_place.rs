@@ -1,0 +1,149 @@
+//! `#[track_caller] fn` and `fn -> impl Trait`: the body stays in place, under a guard.
+//!
+//! A closure can't have `#[track_caller]`, so a body in it would see the expansion as its caller. A
+//! closure that is returned as `impl Fn` must stand where the bounds of the signature reach it. The
+//! price: the guard sees only that the function returned, not what it returned by `?` or by a
+//! `return` in a macro.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Block, Expr, ExprAsync, ExprClosure, ExprReturn, Item, Signature, Type, parse_quote, parse2,
+};
+
+use super::capture::{self, Position};
+use super::expansion::Expansion;
+use super::{body, call, refuse, watch};
+use crate::method::model::with_empty_statement;
+use crate::method::return_kind::ReturnKind;
+use crate::method::type_spelling::looks_like_result;
+use crate::tokens::local;
+
+/// Input:  `#[track_caller] fn f(a: A) -> R { body }`
+///
+/// Output:
+/// ```text
+/// #[track_caller] fn f(a: A) -> R {
+///     let mut call = enter(call site);
+///     let mut input = call.input();
+///     capture;
+///     let mut guard = call.guard::<R>();
+///     let output: R = match () { () if false => conjure::<R>(), () => { body } };
+///     return { finish; output };
+/// }
+/// ```
+/// with every `return e` of the body as `return { let output: R = e; finish; output }`.
+///
+/// Without a type that can be named:
+/// ```text
+/// fn f(a: A) -> impl Trait {
+///     let mut call = enter(call site);
+///     let mut input = call.input();
+///     capture;
+///     let guard = call.guard::<()>();
+///     { ; body }
+/// }
+/// ```
+pub(crate) fn expand_in_place(expansion: &Expansion<'_>) -> (Signature, TokenStream) {
+    let enter = call::enter(expansion);
+    let (sig, capture) = signature_and_capture(expansion);
+    let run = match &expansion.return_kind {
+        ReturnKind::Nameable(ty) => run_named(expansion, ty),
+        _ => run_unnamed(expansion),
+    };
+    (sig, quote!(#enter #capture #run))
+}
+
+fn run_named(expansion: &Expansion<'_>, ty: &Type) -> TokenStream {
+    let Expansion { private, call, output, args, function, .. } = expansion;
+    let guard = local("__audited_guard");
+    let finish = call::finish(expansion, &quote!((*#guard)), output);
+    let returns = RecordReturns { expansion, ty, finish: &finish };
+    let body = returns.rewrite(function.body.to_token_stream());
+    let hold = quote!(let mut #guard = #call.guard::<#ty, _>(|| ()););
+    let refuse = args.refuses().then(|| {
+        refuse::refuse_or_continue(
+            expansion,
+            |refused| quote!(return { let #output: #ty = #refused; #finish #output };),
+        )
+    });
+    // After a body that never ends, the statements below are reached by the arm that is never
+    // taken.
+    quote! {
+        #hold
+        #refuse
+        let #output: #ty = match () { () if false => #private::conjure::<#ty>(), () => #body };
+        return { #finish #output };
+    }
+}
+
+fn run_unnamed(expansion: &Expansion<'_>) -> TokenStream {
+    let Expansion { private, call, function, .. } = expansion;
+    let guard = local("__audited_guard");
+    // Not in a `match`: an arm would hide from a closure what the signature expects of it.
+    let body = with_empty_statement(&function.body);
+    // The type can't be named, but an error must not be recorded as a success.
+    let guarded =
+        if looks_like_result(&function.sig.output) { quote!(#private::Unseen) } else { quote!(()) };
+    quote!(let #guard = #call.guard::<#guarded, _>(|| ()); #body)
+}
+
+/// The signature, and the statements that capture the arguments.
+///
+/// The parameters stay as they are, because they must outlive what the tail expression borrows.
+/// Only if a parameter is called `_name` they are hidden, where a `match` drops the temporaries of
+/// the tail first.
+fn signature_and_capture(expansion: &Expansion<'_>) -> (Signature, TokenStream) {
+    let bindings = expansion.function.bindings();
+    let has_underscore = bindings.iter().any(|binding| binding.name.starts_with('_'));
+    let ends_in_match = matches!(expansion.return_kind, ReturnKind::Nameable(_));
+    if expansion.hides_parameters
+        && has_underscore
+        && ends_in_match
+        && expansion.has_only_plain_parameters()
+    {
+        let unseen = watch::report_unseen(expansion, Position::BeforeBinding);
+        let capture = body::capture_and_bind(expansion);
+        return (expansion.signature(), quote!(#unseen #capture));
+    }
+    let unseen = watch::report_unseen(expansion, Position::AfterBinding);
+    let arguments = capture::arguments(expansion, Position::AfterBinding);
+    let end = body::details_and_end(expansion);
+    (expansion.function.sig.clone(), quote!(#unseen #arguments #end))
+}
+
+/// Rewrites the visible `return`s of a body.
+///
+/// Input:  `return value`
+///
+/// Output: `return { let output: R = value; finish; output }`
+struct RecordReturns<'a> {
+    expansion: &'a Expansion<'a>,
+    ty: &'a Type,
+    finish: &'a TokenStream,
+}
+
+impl RecordReturns<'_> {
+    /// A body that can't be parsed stays as it is.
+    fn rewrite(mut self, body: TokenStream) -> TokenStream {
+        let Ok(mut block) = parse2::<Block>(body.clone()) else { return body };
+        self.visit_block_mut(&mut block);
+        block.into_token_stream()
+    }
+}
+
+impl VisitMut for RecordReturns<'_> {
+    fn visit_expr_return_mut(&mut self, node: &mut ExprReturn) {
+        visit_mut::visit_expr_return_mut(self, node);
+        let (output, ty, finish) = (&self.expansion.output, self.ty, self.finish);
+        let value: Expr = node.expr.take().map_or_else(|| parse_quote!(()), |value| *value);
+        let recorded = quote!({ let #output: #ty = #value; #finish #output });
+        node.expr = parse2(recorded).ok().map(Box::new);
+    }
+
+    // A `return` in any of these returns from them, not from the function.
+    fn visit_expr_closure_mut(&mut self, _: &mut ExprClosure) {}
+    fn visit_expr_async_mut(&mut self, _: &mut ExprAsync) {}
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}

@@ -1,0 +1,195 @@
+//! Decisions that depend on how a type is spelled.
+//!
+//! A macro runs before names are resolved, so it sees a type only as tokens. What can wait until
+//! types are known is decided by method lookup in `audit-core`. The decisions here can't wait: they
+//! determine which tokens are written, and method lookup can't ask about lifetimes at all. Each
+//! function says what happens if a spelling misleads it. `tests/shapes/spelling.rs` pins the
+//! decisions.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{ReturnType, Type};
+
+use super::return_kind::{type_arguments, ungroup};
+use crate::tokens::{any_token, is_ident, is_punct};
+
+/// Whether `ty` contains a name that is by convention a type parameter (`T`, `St`, `REQ`), or a
+/// projection (`Self::Item`).
+///
+/// Only the spelling is available: the parameters of an `impl` block can't be seen from its
+/// methods. A type that is named like a parameter is treated as one, which costs detail of the
+/// record; a parameter with a longer name is treated as a type, which may not compile.
+fn may_contain_parameter(ty: &Type) -> bool {
+    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    any_token(ty.to_token_stream(), &|token| {
+        let TokenTree::Ident(ident) = token else { return false };
+        let name = ident.to_string();
+        name == "Self"
+            || (name.starts_with(|c: char| c.is_ascii_uppercase())
+                && (name.len() <= 2 || name.chars().all(is_upper)))
+    })
+}
+
+/// Whether the error of `Result<T, Error<..>>` is a generic type whose arguments may be parameters
+/// or borrow, or a projection that may stand for such a type.
+///
+/// Such an error may implement `std::error::Error` only if its parameter is `'static`. Method
+/// lookup does not ask about lifetimes, so it would choose that implementation, and the compiler
+/// would then reject it. If this returns true, the error is recorded by its text, without its
+/// chain.
+pub(crate) fn has_generic_error(ty: &Type) -> bool {
+    let arguments_of = |ty: &Type| match ungroup(ty) {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map(|last| type_arguments(last).cloned().collect())
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let [_, error] = &arguments_of(ty)[..] else { return false };
+    let Type::Path(path) = ungroup(error) else { return false };
+    let (first, last) = (path.path.segments.first(), path.path.segments.last());
+    if path.qself.is_some() || first.is_some_and(|first| first.ident == "Self") {
+        return true;
+    }
+    let borrows = |ty: &Type| {
+        any_token(ty.to_token_stream(), &|token| {
+            is_punct(Some(token), '&') || is_punct(Some(token), '\'')
+        })
+    };
+    last.is_some_and(|last| last.ident != "Box")
+        && arguments_of(error).iter().any(|ty| may_contain_parameter(ty) || borrows(ty))
+}
+
+/// Whether a return type without `impl Trait` might be a boxed future, so that `audit-core` must
+/// look.
+///
+/// The look-up makes every expansion longer, in compile time and at run time, and most functions
+/// return one of the types that are excluded here. An alias of a boxed future that has one of these
+/// names is recorded as a value: its call ends when the future is returned.
+pub(crate) fn may_be_boxed_future(ty: &Type) -> bool {
+    const NEVER: &[&str] = &[
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+        "i128", "isize", "f32", "f64", "String", "Vec", "Option", "Result",
+    ];
+    let ty = ungroup(ty);
+    match ty {
+        // A projection, such as `Self::Future`, may stand for a future whose output does not
+        // outlive its box; wrapping it would not compile.
+        Type::Path(path) if path.qself.is_some() => false,
+        Type::Path(path) if is_ident_of(path.path.segments.first(), &["Self"]) => false,
+        Type::Path(_) if !names_lifetime(ty) && may_contain_parameter(ty) => false,
+        Type::Path(path) => !is_ident_of(path.path.segments.last(), NEVER),
+        Type::Macro(_) => true,
+        _ => false,
+    }
+}
+
+fn is_ident_of(segment: Option<&syn::PathSegment>, names: &[&str]) -> bool {
+    segment.is_some_and(|segment| names.iter().any(|name| segment.ident == name))
+}
+
+/// Whether `ty` names a lifetime other than `'static`.
+fn names_lifetime(ty: &Type) -> bool {
+    fn is_in(tokens: TokenStream) -> bool {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut places = tokens.iter().enumerate();
+        places.any(|(at, token)| match token {
+            TokenTree::Group(group) => is_in(group.stream()),
+            _ => is_punct(Some(token), '\'') && !is_ident(tokens.get(at + 1), "static"),
+        })
+    }
+    is_in(ty.to_token_stream())
+}
+
+/// Whether a return type that contains an `impl Fn` is called `Result`, or something like
+/// `IoResult`.
+///
+/// Only the spelling is available: such a type can't be named inside the body, so no method can be
+/// looked up on it. A `Result` under another name is recorded as a success, even if it is an error.
+pub(crate) fn looks_like_result(output: &ReturnType) -> bool {
+    let ReturnType::Type(_, ty) = output else { return false };
+    matches!(&**ty, Type::Path(path) if path.path.segments.last()
+        .is_some_and(|last| last.ident.to_string().ends_with("Result")))
+}
+
+/// Whether a return type has an elided lifetime: then the returned value borrows from the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Elision {
+    No,
+    /// A type may have a lifetime that is not written: `Guard`.
+    Possible,
+    /// `&T`, `Guard<'_>`
+    Certain,
+}
+
+/// Whether a lifetime is elided in `ty`.
+///
+/// Only the spelling is available: the answer decides how the body's closure captures `self`. If a
+/// type with an elided lifetime has the name of one without, a body that borrows `self` itself does
+/// not compile.
+pub(crate) fn elision(ty: &Type) -> Elision {
+    elision_in(ty.to_token_stream())
+}
+
+fn elision_in(tokens: TokenStream) -> Elision {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let elisions = tokens.iter().enumerate().map(|(at, token)| match token {
+        TokenTree::Group(group) => elision_in(group.stream()),
+        TokenTree::Punct(punct) => match punct.as_char() {
+            '&' if !is_punct(tokens.get(at + 1), '\'') => Elision::Certain,
+            '\'' if is_ident(tokens.get(at + 1), "_") => Elision::Certain,
+            _ => Elision::No,
+        },
+        TokenTree::Ident(name) if may_elide(&name.to_string(), &tokens, at) => Elision::Possible,
+        TokenTree::Ident(_) | TokenTree::Literal(_) => Elision::No,
+    });
+    elisions.max().unwrap_or(Elision::No)
+}
+
+/// Whether `name`, which is at `at`, may be a type with an elided lifetime.
+fn may_elide(name: &str, tokens: &[TokenTree], at: usize) -> bool {
+    let is_before = |n: usize, c: char| at >= n && is_punct(tokens.get(at - n), c);
+    let is_parameter = name.len() <= 2 && name.starts_with(char::is_uppercase);
+    let is_lower = name.starts_with(|c: char| c.is_lowercase() || c == '_');
+    // `Self::Item`
+    let is_projection = is_before(1, ':') && at >= 3 && is_ident(tokens.get(at - 3), "Self");
+    // `'a`
+    let is_lifetime = is_before(1, '\'');
+    // `path::…`
+    let is_module = is_punct(tokens.get(at + 1), ':');
+    // `Guard<'a>`
+    let has_lifetime = is_punct(tokens.get(at + 1), '<') && is_punct(tokens.get(at + 2), '\'');
+    !(WITHOUT_LIFETIME.contains(&name)
+        || is_parameter
+        || is_lower
+        || is_projection
+        || is_lifetime
+        || is_module
+        || has_lifetime)
+}
+
+/// Common types that have no lifetime of their own.
+const WITHOUT_LIFETIME: &[&str] = &[
+    "Arc",
+    "BTreeMap",
+    "BTreeSet",
+    "Box",
+    "Duration",
+    "HashMap",
+    "HashSet",
+    "Instant",
+    "Option",
+    "Ordering",
+    "PathBuf",
+    "Pin",
+    "Rc",
+    "Result",
+    "Self",
+    "String",
+    "SystemTime",
+    "Uuid",
+    "Vec",
+    "VecDeque",
+];
