@@ -1,15 +1,15 @@
-//! The table of columns: from one list of fields, `columns!` makes the struct [`Record`], its
-//! canonical text, and its size in memory.
+//! `columns!`: makes the struct [`Record`], its canonical text and its size in memory from one list
+//! of columns.
 //!
-//! To add a column, add a line to the list in `record.rs`, and a migration step to the schema of the
-//! store. A type that no column has yet needs [`Canonical`] and [`HeapBytes`].
+//! To add a column, add one line to the list in `record.rs`, and a column and a migration step to
+//! each store. A type that no other column has must implement [`Canonical`] and [`HeapBytes`].
 //!
 //! [`Record`]: crate::Record
 //! [`Canonical`]: crate::text::Canonical
 //! [`HeapBytes`]: crate::size::HeapBytes
 
-/// Defines a struct whose fields are the columns of a record. `= value` is what an optional column
-/// holds at first; without it, the `Default` of its type.
+/// Defines a struct whose fields are the columns of a record. `= value` is the initial value of a
+/// column; without it, the column starts with the `Default` of its type.
 macro_rules! columns {
     (
         $(#[$meta:meta])*
@@ -25,14 +25,15 @@ macro_rules! columns {
         }
 
         impl $name {
-            /// The names of all columns, in their order.
+            /// The names of all columns, in the order of the canonical text.
             pub const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
 
             fn empty() -> Self {
                 Self { $( $column: columns!(@empty $($empty)?) ),+ }
             }
 
-            /// The canonical JSON text: equal records have equal texts. An absent value has no key.
+            /// Writes the canonical JSON text: equal records have equal texts, and an absent value
+            /// has no key.
             #[must_use]
             pub fn to_json(&self) -> $crate::Json {
                 let mut text = String::from("{");

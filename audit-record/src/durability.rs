@@ -1,46 +1,36 @@
-//! [`Durability`]: what a record has survived when the call that made it returns.
+//! [`Durability`]: what a record survives once the call that made it has returned.
 
-use std::fmt;
+use crate::name::named_enum;
 
-/// What a record survives from the moment when the call that made it returns.
-///
-/// Set for all actions by [`AuditBuilder::durability`](crate::AuditBuilder::durability), for one by the word
-/// `durability` of its attribute.
-///
-/// ```
-/// use audited::Durability;
-///
-/// assert!(Durability::Power > Durability::Queued);
-/// assert_eq!(Durability::Process.as_str(), "process");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// The call goes on as soon as its record is in the queue. The record survives panics and a clean end of the
-    /// program; how many a kill took is told in the trail by the next start.
-    #[default]
-    Queued,
-    /// The call waits until its record is stored: it survives the end of the process at any moment.
-    Process,
-    /// The call waits until the disk says that its record is on it: it survives a loss of power. Callers that wait at
-    /// the same time share one sync.
-    Power,
-}
-
-impl Durability {
-    /// The word that stands for it in the attribute.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Process => "process",
-            Self::Power => "power",
-        }
-    }
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+named_enum! {
+    /// What a record survives from the moment when the call that made it returns.
+    ///
+    /// A higher level makes the call wait longer. Set it for all actions with
+    /// `Audit::builder().durability(…)`, and for one action with the argument `durability` of
+    /// `#[audit_method]`.
+    ///
+    /// A level has one name in attributes, in configuration files (serde) and on the command line:
+    ///
+    /// ```
+    /// use audit_record::Durability;
+    ///
+    /// assert!(Durability::Power > Durability::Queued);
+    /// assert_eq!(Durability::Process.to_string(), "process");
+    /// assert_eq!("power".parse::<Durability>()?, Durability::Power);
+    /// # Ok::<(), audit_record::UnknownName>(())
+    /// ```
+    #[derive(Default)]
+    Durability {
+        /// The call returns as soon as its record is in the queue. The record survives a panic and
+        /// a clean exit of the program. If the process is killed, the next start reports how many
+        /// records are lost.
+        #[default]
+        Queued = "queued",
+        /// The call returns after its record is committed. The record survives the end of the
+        /// process at any moment.
+        Process = "process",
+        /// The call returns after the disk has confirmed its record. The record survives a power
+        /// loss. Callers that wait at the same time share one sync.
+        Power = "power",
     }
 }

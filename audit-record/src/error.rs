@@ -1,47 +1,102 @@
-//! The one error type of this crate.
+//! [`Error`]: the one error type of the `audited` crates.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// What can go wrong outside a call: opening, installing, flushing, closing, and writing to a store.
+/// Why opening, installing, flushing, closing, reading or writing a trail has failed.
 ///
-/// It is opaque on purpose: a store's own error type is no part of this crate's interface. Ask
-/// [`is_transient`](Error::is_transient), and read the message; [`source`](std::error::Error::source)
-/// leads to the store's own error.
+/// The type is opaque, so that a store's own error type is not a part of this interface. Ask the
+/// predicates what can be done, show the message to a person, and follow
+/// [`source`](std::error::Error::source) to the error of the store, such as that of SQLite. Clones
+/// share that source.
+///
+/// `Debug` writes the message and all causes in one line, because that is what `main` prints when
+/// it returns an error:
+///
+/// ```
+/// use audit_record::Error;
+///
+/// let disk = std::io::Error::other("no space left on device");
+/// let error = Error::transient("cannot write to `audit.db`").with_source(disk);
+/// assert!(error.is_transient());
+/// assert_eq!(error.to_string(), "cannot write to `audit.db`");
+/// assert_eq!(format!("{error:?}"), "cannot write to `audit.db`: no space left on device");
+/// ```
+#[derive(Clone)]
 pub struct Error {
+    kind: ErrorKind,
     message: String,
-    transient: bool,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ErrorKind {
+    Permanent,
+    Transient,
+    Closed,
+    Damaged,
 }
 
 impl Error {
-    /// An error that will not go away by trying again.
+    /// An error that trying again can't repair. The recorder gives up the records of the batch, and
+    /// reports them as lost.
     ///
-    /// `message` names what was wrong and says what to do.
+    /// The message names what is wrong, and says what to do.
+    #[must_use]
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: false, source: None }
+        Self::new(ErrorKind::Permanent, message.into())
     }
 
-    /// An error that may go away by itself, or by somebody's doing: locked, full, unreachable.
-    ///
-    /// The recorder keeps what it has and tries again.
+    /// An error that may disappear: the store is locked, full or unreachable. The recorder keeps
+    /// the batch and offers it again.
+    #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: true, source: None }
+        Self::new(ErrorKind::Transient, message.into())
     }
 
-    /// Adds the error behind this one.
+    /// A permanent error: the recorder or the store is closed; see [`is_closed`](Self::is_closed).
+    #[must_use]
+    pub fn closed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Closed, message.into())
+    }
+
+    /// A permanent error: the stored data is damaged; see [`is_damaged`](Self::is_damaged).
+    #[must_use]
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Damaged, message.into())
+    }
+
+    fn new(kind: ErrorKind, message: String) -> Self {
+        Self { kind, message, source: None }
+    }
+
+    /// Adds the error that caused this one.
     #[must_use]
     pub fn with_source(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
     /// Whether trying again later may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.transient
+        self.kind == ErrorKind::Transient
+    }
+
+    /// Whether the recorder or the store was closed before. Install or open a new one.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.kind == ErrorKind::Closed
+    }
+
+    /// Whether the stored data is damaged, or the file is not what it claims to be. Keep a copy of
+    /// it, and restore a backup.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.kind == ErrorKind::Damaged
     }
 }
 
@@ -51,17 +106,26 @@ impl fmt::Display for Error {
     }
 }
 
-/// The message and what caused it: this is what `main` prints when it returns an error.
+/// The message and all causes in one line, joined by `: `.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        write_in_one_line(f, &self.message)?;
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
+            f.write_str(": ")?;
+            write_in_one_line(f, &error.to_string())?;
             cause = error.source();
         }
         Ok(())
     }
+}
+
+fn write_in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for (n, line) in text.lines().enumerate() {
+        f.write_str(if n > 0 { " " } else { "" })?;
+        f.write_str(line.trim())?;
+    }
+    Ok(())
 }
 
 impl std::error::Error for Error {

@@ -1,14 +1,18 @@
-//! [`Gap`]: records that were offered and are missing from the trail.
+//! [`Gap`]: how lost records are reported in the trail.
+//!
+//! The recorder reports what it had to drop, and a store reports what a dead process has lost. Both
+//! write a record of kind [`Kind::Gap`] that [`Gap::to_record`] makes.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use crate::json::write::write_str;
+use crate::name::named_enum;
 use crate::text::{Canonical, member};
 use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record};
 
-/// Records that were offered and are missing from the trail: how many, from when, and why.
+/// Records that the recorder was offered and the trail lacks: how many, from when, and why.
 ///
 /// A gap is stored as a record of kind [`Kind::Gap`], before any newer record. Its `output` is this
 /// struct as JSON; [`Gap::of`] reads it back.
@@ -29,12 +33,13 @@ use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// Records that are missing; at most so many, if [`at_most`](Self::at_most) is set.
+    /// How many records are missing; at most, if [`at_most`](Self::at_most) is set.
     pub records: u64,
     /// Whether `records` is an upper bound. After a kill, the last records may have been stored
     /// without being counted.
     pub at_most: bool,
-    /// How many of `records` found the queue full or closed, where that is counted apart.
+    /// How many of `records` were dropped because the queue was full or closed, where that is
+    /// counted separately.
     pub dropped: Option<u64>,
     /// How the number was found, if not by the recorder that lost the records.
     pub basis: Option<GapBasis>,
@@ -42,8 +47,8 @@ pub struct Gap {
     pub from: Option<DateTime<Utc>>,
     /// When the last of them began; for a killed process, when the loss was found.
     pub to: Option<DateTime<Utc>>,
-    /// How many records of which action, as far as that is known. What did not fit stands under
-    /// `(others)`.
+    /// How many records of each action are missing, as far as that is known. Actions that did not
+    /// fit are counted under `(others)`.
     pub actions: Vec<(String, u64)>,
     /// The process id of a killed process.
     pub pid: Option<u64>,
@@ -55,40 +60,20 @@ pub struct Gap {
     pub reason: String,
 }
 
-/// How the number of a [`Gap`] was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GapBasis {
-    /// By counters that outlived the process.
-    Counted,
-    /// It is the limit of the queue of a process that left no counters.
-    QueueLimit,
-    /// As [`QueueLimit`](Self::QueueLimit), and the machine was restarted since: records that were
-    /// stored shortly before may be missing as well.
-    QueueLimitOtherBoot,
-}
-
-impl GapBasis {
-    const ALL: [Self; 3] = [Self::Counted, Self::QueueLimit, Self::QueueLimitOtherBoot];
-
-    /// The name, as it is stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counted => "counted",
-            Self::QueueLimit => "queue limit",
-            Self::QueueLimitOtherBoot => "queue limit, other boot",
-        }
+named_enum! {
+    /// How the number of a [`Gap`] was found.
+    GapBasis {
+        /// By counters that outlived the process.
+        Counted = "counted",
+        /// It is the limit of the queue of a process that left no counters.
+        QueueLimit = "queue limit",
+        /// As [`QueueLimit`](Self::QueueLimit), and the machine was restarted since: records that
+        /// were stored shortly before may be missing as well.
+        QueueLimitOtherBoot = "queue limit, other boot",
     }
 }
 
-impl Canonical for GapBasis {
-    fn write(&self, out: &mut String) {
-        write_str(out, self.as_str());
-    }
-}
-
-/// `true` where it is set, and nothing where it is not.
+/// A key that is present, with the value `true`, only if the flag is set.
 struct Flag(bool);
 
 impl Canonical for Flag {
@@ -102,7 +87,7 @@ impl Canonical for Flag {
 }
 
 impl Gap {
-    /// A gap of `records` records, for `reason`.
+    /// A gap of `records` records that are missing because of `reason`.
     #[must_use]
     pub fn new(records: u64, reason: impl Into<String>) -> Self {
         Self {
@@ -120,7 +105,7 @@ impl Gap {
         }
     }
 
-    /// The record that reports this gap, found at `now`.
+    /// Makes the record that reports this gap, which was found at `now`.
     #[must_use]
     pub fn to_record(&self, now: DateTime<Utc>) -> Record {
         let mut record = Record::new(Kind::Gap, "records missing", now);
@@ -160,11 +145,11 @@ impl Gap {
         Json::trusted(out)
     }
 
-    /// The gap that `record` reports; `None` if it is of another kind.
+    /// Reads the gap that `record` reports; `None` if the record is of another kind.
     ///
     /// # Errors
     ///
-    /// When the record is of kind `gap` and its `output` is not that of a gap.
+    /// If the record is of kind `gap`, and its `output` is missing or not that of a gap.
     pub fn of(record: &Record) -> Result<Option<Self>, Error> {
         if record.kind != Kind::Gap {
             return Ok(None);
@@ -177,9 +162,7 @@ impl Gap {
             records: stored.records.or(stored.records_at_most).unwrap_or(0),
             at_most: stored.at_most || stored.records_at_most.is_some(),
             dropped: stored.dropped,
-            basis: stored
-                .basis
-                .and_then(|name| GapBasis::ALL.into_iter().find(|basis| basis.as_str() == name)),
+            basis: stored.basis.and_then(|name| name.parse().ok()),
             from: stored.from,
             to: stored.to,
             actions: stored.actions.0,
@@ -191,7 +174,8 @@ impl Gap {
     }
 }
 
-/// The `output` of a gap, also of trails that were written before version 4 of the schema.
+/// The `output` of a gap. In trails that were written before version 4 of the schema, some keys
+/// have other names.
 #[derive(Deserialize)]
 struct Stored {
     records: Option<u64>,
@@ -210,7 +194,7 @@ struct Stored {
     service: Option<String>,
 }
 
-/// A map that keeps its order.
+/// A map that keeps the order of its entries.
 #[derive(Default)]
 struct Actions(Vec<(String, u64)>);
 

@@ -1,13 +1,14 @@
-//! Record ids: UUIDs of version 7.
+//! [`record_id`]: makes the ids of records, which are UUIDs of version 7.
 
 use uuid::Uuid;
 
-/// A UUIDv7 whose time part has sub-millisecond precision (RFC 9562, section 6.2, method 3).
+/// A UUIDv7 for a time in microseconds since 1970, with sub-millisecond precision (RFC 9562,
+/// section 6.2, method 3).
 ///
-/// `uuid`'s own `now_v7` guards one counter for the whole process with a lock and reads the clock a
-/// second time; here the time is given, and the 62 random bits come from the thread's own generator.
+/// `Uuid::now_v7` takes a lock of the whole process and reads the clock again. Here, the caller has
+/// the time already, and the 62 random bits come from a generator of the thread.
 pub fn record_id(unix_micros: i64) -> Uuid {
-    // Before 1970 there is no UUIDv7: such clocks all count as 1970.
+    // A UUIDv7 can't hold a time before 1970.
     let micros = u64::try_from(unix_micros).unwrap_or(0);
     let (millis, rest) = (micros / 1_000, micros % 1_000);
     let fraction = rest * 4_096 / 1_000;
@@ -32,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_before_1970_still_gives_distinct_ids() {
+    fn times_before_1970_have_distinct_ids() {
         assert_ne!(record_id(-5), record_id(-5));
     }
 }

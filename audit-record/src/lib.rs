@@ -1,8 +1,30 @@
-//! The contract of the `audited` crates: what a [`Record`] is, how it is written as text, and what a
+//! The contract of the `audited` crates: the [`Record`], its canonical text, and the traits that a
 //! store implements.
 //!
-//! Use `audited`. Depend on this crate alone to write a [`store::Sink`] or a program that reads
-//! records: it builds no tracing subscriber, no queue and no database.
+//! Programs that record use the crate `audited`. Depend on this crate alone to write a
+//! [store](store::Sink), or a program that reads records: it builds no tracing subscriber, no queue
+//! and no database.
+//!
+//! ```
+//! use audit_record::store::Sink;
+//! use audit_record::{Error, Record};
+//!
+//! /// Writes each record as one line of JSON.
+//! struct JsonLines<W>(W);
+//!
+//! impl<W: std::io::Write + Send + 'static> Sink for JsonLines<W> {
+//!     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
+//!         let lines: String =
+//!             records.iter().map(|record| format!("{}\n", record.to_json())).collect();
+//!         // The recorder offers the batch again after a transient error.
+//!         self.0.write_all(lines.as_bytes()).map_err(|error| {
+//!             Error::transient("cannot write the JSON lines").with_source(error)
+//!         })
+//!     }
+//! }
+//! # fn is_store(_: impl Sink) {}
+//! # is_store(JsonLines(Vec::new()));
+//! ```
 
 pub mod process;
 pub mod store;
@@ -14,6 +36,7 @@ mod error;
 mod gap;
 mod id;
 mod json;
+mod name;
 mod path;
 mod record;
 mod size;
@@ -23,12 +46,13 @@ pub use durability::Durability;
 pub use error::Error;
 pub use gap::{Gap, GapBasis};
 pub use json::Json;
+pub use name::UnknownName;
 pub use record::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
-    Truncation, UnknownName,
+    Truncation,
 };
 
-/// What the other crates of this project share. It changes with any release.
+/// Used by the other crates of this project. It may change with any release.
 #[doc(hidden)]
 pub mod private {
     pub use crate::attempt::{Tried, write_attempted};
@@ -47,7 +71,7 @@ pub mod private {
     }
 
     pub mod size {
-        //! What records take in memory.
+        //! How much memory records take.
 
         pub use crate::size::*;
     }
@@ -56,6 +80,8 @@ pub mod private {
         //! Reading and writing JSON text.
 
         pub use crate::json::read::*;
+        pub use crate::json::scan::{JsonError, check, is_number, string_end};
+        pub use crate::json::serialize::*;
         pub use crate::json::write::*;
     }
 }

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::json::read;
 use crate::json::write::write_str;
+use crate::json::{read, scan};
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn plain<'p>(text: &'p str, rest: &mut &'p str) -> Option<Segment<'p>> {
 
 fn bracketed<'p>(inner: &'p str, rest: &mut &'p str) -> Option<Segment<'p>> {
     let end = match inner.starts_with('"') {
-        true => read::string(inner.as_bytes(), 0).ok()?,
+        true => scan::string_end(inner.as_bytes(), 0).ok()?,
         false => inner.find(']')?,
     };
     *rest = inner[end..].strip_prefix(']')?;

@@ -1,4 +1,7 @@
-//! [`Record`]: what is known about one call, change or event.
+//! [`Record`]: one entry of the audit trail, and the types of its columns.
+//!
+//! The recorder fills records, stores keep them, and readers return them. Programs that write
+//! records of their own build them with [`Record::new`] and set the columns that they know.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -13,73 +16,18 @@ use uuid::Uuid;
 
 use crate::Json;
 use crate::columns::columns;
-
-/// Defines an enum whose variants have one stable name in Rust, SQL, JSON and on the command line.
-macro_rules! named_enum {
-    (
-        $(#[$meta:meta])*
-        $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $text:literal ),+ $(,)? }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[non_exhaustive]
-        pub enum $name {
-            $( $(#[$vmeta])* #[serde(rename = $text)] $variant ),+
-        }
-
-        impl $name {
-            /// Every value, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The stable name, as it is stored and shown.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
-                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or(UnknownName {
-                    what: stringify!($name),
-                })
-            }
-        }
-    };
-}
-
-/// A text that names no value of a [`Kind`] or [`Outcome`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownName {
-    what: &'static str,
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not the name of any {}", self.what)
-    }
-}
-
-impl std::error::Error for UnknownName {}
+use crate::name::named_enum;
 
 named_enum! {
     /// What a [`Record`] is about.
     Kind {
-        /// A call of an audited function, or of [`execute`](crate::execute).
+        /// A call of an audited function, or of `audited::execute`.
         Call = "call",
         /// A change of an object's fields outside any call.
         Change = "change",
-        /// Something that the program states has happened.
+        /// Something that happened, as the program reports it.
         Event = "event",
-        /// A request that the program has served.
+        /// A request that the program served.
         Request = "request",
         /// A call to another system.
         External = "external",
@@ -89,9 +37,9 @@ named_enum! {
         Export = "export",
         /// Something about the running system itself.
         System = "system",
-        /// A remark added later to another record.
+        /// A comment on another record, added later.
         Note = "note",
-        /// Records that were offered and are missing here, with their number and the reason.
+        /// Lost records: how many, and why; see [`Gap`](crate::Gap).
         Gap = "gap",
     }
 }
@@ -99,15 +47,15 @@ named_enum! {
 named_enum! {
     /// How a call ended.
     Outcome {
-        /// It returned, and what it returned is no `Err`.
+        /// It returned, and the value was not `Err`.
         Success = "success",
         /// It returned `Err`.
         Failure = "failure",
         /// It panicked.
         Panic = "panic",
-        /// Its future was dropped after it had begun and before it was done.
+        /// Its future was dropped after its first poll and before its end.
         Cancelled = "cancelled",
-        /// It began, and how it ended is not known.
+        /// It began, and its end is not known.
         Unknown = "unknown",
     }
 }
@@ -115,12 +63,26 @@ named_enum! {
 columns! {
     /// One entry of the audit trail.
     ///
-    /// The field names are the columns of the SQLite view `audit_log` and the keys of the JSON form,
-    /// which is [canonical](Record::to_json).
+    /// The fields have the names of the columns of the SQLite view `audit_log`, and of the keys of
+    /// the JSON form, which is [canonical](Record::to_json).
+    ///
+    /// ```
+    /// use audit_record::{Kind, Outcome, Record};
+    ///
+    /// let mut record = Record::new(Kind::Login, "log in", "2026-11-27T09:30:00Z".parse()?);
+    /// record.actor = Some("alice".into());
+    /// record.outcome = Outcome::Failure;
+    /// record.reason = Some("wrong password".into());
+    ///
+    /// let text = record.to_json();
+    /// assert!(text.as_str().contains(r#""outcome":"failure","actor":"alice""#));
+    /// assert_eq!(text.to::<Record>()?, record);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub struct Record {
         /// Position in the store, counted from 1; `None` until it is stored.
         seq: Option<u64>,
-        /// The record's own id, a UUID of version 7: sorts by the time the call began.
+        /// The id of the record, a UUID of version 7: it sorts by the time when the call began.
         id: Uuid,
         /// What the record is about.
         kind: Kind = Kind::Call,
@@ -134,9 +96,9 @@ columns! {
         method: Cow<'static, str>,
         /// How it ended.
         outcome: Outcome = Outcome::Success,
-        /// Who did it.
+        /// Who did it; `None` without an actor in the context.
         actor: Option<Arc<str>>,
-        /// The user on whose behalf the actor acted, if not the actor's own.
+        /// The user whose rights the actor used, if not the actor's own.
         on_behalf_of: Option<Arc<str>>,
         /// The client's IP address.
         ip: Option<IpAddr>,
@@ -150,9 +112,10 @@ columns! {
         target_id: Option<String>,
         /// The display name of the object concerned.
         target_label: Option<String>,
-        /// Common to all records of one operation: the outermost call's id, or the context's.
+        /// Common to all records that belong together: the id that the context gives, otherwise the
+        /// id of the outermost call.
         correlation_id: CorrelationId = CorrelationId::Uuid(Uuid::nil()),
-        /// The id of the call in which this one was made.
+        /// The id of the call around this one.
         parent_id: Option<Uuid>,
         /// The arguments: a JSON object with their names as keys.
         #[serde(default, deserialize_with = "crate::json::present")]
@@ -160,10 +123,10 @@ columns! {
         /// The return value.
         #[serde(default, deserialize_with = "crate::json::present")]
         output: Option<Json>,
-        /// The tracing events of the call, in the order in which they were emitted.
+        /// The `tracing` events of the call, in the order in which they were emitted.
         #[serde(default)]
         log: Vec<LogEntry>,
-        /// The error returned, or the panic.
+        /// The returned error, or the panic.
         error: Option<ErrorInfo>,
         /// The backtrace of the error or the panic.
         traceback: Option<String>,
@@ -172,18 +135,19 @@ columns! {
         /// Notes attached during the call.
         #[serde(default)]
         notes: Vec<Note>,
-        /// The rest of the context: a JSON object with `request_id`, `session`, `user_agent`, `url`,
-        /// `actor_details` and `extra`, each if given.
+        /// The rest of the context: a JSON object with `request_id`, `session`, `user_agent`,
+        /// `url`, `actor_details` and `extra`, each if given.
         #[serde(default, deserialize_with = "crate::json::present")]
         context: Option<Json>,
         /// Which values were cut to fit the limits, and their full size.
         #[serde(default)]
         truncated: Vec<Truncation>,
-        /// The recorder session that wrote the record: a row of the view `audit_sessions`. `None` until it
-        /// is stored, and for a record written in the caller's own transaction.
+        /// The recorder session that wrote the record: a row of the view `audit_sessions`. `None`
+        /// until it is stored, and for a record written in the caller's own transaction.
         session_id: Option<Uuid>,
-        /// How long the call waited for durability, in microseconds: for its intent, and for its record
-        /// until the writer thread handed that to the store. `None` for a call that did not wait.
+        /// How long the call waited for durability, in microseconds: for its intent, and for its
+        /// record until the writer thread handed that to the store. `None` for a call that did not
+        /// wait.
         wait_us: Option<u64>,
         /// The field changes that belong to this record; rows of the view `audit_changes`.
         #[serde(default)]
@@ -203,7 +167,7 @@ impl Record {
         Self::with_id(id, kind, action.into(), started_at)
     }
 
-    /// As [`new`](Self::new), with a given id.
+    /// Like [`new`](Self::new), with a given id.
     #[doc(hidden)]
     #[must_use]
     pub fn with_id(
@@ -217,7 +181,8 @@ impl Record {
     }
 }
 
-/// What joins the records of one undertaking: the id of its outermost call, or an id from outside.
+/// The id that all records of one operation share: that of its outermost call, or one from outside,
+/// such as a trace id.
 ///
 /// ```
 /// use audited::CorrelationId;
@@ -270,7 +235,7 @@ impl From<String> for CorrelationId {
 impl FromStr for CorrelationId {
     type Err = Infallible;
 
-    /// As `From<&str>`; it never fails.
+    /// Like `From<&str>`: it never fails.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self::from(text))
     }
@@ -288,7 +253,7 @@ impl<'de> Deserialize<'de> for CorrelationId {
     }
 }
 
-/// One tracing event of a call.
+/// One `tracing` event of a call.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct LogEntry {
@@ -296,38 +261,38 @@ pub struct LogEntry {
     pub time: DateTime<Utc>,
     /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
     pub level: Cow<'static, str>,
-    /// Where it was emitted: the module, unless the event says otherwise.
+    /// The target of the event: by default the module that emitted it.
     pub target: Cow<'static, str>,
-    /// Its text.
+    /// The message.
     pub message: String,
-    /// Its other fields, a JSON object.
+    /// The other fields, as a JSON object.
     #[serde(default, deserialize_with = "crate::json::present")]
     pub fields: Option<Json>,
 }
 
-/// An error as it was returned, or a panic.
+/// The error that a call returned, or the panic that ended it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ErrorInfo {
-    /// The error's type with its path, or `panic`.
+    /// The type of the error with its path, or `panic`.
     #[serde(rename = "type")]
     pub type_name: Cow<'static, str>,
-    /// Its text.
+    /// The message.
     pub message: String,
-    /// The texts of the errors that caused it, the nearest first.
+    /// The messages of its causes, the direct cause first.
     #[serde(default)]
     pub sources: Vec<String>,
-    /// Where a panic began: `src/bank.rs:17:9`.
+    /// Where it panicked: `src/bank.rs:17:9`. `None` for an error.
     pub location: Option<String>,
 }
 
-/// A remark made during a call by [`note`](crate::note).
+/// A note that was attached during a call with `audited::note`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Note {
     /// A short heading.
     pub title: String,
-    /// The remark.
+    /// The text.
     pub description: String,
 }
 
@@ -335,13 +300,13 @@ pub struct Note {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Truncation {
-    /// Which value: `input.body`, `input.rows[3].name`, `output`, `log`.
+    /// The path of the value: `input.body`, `input.rows[3].name`, `output`, `log`.
     pub path: String,
     /// What was counted: `bytes`, `elements`, `entries`, `levels`.
     pub unit: Cow<'static, str>,
     /// How much was kept.
     pub kept: u64,
-    /// How much there was; `None` where that can't be known without walking the whole value.
+    /// The original size; `None` where only a walk through the whole value would tell it.
     pub was: Option<u64>,
 }
 
@@ -352,7 +317,7 @@ named_enum! {
         Created = "created",
         /// A field of it changed.
         Changed = "changed",
-        /// It was deleted; `before` holds its last value.
+        /// It was deleted; `before` holds the last value of the field.
         Deleted = "deleted",
     }
 }
@@ -375,16 +340,17 @@ pub struct FieldChange {
     /// The value after; `None` if there is none any more.
     #[serde(default, deserialize_with = "crate::json::present")]
     pub after: Option<Json>,
-    /// When it took effect, by the machine's clock, to the microsecond: inside a call, later than the call's
-    /// `started_at`. The changes of one process have each a time of their own or share it with the other
-    /// fields of one change, and later changes have later times, so they can be put in order.
+    /// When it took effect, by the system clock, to the microsecond.
+    ///
+    /// It sorts the changes of one process correctly: a later change has a later time, and only the
+    /// fields of one change share a time. In a call, it is later than the call's `started_at`.
     pub changed_at: DateTime<Utc>,
 }
 
 macro_rules! constructors {
     ($( $name:ident { $($field:ident : $ty:ty),* $(,)? } )*) => {$(
         impl $name {
-            /// Makes one from its parts.
+            /// Creates one from its parts.
             #[must_use]
             pub fn new($($field: $ty),*) -> Self {
                 Self { $($field: $field.into()),* }

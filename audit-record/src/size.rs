@@ -1,4 +1,6 @@
-//! How many bytes a record takes in memory, for the bound of the queue.
+//! [`size_of_record`]: how many bytes a record takes in memory.
+//!
+//! The queue and other buffers use it for their limits in bytes.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,19 +13,19 @@ use crate::{
     CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Record, Truncation,
 };
 
-/// What a record takes in memory, near enough for a bound.
+/// The size of a record in memory, exact enough for a limit.
 ///
-/// Every text that comes from outside is counted with its length, and every element of a list with its
-/// own size. Not counted: spare capacity, the allocator's own overhead, and that texts of the context are
-/// shared between records. A text that is part of the program is counted as if it were the record's own.
+/// Each text counts with its length, and each element of a list with its size. Not counted are
+/// spare capacity and the overhead of the allocator. Texts that several records share, or that are
+/// a part of the program, count for each record.
 #[must_use]
 pub fn size_of_record(record: &Record) -> usize {
     size_of::<Record>() + record.heap_bytes()
 }
 
-/// What a value takes in memory beside its own size.
+/// A value whose memory outside of itself can be counted.
 pub trait HeapBytes {
-    /// That many bytes.
+    /// How many bytes the value takes beside its own `size_of`.
     fn heap_bytes(&self) -> usize;
 }
 
@@ -127,7 +129,7 @@ mod tests {
         Some(Json::trusted(serde_json::json!(long()).to_string()))
     }
 
-    /// What `fill` adds to an empty record.
+    /// By how many bytes `fill` makes an empty record larger.
     fn added(fill: impl FnOnce(&mut Record)) -> usize {
         let mut record = Record::new(Kind::Call, "", Utc::now());
         let empty = size_of_record(&record);
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_counts() {
+    fn each_text_counts_with_its_length() {
         let fills: [fn(&mut Record); 13] = [
             |record| record.action = long().into(),
             |record| record.method = long().into(),
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_counts() {
+    fn each_json_value_counts_with_its_length() {
         let fills: [fn(&mut Record); 3] = [
             |record| record.input = long_json(),
             |record| record.output = long_json(),
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_elements_of_lists_count_with_what_they_hold() {
+    fn elements_of_lists_count_with_their_content() {
         let error = added(|record| {
             let sources = vec![long(), long()];
             record.error = Some(ErrorInfo::new("", long(), sources, Some(long())));

@@ -1,12 +1,16 @@
 //! The canonical text of a record: JSON with one spelling for each value.
 //!
-//! Every store, every file of JSON lines, every HTTP answer and every digest is made of these bytes,
-//! so that equal records have equal texts. The rules:
+//! Stores, JSON lines, HTTP responses and digests all use these bytes, so that equal records have
+//! equal texts. [`Canonical`] writes one value, and [`Record::to_json`](crate::Record::to_json)
+//! writes a whole record. The rules:
 //!
-//! - Keys stand in the order of the fields of [`Record`](crate::Record). An absent value has no key.
-//! - Times are RFC 3339 in UTC with six digits of a second: `2026-11-27T09:30:00.000000Z`.
-//! - Captured values ([`Json`](crate::Json)) are copied byte for byte.
+//! - Keys have the order of the fields of [`Record`](crate::Record). An absent value has no key.
+//! - Times are RFC 3339 in UTC with microseconds: `2026-11-27T09:30:00.000000Z`.
+//! - Captured values ([`Json`](crate::Json)) are copied byte by byte.
 //! - There is no white space between tokens, and strings escape only what JSON requires.
+//!
+//! It does not use serde, which writes times with a varying number of digits, and would parse and
+//! write captured values again.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -18,11 +22,20 @@ use uuid::Uuid;
 
 use crate::json::write::write_str;
 use crate::{
-    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome,
-    Truncation,
+    ChangeKind, CorrelationId, ErrorInfo, FieldChange, GapBasis, Json, Kind, LogEntry, Note,
+    Outcome, Truncation,
 };
 
 /// A value that has a canonical text.
+///
+/// ```
+/// use audit_record::Note;
+/// use audit_record::private::text::Canonical as _;
+///
+/// let mut text = String::new();
+/// vec![Note::new("ticket", "approved")].write(&mut text);
+/// assert_eq!(text, r#"[{"title":"ticket","description":"approved"}]"#);
+/// ```
 pub trait Canonical {
     /// Whether the value is left out of its object.
     fn is_absent(&self) -> bool {
@@ -85,7 +98,7 @@ macro_rules! names {
     )*};
 }
 
-names! { Kind Outcome ChangeKind }
+names! { Kind Outcome ChangeKind GapBasis }
 
 impl Canonical for u64 {
     fn write(&self, out: &mut String) {
@@ -133,7 +146,8 @@ impl Canonical for Json {
     }
 }
 
-/// Implements [`Canonical`] and `Serialize` for a struct: its fields in this order, each under its key.
+/// Implements [`Canonical`] and `Serialize` for a struct: its fields in this order, each with its
+/// key.
 macro_rules! object {
     ($ty:ty { $($key:literal: $field:ident),+ $(,)? }) => {
         impl Canonical for $ty {
@@ -180,7 +194,7 @@ object!(FieldChange {
     "changed_at": changed_at,
 });
 
-/// Appends `"key":value` to the object that `out` ends in, unless the value is absent.
+/// Appends `"key":value` to the open object at the end of `out`, unless the value is absent.
 pub fn member(out: &mut String, key: &str, value: &impl Canonical) {
     if value.is_absent() {
         return;
@@ -193,7 +207,7 @@ pub fn member(out: &mut String, key: &str, value: &impl Canonical) {
     value.write(out);
 }
 
-/// Appends an address as `Display` does, which takes ten times as long for version 4.
+/// Appends an address. The result is that of `Display`, which takes ten times as long for IPv4.
 pub fn write_ip(out: &mut String, ip: IpAddr) {
     let IpAddr::V4(ip) = ip else {
         let _ = write!(out, "{ip}");
@@ -211,11 +225,12 @@ pub fn write_ip(out: &mut String, ip: IpAddr) {
     }
 }
 
-/// Appends a time as `to_rfc3339_opts` with microseconds does, which takes ten times as long.
+/// Appends a time. The result is that of `to_rfc3339_opts` with microseconds, which takes ten times
+/// as long.
 pub fn write_time(out: &mut String, time: DateTime<Utc>) {
     let (date, nanos) = (time.date_naive(), time.nanosecond());
     let (year, micros) = (date.year(), nanos / 1_000);
-    // Other years have more than four digits, and the microseconds of a leap second have seven.
+    // Only these years have four digits, and the microseconds of a leap second have seven.
     if !(0..=9_999).contains(&year) || micros > 999_999 {
         out.push_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true));
         return;

@@ -79,7 +79,7 @@ fn full() -> Record {
     record
 }
 
-/// Changing these bytes breaks every digest and every file that was ever written: they are frozen.
+/// These bytes are frozen: a change breaks each digest and each file that exists.
 #[test]
 fn the_canonical_text_has_exactly_these_bytes() {
     assert_eq!(
@@ -125,7 +125,7 @@ fn the_keys_are_the_columns_in_their_order() {
     for column in Record::COLUMNS {
         let key = format!("\"{column}\":");
         let at = text.as_str()[from..].find(&key);
-        from += at.unwrap_or_else(|| panic!("{column} stands behind its predecessor"));
+        from += at.unwrap_or_else(|| panic!("{column} is missing, or not in its place"));
     }
 }
 
@@ -139,7 +139,7 @@ fn a_record_is_read_back_from_its_text_without_loss() {
 #[test]
 fn serde_json_reads_and_writes_the_same_record() {
     let mut record = full();
-    // serde_json holds other numbers in 64 bits.
+    // `serde_json` keeps only numbers of 64 bits exactly.
     record.input = json(r#"{"amount":1.5,"to":[true,null,-3,"x"]}"#);
     let text = serde_json::to_string(&record).expect("it is serialised");
     assert_eq!(text, record.to_json().as_str());
@@ -178,7 +178,7 @@ fn a_gap_is_read_back_from_its_record() {
 }
 
 #[test]
-fn a_gap_of_an_older_trail_is_read_as_well() {
+fn the_gap_of_an_older_trail_is_read() {
     let mut record = Gap::new(1, "killed").to_record(time("2026-11-27T09:31:00Z"));
     record.output = json(r#"{"records_at_most":7,"dropped":0,"basis":"counted","pid":1}"#);
     let gap = Gap::of(&record).expect("a gap").expect("a gap");

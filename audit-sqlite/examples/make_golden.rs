@@ -1,10 +1,10 @@
-//! Creates `tests/golden/v3.db`: a trail as the released version 3 of the schema writes it.
+//! Creates `tests/golden/v4.db`: a trail as the released version 4 of the schema writes it.
 //!
 //! Run it once for each version of the schema, when that version is released, and never again for an
 //! older one. The file represents the files that users have.
 //!
 //! ```sh
-//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v3.db
+//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v4.db
 //! ```
 //!
 //! The file contains the host name. Set another one with `unshare --uts` before you run it.
@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Record::new(Kind::Call, "transfer funds", "2026-01-02T03:04:05.678901Z".parse()?);
     transfer.id = "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f".parse()?;
     transfer.duration_us = 1234;
+    transfer.wait_us = Some(310);
     transfer.method = "bank::transfer".into();
     transfer.outcome = Outcome::Failure;
     transfer.actor = Some("alice".into());

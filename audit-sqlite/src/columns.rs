@@ -82,7 +82,7 @@ macro_rules! columns {
     (@optional $sql:literal) => { Some($sql) };
 }
 
-// The order is that of the schema. A value is an `Option`, and NULL if it is `None`.
+// The order is that of the tables. A value is an `Option`, and NULL if it is `None`.
 columns! { |record, session, names, text|
     "session" in Intent = session;
     "id" in Both = Some(record.id.as_bytes());
@@ -90,7 +90,7 @@ columns! { |record, session, names, text|
     "outcome" in Record when_unknown "4" =
         Some(require_number("outcome", record.outcome, outcome_number(record.outcome))?);
     "started_at" in Both = Some(record.started_at.timestamp_micros());
-    "duration_us" in Record when_unknown "0" = Some(stored_duration(record));
+    "duration_us" in Record when_unknown "0" = Some(stored_micros(record.duration_us));
     "action" in Both = Some(names.id(&record.action)?);
     "method" in Both = Some(names.id(&record.method)?);
     "actor" in Both = names.id_if(record.actor.as_deref())?;
@@ -112,6 +112,8 @@ columns! { |record, session, names, text|
     "notes" in Both = text.notes;
     "context" in Both = record.context.as_ref().map(|json| json.as_str());
     "truncated" in Both = text.truncated;
+    "session" in Record when_unknown "?3" = session;
+    "wait_us" in Record = record.wait_us.map(stored_micros);
 }
 
 /// The number of parameters of one record.
@@ -156,16 +158,18 @@ pub(crate) fn insert_records_sql(conflict: &str, rows: usize) -> String {
     format!("INSERT OR {conflict} INTO main.audit_record ({columns}) VALUES {rows}")
 }
 
-/// Binds record number `n`, from 0, of a statement of [`insert_records_sql`].
+/// Binds record number `n`, from 0, of a statement of [`insert_records_sql`]. `session` is the row
+/// of the recorder session that writes it.
 pub(crate) fn bind_record(
     statement: &mut CachedStatement<'_>,
     n: usize,
     names: &mut Dictionary<'_>,
     encoder: &mut Encoder,
+    session: Option<i64>,
     record: &Record,
 ) -> Result<(), StoreError> {
     let row = Row { statement, next: 1 + n * RECORD_PARAMETERS };
-    bind_columns(row, Table::Record, record, None, names, &encoder.encode(record))
+    bind_columns(row, Table::Record, record, session, names, &encoder.encode(record))
 }
 
 /// Inserts one intent, unless it is stored already, or its record is. A batch may be offered twice,
@@ -197,7 +201,7 @@ pub(crate) fn bind_intent(
 }
 
 /// Inserts a record with outcome `unknown` for each intent of the session `?1` that has no record,
-/// and adds `?2` to its reason.
+/// and adds `?2` to its reason. The session `?3` writes it.
 pub(crate) static RECORD_INTENTS_AS_UNKNOWN: LazyLock<String> = LazyLock::new(|| {
     let (columns, values): (Vec<_>, Vec<_>) = COLUMNS
         .iter()
@@ -300,8 +304,8 @@ pub(crate) fn require_number(
 }
 
 /// SQLite has no unsigned integers. A duration of more than 292,000 years is stored as that.
-pub(crate) fn stored_duration(record: &Record) -> i64 {
-    i64::try_from(record.duration_us).unwrap_or(i64::MAX)
+pub(crate) fn stored_micros(duration_us: u64) -> i64 {
+    i64::try_from(duration_us).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -333,7 +337,7 @@ mod tests {
         for (sql, parameters) in [
             (&insert_records_sql("FAIL", 2), 2 * RECORD_PARAMETERS),
             (&INSERT_INTENT, count(Table::Intent)),
-            (&RECORD_INTENTS_AS_UNKNOWN, 2),
+            (&RECORD_INTENTS_AS_UNKNOWN, 3),
         ] {
             assert_eq!(connection.prepare(sql).unwrap().parameter_count(), parameters, "{sql}");
         }
@@ -342,10 +346,11 @@ mod tests {
                 "INSERT OR FAIL INTO main.audit_record (id, kind, outcome, started_at, \
                  duration_us, action, method, actor, on_behalf_of, ip, site, service, target_type, \
                  target_id, correlation_id, parent_id, target_label, reason, input, notes, \
-                 context, truncated) \
+                 context, truncated, session) \
                  SELECT id, kind, 4, started_at, 0, action, method, actor, on_behalf_of, ip, site, \
                  service, target_type, target_id, correlation_id, parent_id, target_label, \
-                 ifnull(reason || '; ', '') || ?2, input, notes, context, truncated FROM"
+                 ifnull(reason || '; ', '') || ?2, input, notes, context, truncated, ?3 \
+                 FROM"
             ),
             "{}",
             *RECORD_INTENTS_AS_UNKNOWN

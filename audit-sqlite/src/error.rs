@@ -1,5 +1,5 @@
-//! [`StoreError`], and how an error of SQLite becomes an [`audit_record::Error`] that names the file,
-//! what is wrong, and what to do.
+//! [`StoreError`], and how an error of SQLite becomes an [`audit_record::Error`] that names the
+//! file, what is wrong, and what to do.
 
 use std::io;
 use std::path::Path;
@@ -103,49 +103,50 @@ impl StoreError {
 
 /// Explains an error that occurred during `operation` on the trail at `path`.
 pub(crate) fn explain(operation: &str, path: &Path, error: rusqlite::Error) -> Error {
-    let (transient, what) = match error.sqlite_error_code() {
+    let (error_of_kind, what): (fn(String) -> Error, _) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
-            true,
+            Error::transient,
             "another connection holds the lock; look for an open transaction in a database tool, \
              a backup, or another process that writes to it (`lsof` lists who has it open)",
         ),
         Some(ErrorCode::DiskFull) => {
-            (true, "the disk is full, or a quota is used up; make room and try again")
+            (Error::transient, "the disk is full, or a quota is used up; make room and try again")
         }
         Some(ErrorCode::ReadOnly) => (
-            true,
+            Error::transient,
             "it can't be written to; check the permissions of the file and of its directory, \
              and whether the file system is mounted read-only",
         ),
-        Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
-            (true, "access is denied; check the permissions of the file and of its directory")
-        }
+        Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => (
+            Error::transient,
+            "access is denied; check the permissions of the file and of its directory",
+        ),
         Some(ErrorCode::CannotOpen) => (
-            true,
+            Error::transient,
             "the file, or the `-wal` or `-shm` file beside it, can't be opened; check that the \
              directory exists and may be written to, and the limit of open files",
         ),
         Some(ErrorCode::SystemIoFailure) => {
-            (true, "reading or writing failed; check the disk and the system log")
+            (Error::transient, "reading or writing failed; check the disk and the system log")
         }
-        Some(ErrorCode::OutOfMemory) => (true, "there is not enough memory"),
+        Some(ErrorCode::OutOfMemory) => (Error::transient, "there is not enough memory"),
         Some(ErrorCode::FileLockingProtocolFailed) => {
-            (true, "the file system's locks do not work; move it to a local disk")
+            (Error::transient, "the file system's locks do not work; move it to a local disk")
         }
-        Some(ErrorCode::NotADatabase) => (false, NOT_A_DATABASE),
+        Some(ErrorCode::NotADatabase) => (Error::damaged, NOT_A_DATABASE),
         Some(ErrorCode::DatabaseCorrupt) => (
-            false,
+            Error::damaged,
             "it is damaged, or the disk can't be read (see the system log); keep a copy of it and \
              of the `-wal` file beside it, then restore a backup or recover what is left with \
              `sqlite3 FILE .recover`",
         ),
-        Some(ErrorCode::TooBig) => {
-            (false, "a record is larger than SQLite can store; lower the limits of captured values")
-        }
-        _ => (false, "SQLite reports an error; the source of this error says which"),
+        Some(ErrorCode::TooBig) => (
+            Error::permanent,
+            "a record is larger than SQLite can store; lower the limits of captured values",
+        ),
+        _ => (Error::permanent, "SQLite reports an error; the source of this error says which"),
     };
     let message = format!("cannot {operation} the audit trail `{}`: {what}", path.display());
-    let error_of_kind = if transient { Error::transient } else { Error::permanent };
     error_of_kind(message).with_source(error)
 }
 
@@ -183,10 +184,10 @@ mod tests {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
     }
 
-    fn explained(code: i32) -> (bool, String) {
+    fn explained(code: i32) -> Error {
         let error = explain("write to", Path::new("/srv/audit.db"), sqlite(code));
         assert!(error.source().is_some(), "SQLite's own error must be kept as the source");
-        (error.is_transient(), error.to_string())
+        error
     }
 
     #[test]
@@ -208,8 +209,11 @@ mod tests {
             (ffi::SQLITE_TOOBIG, false, "larger than SQLite can store"),
             (ffi::SQLITE_ERROR, false, "the source of this error says which"),
         ] {
-            let (is_transient, message) = explained(code);
-            assert_eq!(is_transient, transient, "{code}: {message}");
+            let error = explained(code);
+            let message = error.to_string();
+            assert_eq!(error.is_transient(), transient, "{code}: {message}");
+            let is_damage = matches!(code, ffi::SQLITE_NOTADB | ffi::SQLITE_CORRUPT);
+            assert_eq!(error.is_damaged(), is_damage, "{code}: {message}");
             assert!(message.starts_with("cannot write to the audit trail `/srv/audit.db`: "));
             assert!(message.contains(hint), "{code}: {message}");
         }

@@ -173,18 +173,18 @@ pub(crate) fn rewrite(log: &Path) -> io::Result<()> {
 
 fn not_a_regular_file(path: &Path, metadata: &Metadata) -> Error {
     let path = path.display();
-    Error::permanent(if metadata.is_dir() {
-        format!(
+    if metadata.is_dir() {
+        Error::permanent(format!(
             "cannot open the audit trail `{path}`: it is a directory; name a file in it, such as \
              `audit.db`"
-        )
+        ))
     } else if metadata.is_file() {
-        format!("cannot open the audit trail `{path}`: {NOT_A_DATABASE}")
+        Error::damaged(format!("cannot open the audit trail `{path}`: {NOT_A_DATABASE}"))
     } else {
-        format!(
+        Error::permanent(format!(
             "cannot open the audit trail `{path}`: it is not a regular file; choose another path"
-        )
-    })
+        ))
+    }
 }
 
 const OTHER_NAMES: &str = "it has more than one name (hard links), and SQLite would create a \

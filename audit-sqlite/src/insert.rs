@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use audit_record::{Error, FieldChange, Record};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
-use crate::columns::{bind_record, insert_records_sql, require_number, stored_duration};
+use crate::columns::{bind_record, insert_records_sql, require_number, stored_micros};
 use crate::dictionary::{Dictionary, NameCache};
 use crate::encode::Encoder;
 use crate::error::StoreError;
@@ -84,7 +84,8 @@ impl Inserter {
         self.names.clear();
     }
 
-    /// Adds `records` to the open transaction.
+    /// Adds `records` to the open transaction. `session` is the row of the recorder session that
+    /// writes them, if there is one.
     ///
     /// With `some_stored`, each record is looked up first and skipped if it is stored already.
     /// After an error, the caller must roll back and call [`forget_names`](Self::forget_names).
@@ -92,11 +93,13 @@ impl Inserter {
         &mut self,
         transaction: &Connection,
         statements: &InsertStatements,
+        session: Option<i64>,
         records: &[Record],
         some_stored: bool,
     ) -> Result<(), StoreError> {
         let mut prepared = Prepared {
             connection: transaction,
+            session,
             names: Dictionary::new(transaction, &mut self.names)?,
             insert_records: statements
                 .records
@@ -131,6 +134,7 @@ pub(crate) fn retry_on_conflict(
 /// The prepared statements of one transaction.
 struct Prepared<'t> {
     connection: &'t Connection,
+    session: Option<i64>,
     names: Dictionary<'t>,
     insert_records: Vec<(usize, CachedStatement<'t>)>,
     insert_change: CachedStatement<'t>,
@@ -170,7 +174,7 @@ impl Prepared<'_> {
             let statement = self.insert_records.iter_mut().find(|(rows, _)| fits(*rows));
             let (rows, statement) = statement.expect("one statement inserts a single record");
             let (group, rest) = remaining.split_at(*rows);
-            insert_group(statement, &mut self.names, encoder, group)?;
+            insert_group(statement, &mut self.names, encoder, self.session, group)?;
             self.insert_changes(group)?;
             remaining = rest;
         }
@@ -201,7 +205,7 @@ impl Prepared<'_> {
                     require_number("kind", record.kind, kind_number(record.kind))?,
                     require_number("outcome", record.outcome, outcome_number(record.outcome))?,
                     record.started_at.timestamp_micros(),
-                    stored_duration(record),
+                    stored_micros(record.duration_us),
                     action,
                     method,
                 ],
@@ -257,11 +261,12 @@ fn insert_group(
     statement: &mut CachedStatement<'_>,
     names: &mut Dictionary<'_>,
     encoder: &mut Encoder,
+    session: Option<i64>,
     records: &[Record],
 ) -> Result<(), StoreError> {
     statement.clear_bindings();
     for (n, record) in records.iter().enumerate() {
-        bind_record(statement, n, names, encoder, record)?;
+        bind_record(statement, n, names, encoder, session, record)?;
     }
     statement.raw_execute()?;
     Ok(())
@@ -294,7 +299,9 @@ pub(crate) mod tests {
         NEW.iter().for_each(|step| connection.execute_batch(step).unwrap());
         let record = Record::new(Kind::Event, "look", "2026-01-02T03:04:05Z".parse().unwrap());
         let transaction = connection.transaction().unwrap();
-        Inserter::default().insert(&transaction, &STORE_TRANSACTION, &[record], true).unwrap();
+        Inserter::default()
+            .insert(&transaction, &STORE_TRANSACTION, None, &[record], true)
+            .unwrap();
         transaction.commit().unwrap();
         // Preparing them takes longer than a small batch.
         for sql in [&*STORE_TRANSACTION.records[GROUP_SIZES.len() - 1].1, FIND_RECORD] {

@@ -6,7 +6,10 @@
 //! - `audit_log`, one row per record: `seq, id, kind, started_at, duration_us, action, method,
 //!   outcome, actor, on_behalf_of, ip, site, service, target_type, target_id, target_label,
 //!   correlation_id, parent_id, input, output, log, error, traceback, reason, notes, context,
-//!   truncated`;
+//!   truncated, session_id, wait_us, parent_seq`. `session_id` names the recorder session that
+//!   wrote the record. It is NULL for a record that was written into the caller's own transaction,
+//!   and for one that a version of the schema before 4 stored. `wait_us` says how long the call
+//!   waited for durability, and `parent_seq` is the `seq` of the call around this one;
 //! - `audit_changes`, one row per changed field: `record_id, started_at, action, actor,
 //!   target_type, target_id, change, field, before, after, changed_at`. `changed_at` says when the
 //!   change took effect. Version 1 of the schema did not store it; it is `started_at` for its
@@ -31,11 +34,11 @@
 //!                   WHERE outcome <> 'success' ORDER BY seq DESC LIMIT 20"
 //! ```
 //!
-//! A comparison of `actor`, `action`, `target_type` with `target_id`, or `seq` with a value uses an
-//! index. Other columns are searched record by record. These include `id`, `correlation_id`,
-//! `parent_id` and `started_at`, because the view computes them. In ten million records, such a
-//! search takes 20 seconds if it finds too few records to stop early. Limit it with `seq`: `AND seq
-//! > (SELECT max(seq) FROM audit_log) - 100000`.
+//! A comparison of `actor`, `action`, `target_type` with `target_id`, `seq`, or `parent_seq` with a
+//! value uses an index. Other columns are searched record by record. These include `id`,
+//! `correlation_id`, `parent_id` and `started_at`, because the view computes them. In ten million
+//! records, such a search takes 20 seconds if it finds too few records to stop early. Limit it with
+//! `seq`: `AND seq > (SELECT max(seq) FROM audit_log) - 100000`.
 //!
 //! With an index, SQLite reads all matches before it knows the newest. This takes seconds if a
 //! hundred thousand records have the same action. For the newest few of many matches, tell SQLite
@@ -69,7 +72,7 @@
 //!
 //! A commit survives the end of the process at any moment (`synchronous = NORMAL`). The last
 //! commits before a power loss may be missing. A batch for
-//! [`Durability::Power`](audit_core::Durability::Power) is committed with `synchronous = FULL`.
+//! [`Durability::Power`](audit_record::Durability::Power) is committed with `synchronous = FULL`.
 //! When it is acknowledged, the disk has confirmed the `-wal` file with this batch and everything
 //! before it. In a shared database with a rollback journal, the two settings are `FULL` and
 //! `EXTRA`.
@@ -80,13 +83,13 @@
 //!
 //! # When a recorder dies
 //!
-//! A recorder that begins ([`Sink::begin`](audit_core::Sink::begin)) closes the open sessions of
-//! processes that have ended. Their intents become records with outcome `unknown`. If records may
-//! be lost, a `gap` record says how many at most, of which process and service, and in which
-//! period. The first recorder that begins does this, once. A session that is alive is never closed:
-//! it holds a lock on the file `<name of the trail>-session-<id>`. If that file was deleted, the
-//! store looks for the process on Linux. You can delete a lock file that belongs to no open session
-//! in `audit_sessions`.
+//! A recorder that begins ([`Sink::begin`](audit_record::store::Sink::begin)) closes the open
+//! sessions of processes that have ended. Their intents become records with outcome `unknown`. If
+//! records may be lost, a `gap` record says how many at most, of which process and service, and in
+//! which period. The first recorder that begins does this, once. A session that is alive is never
+//! closed: it holds a lock on the file `<name of the trail>-session-<id>`. If that file was
+//! deleted, the store looks for the process on Linux. You can delete a lock file that belongs to no
+//! open session in `audit_sessions`.
 //!
 //! # What happens when …
 //!
@@ -129,6 +132,10 @@
 //! `bundled` (on by default) builds SQLite from source. Without it, the system's library is linked.
 //! It must be 3.51.3 or later, but not 3.52.0. Other versions can damage a file that several
 //! connections write to, and are refused when a trail is opened.
+//!
+//! `transaction` adds the functions `transaction` and `InTransaction::scope`, which record the
+//! calls of a closure into a transaction of the caller. It needs the crate `audit-core`. The crate
+//! `audited` enables it.
 
 mod builder;
 mod columns;
@@ -147,10 +154,12 @@ mod record_in;
 mod schema;
 mod session;
 mod store;
+#[cfg(feature = "transaction")]
 mod transaction;
 
 pub use builder::SqliteStoreBuilder;
 pub use record_in::{InTransaction, record_in};
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
 pub use store::SqliteStore;
+#[cfg(feature = "transaction")]
 pub use transaction::transaction;

@@ -168,17 +168,17 @@ fn classify(
     if (first..=SCHEMA_VERSION).contains(&version) {
         return Ok((kind, version));
     }
-    Err(Error::permanent(if version > SCHEMA_VERSION {
-        format!(
+    Err(if version > SCHEMA_VERSION {
+        Error::permanent(format!(
             "cannot open the audit trail `{shown}`: its schema has version {version}, but this \
              program supports versions up to {SCHEMA_VERSION}; update the `audited` crate"
-        )
+        ))
     } else {
-        format!(
+        Error::damaged(format!(
             "cannot open the audit trail `{shown}`: its schema has version {version}, which this \
              crate has never written; restore the file from a backup"
-        )
-    }))
+        ))
+    })
 }
 
 /// The version in `audit_schema`; 0, which is never valid, if its row is missing.
@@ -274,24 +274,18 @@ mod tests {
     #[test]
     fn only_an_empty_database_or_a_trail_of_a_known_version_is_accepted() {
         assert_eq!(classify_values((0, 0, 0), None, false), Ok((DatabaseKind::Dedicated, 0)));
-        assert_eq!(
-            classify_values((APPLICATION_ID, 1, 20), None, false),
-            Ok((DatabaseKind::Dedicated, 1))
-        );
-        assert_eq!(
-            classify_values((APPLICATION_ID, 2, 20), None, false),
-            Ok((DatabaseKind::Dedicated, 2))
-        );
-        assert_eq!(
-            classify_values((APPLICATION_ID, 3, 20), None, false),
-            Ok((DatabaseKind::Dedicated, 3))
-        );
+        for version in 1..=4 {
+            assert_eq!(
+                classify_values((APPLICATION_ID, version, 20), None, false),
+                Ok((DatabaseKind::Dedicated, version))
+            );
+        }
         for (id, version, objects, hint) in [
             (0, 0, 1, "the database of another program (application_id 0)"),
             (0, 3, 0, "the database of another program (application_id 0)"),
             (7, 0, 0, "the database of another program (application_id 7)"),
             (-7, 1, 20, "the database of another program (application_id -7)"),
-            (APPLICATION_ID, 4, 20, "has version 4, but this program supports versions up to 3"),
+            (APPLICATION_ID, 5, 20, "has version 5, but this program supports versions up to 4"),
             (APPLICATION_ID, 0, 0, "has version 0, which this crate has never written"),
             (APPLICATION_ID, -1, 20, "has version -1, which this crate has never written"),
         ] {
@@ -313,7 +307,7 @@ mod tests {
             Ok((DatabaseKind::Dedicated, 1))
         );
         for (version, hint) in [
-            (4, "has version 4, but this program supports versions up to 3"),
+            (5, "has version 5, but this program supports versions up to 4"),
             (1, "has version 1, which this crate has never written"),
             (0, "has version 0, which this crate has never written"),
         ] {

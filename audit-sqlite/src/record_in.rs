@@ -116,7 +116,8 @@ impl InTransaction<'_> {
         inserter.forget_names();
         retry_on_conflict(|some_stored| {
             let savepoint = Savepoint::new(connection)?;
-            inserter.insert(connection, &CALLER_TRANSACTION, records, some_stored)?;
+            // `None`: no recorder writes these records.
+            inserter.insert(connection, &CALLER_TRANSACTION, None, records, some_stored)?;
             delete_recorded_intents(connection, records)?;
             savepoint.release()
         })

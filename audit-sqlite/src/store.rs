@@ -189,7 +189,14 @@ impl SqliteStore {
         let result = retry_on_conflict(|some_stored| {
             let kind = writer.kind;
             let transaction = writer.begin("write to", path)?;
-            inserter.insert(&transaction, &STORE_TRANSACTION, batch.records, some_stored)?;
+            let number = session.as_ref().map(SessionRow::number);
+            inserter.insert(
+                &transaction,
+                &STORE_TRANSACTION,
+                number,
+                batch.records,
+                some_stored,
+            )?;
             if let Some(session) = session {
                 session.apply_batch(&transaction, inserter, batch)?;
             }
@@ -221,7 +228,7 @@ impl SqliteStore {
     }
 
     fn closed_error(&self) -> Error {
-        Error::permanent(format!(
+        Error::closed(format!(
             "cannot write to the audit trail `{}`: the store is closed; open it again",
             self.path.display()
         ))

@@ -434,7 +434,7 @@ fn invalid_values_written_by_other_tools_are_read_without_panic() {
     connection.execute_batch("UPDATE audit_record SET seq = 2").unwrap();
     wanted.after = None;
     let error = reader.changes(&wanted).unwrap_err();
-    assert!(!error.is_transient());
+    assert!(error.is_damaged() && !error.is_transient());
     let expected = "cannot read the record 1 of the audit trail: it is missing, but its changes \
         exist; another program has written to the trail, so compare it with a backup";
     assert_eq!(error.to_string(), expected);

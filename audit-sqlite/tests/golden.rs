@@ -15,18 +15,26 @@ const RECORDS: [&str; 2] = [
         "1|019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|call|2026-01-02T03:04:05.678901Z|1234|transfer funds|",
         "bank::transfer|failure|alice|NULL|2001:db8::1|NULL|NULL|account|17|NULL|order 17|NULL|",
         r#"{"amount":"101.67"}|NULL|[{"time":"2026-01-02T03:04:05.678901Z","level":"WARN","#,
-        r#""target":"bank","message":"low funds","fields":{"left":3}}]|NULL|NULL|NULL|NULL|NULL|NULL"#
+        r#""target":"bank","message":"low funds","fields":{"left":3}}]|NULL|NULL|NULL|NULL|NULL|NULL"#,
     ),
     concat!(
         "2|019b7ca1-7c1f-7000-8000-000000000001|event|1969-12-31T23:59:59.500000Z|0|check||success|",
         "alice|NULL|NULL|NULL|NULL|NULL|NULL|NULL|019b7ca1-7c1f-7000-8000-000000000001|",
-        "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL"
+        "019b7ca1-7c1e-7cc3-9d4e-2f5b6c7d8e9f|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
     ),
 ];
 
+/// The columns that version 4 has added, in records of older versions. The second record belongs to
+/// a call around it, whose `seq` is 1.
+const NEW_COLUMNS: [&str; 2] = ["|NULL|NULL|NULL", "|NULL|NULL|1"];
+
 /// Opens the trail at `path`, adds records, and checks that the old ones are unchanged. Returns the
 /// stored changes of the account.
-fn check_read_and_extended(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
+fn check_read_and_extended(
+    path: &Path,
+    new_columns: [&str; 2],
+    changes: &[&str],
+) -> Vec<StoredChange> {
     let mut store = SqliteStore::open(path).unwrap();
     let mut reader = store.reader().unwrap().unwrap();
     let stored = reader.changes(&query("account", "17")).unwrap();
@@ -36,7 +44,8 @@ fn check_read_and_extended(path: &Path, changes: &[&str]) -> Vec<StoredChange> {
     store.close().unwrap();
     drop(reader);
 
-    assert_eq!(texts(path, "SELECT * FROM audit_log WHERE seq <= 2 ORDER BY seq"), RECORDS);
+    let records = [RECORDS[0].to_owned() + new_columns[0], RECORDS[1].to_owned() + new_columns[1]];
+    assert_eq!(texts(path, "SELECT * FROM audit_log WHERE seq <= 2 ORDER BY seq"), records);
     assert_eq!(texts(path, "SELECT * FROM audit_changes ORDER BY changed_at"), changes);
     assert_eq!(actions(path), ["transfer funds", "check", "transfer funds", "something new"]);
     let alices: i64 = value(path, "SELECT count(*) FROM audit_log WHERE actor = 'alice'");
@@ -61,7 +70,7 @@ fn a_version_1_trail_is_read_and_extended() {
     let change = FIRST_RECORD.to_owned()
         + "changed|balance|5|3|2026-01-02T03:04:05.678901Z"
         + RECORD_COLUMNS;
-    let stored = check_read_and_extended(&path, &[&change]);
+    let stored = check_read_and_extended(&path, NEW_COLUMNS, &[&change]);
     assert_eq!(stored.len(), 1);
     // Version 1 did not record the time of a change separately.
     assert_eq!(stored[0].change.changed_at, stored[0].record.started_at);
@@ -79,16 +88,29 @@ fn a_version_2_trail_is_read_and_extended() {
         "deleted|limit|1.10|NULL|2026-01-02T03:04:05.700003Z",
     ]
     .map(|change| FIRST_RECORD.to_owned() + change + RECORD_COLUMNS);
-    let stored = check_read_and_extended(&path, &changes.each_ref().map(String::as_str));
+    let changes = changes.each_ref().map(String::as_str);
+    let stored = check_read_and_extended(&path, NEW_COLUMNS, &changes);
     let fields: Vec<_> = stored.iter().map(|stored| &*stored.change.field).collect();
     assert_eq!(fields, ["owner", "balance", "limit"]);
 }
 
 #[test]
 fn a_version_3_trail_is_read_extended_and_recovered() {
+    check_sessions_are_recovered(3, NEW_COLUMNS);
+}
+
+#[test]
+fn a_version_4_trail_is_read_extended_and_recovered() {
+    let session = "019b7ca1-0000-7000-8000-000000000001";
+    let new_columns = [&*format!("|{session}|310|NULL"), &*format!("|{session}|NULL|1")];
+    check_sessions_are_recovered(4, new_columns);
+}
+
+/// Checks a trail of a version that has sessions. In it, one session is closed, and one is open.
+fn check_sessions_are_recovered(version: i32, new_columns: [&str; 2]) {
     let directory = tempfile::tempdir().unwrap();
-    let path = copy_golden(&directory, 3);
-    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), 3);
+    let path = copy_golden(&directory, version);
+    assert_eq!(value::<i32>(&path, "PRAGMA user_version"), version);
     let sessions = "SELECT id, service, host, started_at, state FROM audit_sessions ORDER BY 1";
     let ids = ["019b7ca1-0000-7000-8000-000000000001", "019b7ca1-0000-7000-8000-000000000002"];
     let expected = [
@@ -107,15 +129,20 @@ fn a_version_3_trail_is_read_extended_and_recovered() {
         "deleted|limit|1.10|NULL|2026-01-02T03:04:05.700003Z",
     ]
     .map(|change| FIRST_RECORD.to_owned() + change + RECORD_COLUMNS);
-    check_read_and_extended(&path, &changes.each_ref().map(String::as_str));
+    check_read_and_extended(&path, new_columns, &changes.each_ref().map(String::as_str));
 
     // The process of the open session is gone, and so is its machine.
     let mut store = SqliteStore::open(&path).unwrap();
-    store.begin(&Session::new(0)).unwrap();
+    let session = Session::new(0);
+    store.begin(&session).unwrap();
     assert_eq!(texts(&path, intents), <[String; 0]>::default());
-    let recovered = "SELECT action, outcome, output ->> 'records_at_most'
+    let recovered = "SELECT action, outcome, output ->> 'records', output ->> 'at_most', session_id
         FROM audit_log WHERE seq > 4 ORDER BY seq";
-    assert_eq!(texts(&path, recovered), ["refund|unknown|NULL", "records missing|unknown|100"]);
+    let expected = [
+        format!("refund|unknown|NULL|NULL|{}", session.id),
+        format!("records missing|unknown|100|1|{}", session.id),
+    ];
+    assert_eq!(texts(&path, recovered), expected);
     store.close().unwrap();
 }
 

@@ -29,6 +29,7 @@ fn assert_refused_unchanged(directory: &TempDir, path: &Path, reason: &str) {
     let before = fs::read(path).unwrap();
     let error = refusal(path);
     assert_eq!(error.to_string(), error_prefix(path) + reason);
+    assert_eq!(error.is_damaged(), reason == NOT_SQLITE, "a newer or a foreign database is intact");
     assert_eq!(fs::read(path).unwrap(), before);
     assert_eq!(file_names(directory), [path.file_name().unwrap().to_str().unwrap()]);
 }
@@ -78,7 +79,7 @@ fn writes_after_the_close_are_refused() {
     store.close().unwrap();
     store.close().unwrap();
     let error = store.write(&[event("late")]).unwrap_err();
-    assert!(!error.is_transient());
+    assert!(error.is_closed() && !error.is_transient());
     let expected = format!(
         "cannot write to the audit trail `{}`: the store is closed; open it again",
         path.display()

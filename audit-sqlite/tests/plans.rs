@@ -41,6 +41,24 @@ fn filters_on_the_views_use_the_indexes() {
     }
 }
 
+/// `parent_seq` is not stored, so it must be found by index, in both directions.
+#[test]
+fn nested_calls_and_the_call_around_a_record_are_found_by_index() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    SqliteStore::open(&path).unwrap();
+    let around = plan(&path, "SELECT parent_seq FROM audit_log WHERE seq = 17");
+    let by_id = "SEARCH parent USING COVERING INDEX sqlite_autoindex_audit_record_1 (id=?)";
+    assert_eq!(around, format!("SEARCH r USING INTEGER PRIMARY KEY (rowid=?)\n{by_id} LEFT-JOIN"));
+    let nested = plan(&path, "SELECT seq, action FROM audit_log WHERE parent_seq = 17");
+    let [parent, record, ..] = &*nested.lines().collect::<Vec<_>>() else { panic!("{nested}") };
+    assert_eq!(*parent, "SEARCH parent USING INTEGER PRIMARY KEY (rowid=?)");
+    assert_eq!(*record, "SEARCH r USING INDEX audit_record_by_parent (parent_id=?)");
+    // Who does not ask for it does not pay for it.
+    let other = plan(&path, "SELECT seq, duration_us FROM audit_log WHERE seq > 17");
+    assert_eq!(other, "SEARCH r USING INTEGER PRIMARY KEY (rowid>?)");
+}
+
 #[test]
 fn the_newest_records_are_read_from_the_end() {
     let directory = tempdir().unwrap();

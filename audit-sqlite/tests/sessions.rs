@@ -169,6 +169,40 @@ fn without_a_session_records_are_stored_but_intents_are_refused() {
 }
 
 #[test]
+fn a_record_names_the_session_that_wrote_it() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let mut store = SqliteStore::builder().shared(true).open(&path).unwrap();
+    store.write(&[event("before the session")]).unwrap();
+    let (first, second) = (session(), session());
+    store.begin(&first).unwrap();
+    store.write(&events("first", 40)).unwrap();
+    // The store does not trust the record about it.
+    let mut other = event("first, too");
+    other.session_id = Some(second.id);
+    store.write(&[other]).unwrap();
+    let mut beside = SqliteStore::builder().shared(true).open(&path).unwrap();
+    beside.begin(&second).unwrap();
+    beside.write(&[event("second")]).unwrap();
+    let mut shop = read(&path);
+    let transaction = shop.transaction().unwrap();
+    record_in(&transaction).unwrap().write(&[event("in a transaction of the caller")]).unwrap();
+    transaction.commit().unwrap();
+
+    let sessions = "SELECT action, session_id FROM audit_log WHERE action NOT LIKE 'first _'
+        AND action NOT LIKE 'first __' ORDER BY seq";
+    let expected = [
+        "before the session|NULL".to_owned(),
+        format!("first, too|{}", first.id),
+        format!("second|{}", second.id),
+        "in a transaction of the caller|NULL".to_owned(),
+    ];
+    assert_eq!(texts(&path, sessions), expected);
+    let of_first = format!("SELECT count(*) FROM audit_log WHERE session_id = '{}'", first.id);
+    assert_eq!(value::<i64>(&path, &of_first), 41);
+}
+
+#[test]
 fn a_record_in_the_callers_transaction_replaces_its_intent() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("shop.db");

@@ -11,7 +11,7 @@ use tempfile::tempdir;
 
 const LOG_COLUMNS: &str = "seq id kind started_at duration_us action method outcome actor \
     on_behalf_of ip site service target_type target_id target_label correlation_id parent_id \
-    input output log error traceback reason notes context truncated";
+    input output log error traceback reason notes context truncated session_id wait_us parent_seq";
 const CHANGE_COLUMNS: &str = "record_id started_at action actor target_type target_id change \
      field before after changed_at record_kind record_outcome record_seq parent_seq";
 
@@ -68,6 +68,9 @@ fn every_field_is_shown_as_it_was_recorded() {
                 r#"[{"path":"input.body","unit":"bytes","kept":10,"was":20},"#,
                 r#"{"path":"log","unit":"entries","kept":2}]"#
             )),
+            Value::Null,
+            Value::Integer(310),
+            Value::Null,
         ]]
     );
 
@@ -128,6 +131,26 @@ fn unset_fields_are_null() {
         record.id.to_string(),
         "a record without a context correlates with itself"
     );
+}
+
+/// A call is stored after the calls in it, and the call around a record may never be stored.
+#[test]
+fn the_call_around_a_record_is_found_by_its_seq() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let mut records = common::events("call", 4);
+    let outer = records[2].id;
+    records[0].parent_id = Some(outer);
+    records[1].parent_id = Some(outer);
+    records[3].parent_id = Some(event("never stored").id);
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.write(&records[..1]).unwrap();
+    let parents = "SELECT seq, parent_seq FROM audit_log ORDER BY seq";
+    assert_eq!(common::texts(&path, parents), ["1|NULL"]);
+    store.write(&records[1..]).unwrap();
+    assert_eq!(common::texts(&path, parents), ["1|3", "2|3", "3|NULL", "4|NULL"]);
+    let nested = "SELECT action FROM audit_log WHERE parent_seq = 3 ORDER BY seq";
+    assert_eq!(common::texts(&path, nested), ["call 0", "call 1"]);
 }
 
 #[test]
@@ -209,8 +232,10 @@ fn a_duration_too_long_for_sqlite_becomes_the_maximum() {
     let path = directory.path().join("audit.db");
     let mut record = event("wait");
     record.duration_us = u64::MAX;
+    record.wait_us = Some(u64::MAX);
     SqliteStore::open(&path).unwrap().write(&[record]).unwrap();
     assert_eq!(value::<i64>(&path, "SELECT duration_us FROM audit_log"), i64::MAX);
+    assert_eq!(value::<i64>(&path, "SELECT wait_us FROM audit_log"), i64::MAX);
 }
 
 /// A record with the text `hostile` in every field that holds text.

@@ -208,7 +208,8 @@ impl Checker {
             .gaps()
             .iter()
             .filter(|(gap, _)| gap["pid"] == ended.pid)
-            .map(|(gap, _)| gap["records_at_most"].as_u64().expect("a number"))
+            .inspect(|(gap, _)| assert_eq!(gap["at_most"], true, "{gap}"))
+            .map(|(gap, _)| gap["records"].as_u64().expect("a number"))
             .sum();
         assert!(lost <= reported, "{lost} are lost, but the trail reports at most {reported}");
         if cfg!(target_os = "linux") {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use audit_record::private::json::{self, Digits, NUMBER, Text, Wrong, escape, not_finite};
+use audit_record::private::json::{self, Digits, JsonError, JsonText, NUMBER, escape, not_finite};
 use serde::Serialize;
 use serde::ser::{Error as _, Impossible, Serializer};
 
@@ -50,10 +50,10 @@ impl Scalar<'_, '_, '_> {
 /// Reads JSON text and writes it anew, since names in it may have to be hidden.
 fn json(ser: Ser<'_, '_>, text: &str) -> Result<(), Stop> {
     match json::check(text) {
-        Ok(()) => Text { text, number: Some(NUMBER) }.serialize(ser),
+        Ok(()) => JsonText { text, number: Some(NUMBER) }.serialize(ser),
         // As a string it would show what is to be hidden.
-        Err(Wrong::TooDeep) => Err(ser.w.too_deep(ser.path, ser.level)),
-        Err(Wrong::Syntax) => ser.serialize_str(text),
+        Err(JsonError::TooDeep) => Err(ser.w.too_deep(ser.path, ser.level)),
+        Err(JsonError::Syntax) => ser.serialize_str(text),
     }
 }
 

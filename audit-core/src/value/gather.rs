@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::mem;
 
-use audit_record::private::json::{self, NUMBER, Text, Wrong};
+use audit_record::private::json::{self, JsonError, JsonText, NUMBER};
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
@@ -162,10 +162,10 @@ impl<'s, 'm> Gather<'s, 'm> {
     /// Reads JSON text, since names in it may have to be hidden.
     fn json(&mut self, text: String) -> Result<Tree, Stop> {
         match json::check(&text) {
-            Ok(()) => Text { text: &text, number: Some(NUMBER) }.serialize(self.ser()),
+            Ok(()) => JsonText { text: &text, number: Some(NUMBER) }.serialize(self.ser()),
             // As a text it would show what is to be hidden.
-            Err(Wrong::TooDeep) => Ok(too_deep()),
-            Err(Wrong::Syntax) => Ok(Tree::Text(text.into())),
+            Err(JsonError::TooDeep) => Ok(too_deep()),
+            Err(JsonError::Syntax) => Ok(Tree::Text(text.into())),
         }
     }
 

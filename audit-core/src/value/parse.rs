@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
-use audit_record::private::json::{Reader, Token, Wrong};
+use audit_record::private::json::{JsonError, JsonReader, Token};
 
 use crate::value::gather::unique;
 use crate::value::tree::Tree;
 
-pub(super) fn tree(text: &str) -> Result<Tree, Wrong> {
-    let mut reader = Reader::new(text);
+pub(super) fn tree(text: &str) -> Result<Tree, JsonError> {
+    let mut reader = JsonReader::new(text);
     let tree = value(&mut reader)?;
     reader.end()?;
     Ok(tree)
 }
 
-fn value(reader: &mut Reader<'_>) -> Result<Tree, Wrong> {
+fn value(reader: &mut JsonReader<'_>) -> Result<Tree, JsonError> {
     Ok(match reader.token()? {
         Token::Null => Tree::Null,
         Token::Bool(value) => Tree::Bool(value),

@@ -1,13 +1,16 @@
 //! Writes JSON text: strings, keys, bytes and numbers.
+//!
+//! The canonical text of records and the captures of `audit-core` are written with it.
 
 use std::io;
 
-/// Names under which `serde_json` hands over what is JSON text already.
+/// The name of the struct in which `serde_json` passes on a `RawValue`.
 pub const RAW_VALUE: &str = "$serde_json::private::RawValue";
+/// The name of the struct in which `serde_json` passes on a number with all its digits.
 pub const NUMBER: &str = "$serde_json::private::Number";
 
-/// For each byte: 0 if it stands for itself, `u` if it is written as `\u00XX`, or the letter
-/// after the backslash.
+/// For each byte: 0 if it is not escaped, `u` if it is written as `\u00XX`, or the letter after the
+/// backslash.
 const ESCAPE: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -25,7 +28,7 @@ const ESCAPE: [u8; 256] = {
     table
 };
 
-/// The most bytes that one byte takes when it is escaped.
+/// The largest number of bytes that one byte takes when it is escaped.
 pub const LONGEST_ESCAPE: usize = 6;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -36,7 +39,8 @@ pub fn escape(out: &mut String, text: &str) {
     if is_plain(text.as_bytes()) { out.push_str(text) } else { escape_bytewise(out, text) }
 }
 
-/// Whether no byte of `text` is to be escaped, eight at a time; the last eight may overlap those before.
+/// Whether no byte of `text` must be escaped. It checks eight bytes at a time; the last eight may
+/// overlap those before.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk::<8>() {
@@ -55,7 +59,8 @@ fn is_plain(text: &[u8]) -> bool {
 fn all_plain(eight: u64) -> bool {
     const ONES: u64 = u64::MAX / 255;
     const TOPS: u64 = ONES << 7;
-    // The top bit of each byte that is less than `n`, for bytes below 128; it may also be set above such a byte.
+    // Sets the top bit of each byte that is less than `n`, for bytes below 128. It may also set the
+    // top bit of the byte above such a byte.
     let less = |bytes: u64, n: u64| bytes.wrapping_sub(ONES * n) & !bytes;
     let equal = |byte: u8| less(eight ^ (ONES * u64::from(byte)), 1);
     (less(eight, 0x20) | equal(b'"') | equal(b'\\')) & TOPS == 0
@@ -85,12 +90,13 @@ fn push_escape(out: &mut String, byte: u8, escape: u8) {
     }
 }
 
+/// Appends `byte` as two hexadecimal digits.
 pub fn push_hex(out: &mut String, byte: u8) {
     out.push(char::from(HEX[usize::from(byte >> 4)]));
     out.push(char::from(HEX[usize::from(byte & 15)]));
 }
 
-/// How much of `text`, in its own bytes, takes at most `room` bytes when it is escaped.
+/// How many bytes of `text` fit into `room` bytes when they are escaped.
 #[inline]
 pub fn fitting(text: &str, room: usize) -> usize {
     if text.len() <= room / LONGEST_ESCAPE { text.len() } else { measured(text, room) }
@@ -135,7 +141,7 @@ pub fn write_key(out: &mut String, name: &str) {
     out.push(':');
 }
 
-/// Bytes as they are recorded.
+/// The text that bytes are recorded as: `0x00ff`.
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 + 2 * bytes.len());
     text.push_str("0x");
@@ -143,8 +149,8 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The largest number of bytes up to `limit` that ends between two characters of `text`. The method of the
-/// standard library is younger than the oldest compiler supported.
+/// The largest index up to `limit` that is between two characters of `text`. The method of the
+/// standard library needs a newer compiler than the oldest that is supported.
 pub fn char_boundary(text: &str, limit: usize) -> usize {
     let mut at = limit.min(text.len());
     while !text.is_char_boundary(at) {
@@ -153,7 +159,7 @@ pub fn char_boundary(text: &str, limit: usize) -> usize {
     at
 }
 
-/// How a number is recorded for which JSON has no form.
+/// The text that a number is recorded as, if JSON has no form for it.
 pub fn not_finite(value: f64) -> Option<&'static str> {
     if value.is_finite() {
         None
@@ -166,30 +172,32 @@ pub fn not_finite(value: f64) -> Option<&'static str> {
     }
 }
 
-/// The text of a number, written without a detour over the heap.
+/// The text of a number, written without an allocation.
+#[derive(Debug)]
 pub struct Digits {
     bytes: [u8; 48],
     len: usize,
 }
 
 impl Digits {
-    /// `value` must be finite; anything else has no form in JSON.
+    /// The text of `value`, which must be finite.
     pub fn of_f64(value: f64) -> Self {
         Self::written(|to| io::Write::write_fmt(to, format_args!("{value:?}")))
     }
 
-    /// `value` must be finite; anything else has no form in JSON.
+    /// The text of `value`, which must be finite.
     pub fn of_f32(value: f32) -> Self {
         Self::written(|to| io::Write::write_fmt(to, format_args!("{value:?}")))
     }
 
+    /// The text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.bytes[..self.len]).unwrap_or("null")
     }
 
     fn written(write: impl FnOnce(&mut Self) -> io::Result<()>) -> Self {
         let mut digits = Self { bytes: [0; 48], len: 0 };
-        // No number is longer than the buffer; if one were, `as_str` would say null.
+        // No number is longer than the buffer. If one were, `as_str` would return `null`.
         if write(&mut digits).is_err() || digits.len == 0 {
             digits.bytes[0] = 0xff;
             digits.len = 1;
@@ -215,7 +223,7 @@ mod tests {
     use super::{ESCAPE, is_plain};
 
     #[test]
-    fn every_byte_that_is_to_be_escaped_is_seen_at_every_place() {
+    fn each_byte_that_must_be_escaped_is_found_at_each_index() {
         for len in 0..=25 {
             assert!(is_plain(&vec![b'~'; len]));
             for at in 0..len {

@@ -52,6 +52,7 @@ fn watch() {
 pub struct Home(u32);
 
 impl Home {
+    /// The process that calls this.
     pub fn here() -> Self {
         Self(forks())
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{ChangeKind, CorrelationId, Error, FieldChange, Json, Kind, Outcome};
 
-/// Reads changes back from a store; see [`Sink::reader`](crate::Sink::reader).
+/// Reads changes back from a store; see [`Sink::reader`](crate::store::Sink::reader).
 pub trait ChangeReader: Send + 'static {
     /// The changes that meet `query`, in its order, at most [`limit`](ChangeQuery::limit) of them.
     ///

@@ -124,7 +124,7 @@ impl PageReader<'_> {
 }
 
 fn damaged(seq: i64, what: &str) -> StoreError {
-    StoreError::Explained(Error::permanent(format!(
+    StoreError::Explained(Error::damaged(format!(
         "cannot read the record {seq} of the audit trail: {what}; another program has written to \
          the trail, so compare it with a backup"
     )))

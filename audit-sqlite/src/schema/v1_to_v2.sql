@@ -1,10 +1,10 @@
--- From version 1 to the tables of version 2. v2.sql follows.
+-- Migrates the tables of version 1 to those of version 2. v2.sql creates the rest.
 --
--- The names get the prefix `audit_`, and each change a time of its own. Indexes can't be renamed; they
--- are built anew, which reads the trail once.
+-- All names get the prefix `audit_`, and each change gets its own time. SQLite can't rename an index,
+-- so the indexes are created again, which reads the trail once.
 
--- By it, a view of the owner's that no longer works is no reason to refuse. What refers to the old names
--- from outside is not followed: they were private.
+-- Lets the migration succeed although the owner has a view that no longer works. Views and triggers of
+-- the owner that use the old tables are not updated, because these were private.
 PRAGMA legacy_alter_table = ON;
 
 DROP VIEW IF EXISTS audit_log;
@@ -32,7 +32,7 @@ DROP INDEX IF EXISTS field_change_by_target;
 ALTER TABLE name RENAME TO audit_name;
 ALTER TABLE record RENAME TO audit_record;
 ALTER TABLE field_change RENAME TO audit_field_change;
--- NULL in what is there already: the record's started_at is all that is known.
+-- NULL in existing rows, for which only the started_at of the record is known.
 ALTER TABLE audit_field_change ADD COLUMN changed_at INTEGER;
 
 PRAGMA legacy_alter_table = OFF;

@@ -1,16 +1,17 @@
--- The rest of version 2: what is built on the tables, in a new trail and in one of version 1 alike.
+-- The indexes, statistics, triggers and views of version 2, for a new trail and for a migrated one.
 --
--- The views at the end are the public face.
+-- Only the views at the end are public.
 
--- Time and parent come in order by themselves: an id of version 7 begins with its time.
+-- New times and parents are always the largest, because an id of version 7 begins with its time. So
+-- these indexes grow at their end.
 CREATE INDEX audit_record_by_started_at  ON audit_record (started_at);
 CREATE INDEX audit_record_by_parent      ON audit_record (parent_id) WHERE parent_id IS NOT NULL;
 
--- The indexes over values that come in no order begin with the run that a record is in: each 8,192
--- records are one run. A batch then touches only the end of each index, a few pages that stay in
--- memory, however large the trail grows; without it, every record dirties a page of its own. A
--- query asks run by run, the newest first, and stops when its page is full.
--- Partial ones cost nothing for the records that they leave out, which are most.
+-- Indexes over values in no order begin with the run of the record: each 8,192 records are one run. A
+-- batch then writes only to the end of each index, a few pages that stay in memory, however large the
+-- trail is. Otherwise, each record would change a different page. A query searches run by run, from
+-- the newest, and stops when its page is full.
+-- A partial index costs nothing for the records that are not in it, which are most.
 CREATE INDEX audit_record_by_action      ON audit_record (seq >> 13, action);
 CREATE INDEX audit_record_by_actor       ON audit_record (seq >> 13, actor)          WHERE actor IS NOT NULL;
 CREATE INDEX audit_record_by_target      ON audit_record (seq >> 13, target_type, target_id) WHERE target_type IS NOT NULL;
@@ -19,14 +20,14 @@ CREATE INDEX audit_record_by_correlation ON audit_record (seq >> 13, correlation
 
 CREATE INDEX audit_field_change_by_target ON audit_field_change (record_seq >> 13, target_type, target_id);
 
--- What was deleted of a type is asked for by itself, and is seldom more than a small part.
+-- For queries for the deleted objects of a type, which are few.
 CREATE INDEX audit_field_change_deleted ON audit_field_change (record_seq >> 13, target_type, target_id)
     WHERE change = 2;
 
--- What the planner shall take for the shape of a large trail. By it, a plain `WHERE actor = …` on a
--- view skips from run to run through the index instead of reading every record. The ANALYZE looks at
--- nothing: it makes the table of figures where there is none. A later one may replace these figures by
--- measured ones; those of other tables are not ours.
+-- The statistics of a large trail, for the query planner. With them, a plain `WHERE actor = …` on a
+-- view skips from run to run through the index, and does not read each record. This ANALYZE measures
+-- nothing: it only creates the table of statistics if there is none. A later one may replace these
+-- statistics with measured ones. Those of other tables belong to other programs.
 ANALYZE sqlite_schema;
 DELETE FROM sqlite_stat1 WHERE tbl IN ('audit_record', 'audit_field_change', 'audit_name');
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
@@ -43,7 +44,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('audit_field_change', 'audit_field_change_deleted', '500000 1200 60 3'),
     ('audit_name', 'sqlite_autoindex_audit_name_1', '100000 1');
 
--- Append-only. REPLACE deletes without firing DELETE triggers, so it has to be caught on the way in.
+-- Append-only. REPLACE deletes rows without firing DELETE triggers, so INSERT triggers refuse it.
 CREATE TRIGGER audit_record_insert BEFORE INSERT ON audit_record
 WHEN (NEW.seq > 0 AND NEW.seq <> (SELECT ifnull(max(seq), 0) + 1 FROM audit_record))
     OR EXISTS (SELECT 1 FROM audit_record WHERE id = NEW.id)
@@ -76,9 +77,10 @@ BEGIN SELECT RAISE(ABORT, 'audit records are append-only: audit_name cannot be u
 CREATE TRIGGER audit_name_delete BEFORE DELETE ON audit_name
 BEGIN SELECT RAISE(ABORT, 'audit records are append-only: audit_name cannot be deleted from'); END;
 
--- The remainder of a negative number is negative in SQL; the time before 1970 needs the floor.
--- LEFT JOIN throughout: SQLite leaves out those whose column is not asked for, and turns one into
--- a lookup by index where its column is compared with a value.
+-- Version 4 replaces this view. The remainder of a negative number is negative in SQL; times before
+-- 1970 need the floor.
+-- LEFT JOIN throughout: SQLite leaves out the tables whose columns are not asked for. It turns one
+-- into a lookup by index where its column is compared with a value.
 CREATE VIEW audit_log AS
 SELECT
     r.seq AS seq,
@@ -169,7 +171,7 @@ LEFT JOIN audit_name AS actor       ON actor.id = r.actor
 LEFT JOIN audit_name AS target_type ON target_type.id = c.target_type
 LEFT JOIN audit_name AS field       ON field.id = c.field;
 
--- A view cannot be written to anyway; these say why in the trail's own words.
+-- A view can't be written to. These triggers give a better error message.
 CREATE TRIGGER audit_log_insert INSTEAD OF INSERT ON audit_log
 BEGIN SELECT RAISE(ABORT, 'audit records are append-only: only the recorder adds to audit_log'); END;
 

@@ -1,8 +1,8 @@
--- The tables of version 2, for a database that has no trail yet. An older trail gets the same ones by
--- v1_to_v2.sql. What both then have in common is in v2.sql.
+-- The tables of version 2, for a database without a trail. An older trail gets the same tables from
+-- v1_to_v2.sql. v2.sql creates the rest for both.
 --
--- The tables are private: they are laid out for speed of insertion, and a later version may change
--- them. Every name begins with `audit_`, because they may stand among the tables of another program.
+-- The tables are private: their layout is made for fast inserts, and a later version may change them.
+-- Each name begins with `audit_`, because the database may also hold the tables of another program.
 
 -- Strings that repeat from record to record, each stored once.
 CREATE TABLE audit_name (
@@ -10,8 +10,8 @@ CREATE TABLE audit_name (
     text TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- Columns whose comment says `name` hold an `audit_name.id`. The short and often asked for come first,
--- so that a long input or log never stands between a query and what it filters by.
+-- Columns whose comment is `name` hold an `audit_name.id`. Short columns that queries filter by come
+-- first, so that no query has to read past a long input or log.
 CREATE TABLE audit_record (
     seq            INTEGER PRIMARY KEY CHECK (seq > 0), -- 1, 2, 3 … without gaps: see the trigger audit_record_insert
     id             BLOB    NOT NULL UNIQUE, -- 16 bytes, UUID version 7: grows with time

@@ -1,8 +1,8 @@
--- Version 3 adds to version 2 what is known of recorders at work, and of calls under way.
+-- Version 3 adds recorder sessions, and the intents of calls that have not ended.
 --
--- Both tables are written to beside the records, never instead of them: the trail tells the same without them.
+-- Both tables add to the records. They never replace a record.
 
--- One row for each time that a recorder was at work on this trail.
+-- One row for each recorder session: the life of one recorder, from its start to its end.
 CREATE TABLE audit_session (
     number          INTEGER PRIMARY KEY,
     id              BLOB    NOT NULL UNIQUE, -- 16 bytes, UUID; also in the name of its lock file
@@ -22,11 +22,11 @@ CREATE TABLE audit_session (
     ended_at        INTEGER              -- if it died, when that was found
 ) STRICT;
 
--- There are few of these, however many sessions there were.
+-- Few sessions are open, however many there were.
 CREATE INDEX audit_session_open ON audit_session (number) WHERE state = 0;
 
--- What is known of a call before its body runs; the columns are those of audit_record. The record of the call
--- takes its place.
+-- What is known of a call before its body runs. The columns are those of audit_record. The record of
+-- the call replaces the intent.
 CREATE TABLE audit_intent (
     number         INTEGER PRIMARY KEY,
     session        INTEGER NOT NULL,
@@ -78,7 +78,7 @@ CREATE TRIGGER audit_intent_delete BEFORE DELETE ON audit_intent
 WHEN NOT EXISTS (SELECT 1 FROM audit_record WHERE id = OLD.id)
 BEGIN SELECT RAISE(ABORT, 'audit records are append-only: an intent goes only when its record is there'); END;
 
--- Who recorded, from when to when, and how that ended.
+-- Which recorders wrote to the trail, from when to when, and how they ended.
 CREATE VIEW audit_sessions AS
 SELECT
     lower(substr(hex(s.id), 1, 8) || '-' || substr(hex(s.id), 9, 4) || '-' || substr(hex(s.id), 13, 4)
@@ -98,7 +98,7 @@ SELECT
         || printf('.%06dZ', (s.ended_at % 1000000 + 1000000) % 1000000) AS ended_at
 FROM audit_session AS s;
 
--- Calls under way that were announced before they began (`on_audit_failure = "refuse"`).
+-- Running calls that were announced before their body ran (`on_audit_failure = "refuse"`).
 CREATE VIEW audit_intents AS
 SELECT
     lower(substr(hex(i.id), 1, 8) || '-' || substr(hex(i.id), 9, 4) || '-' || substr(hex(i.id), 13, 4)

@@ -55,14 +55,15 @@ pub(crate) fn delete_recorded_intents(
     Ok(())
 }
 
-/// Turns each intent of `session` into a record with outcome `unknown`, and adds `why` to its
-/// reason.
+/// Turns each intent of `session` into a record with outcome `unknown` that `recorded_by` writes,
+/// and adds `why` to its reason.
 pub(super) fn record_as_unknown(
     transaction: &Connection,
     session: i64,
     why: &str,
+    recorded_by: i64,
 ) -> rusqlite::Result<()> {
-    transaction.execute(&RECORD_INTENTS_AS_UNKNOWN, params![session, why])?;
+    transaction.execute(&RECORD_INTENTS_AS_UNKNOWN, params![session, why, recorded_by])?;
     transaction.execute("DELETE FROM main.audit_intent WHERE session = ?1", [session])?;
     Ok(())
 }

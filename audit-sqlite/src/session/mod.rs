@@ -49,7 +49,7 @@ pub(crate) struct SessionRow {
 }
 
 impl SessionRow {
-    /// Closes the sessions that have died, and adds a row for `session`.
+    /// Adds a row for `session`, and closes the sessions that have died.
     pub(crate) fn begin(
         session: &Session,
         writer: &mut WriteConnection,
@@ -61,8 +61,10 @@ impl SessionRow {
         let process = ProcessIdentity::current();
         let begun = (|| {
             let transaction = writer.begin("write to", path)?;
-            let dead = recover_dead_sessions(&transaction, inserter, path, file, &process)?;
+            // First its own row, because the records of dead sessions name the session that writes
+            // them.
             let number = insert_session(&transaction, session, &process, file)?;
+            let dead = recover_dead_sessions(&transaction, inserter, path, file, &process, number)?;
             transaction.commit()?;
             Ok((number, dead))
         })();
@@ -80,6 +82,11 @@ impl SessionRow {
                 Err(failure)
             }
         }
+    }
+
+    /// The key of the session's row, which its records refer to.
+    pub(crate) fn number(&self) -> i64 {
+        self.number
     }
 
     /// The counters in the session's row.

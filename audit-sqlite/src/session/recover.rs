@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use audit_record::private::json::write_str;
 use audit_record::process::{forget, left_behind};
-use audit_record::{ErrorInfo, Json, Kind, Outcome, Record};
+use audit_record::{Gap, GapBasis};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -47,29 +46,40 @@ impl DeadSessions {
 /// happens once, however many processes start.
 ///
 /// The locks of sessions are tried, never waited for, because their holder may be waiting for the
-/// write lock.
+/// write lock. `this_session` is the row of the session that recovers the others: the records that
+/// are added name it, and it is left alone.
 pub(super) fn recover_dead_sessions(
     transaction: &Connection,
     inserter: &mut Inserter,
     path: &Path,
     file: FileId,
     this_process: &ProcessIdentity,
+    this_session: i64,
 ) -> Result<DeadSessions, StoreError> {
     let mut dead = DeadSessions::default();
-    for session in open_sessions(transaction)? {
+    for session in open_sessions(transaction, this_session)? {
         let state = this_process.state_of(&session.process);
         let is_this_file = session.file == file.text();
         let lock = try_lock(path, session.id);
         let Some(lock) = lock_if_dead(lock, state, is_this_file) else { continue };
         let owns_counters = is_this_file || state != ProcessState::Running;
-        record_as_unknown(transaction, session.number, &session.why_unknown(state))?;
-        if let Some(gap) = session.gap(owns_counters, state) {
-            inserter.insert(transaction, &STORE_TRANSACTION, &[gap], false)?;
+        let why = session.why_unknown(state);
+        record_as_unknown(transaction, session.number, &why, this_session)?;
+        let now = Utc::now();
+        if let Some(gap) = session.gap(owns_counters, state, now) {
+            let records = [gap.to_record(now)];
+            inserter.insert(
+                transaction,
+                &STORE_TRANSACTION,
+                Some(this_session),
+                &records,
+                false,
+            )?;
         }
         mark_died(transaction, session.number)?;
         dead.0.push((session.id, Traces { _lock: lock, owns_counters }));
     }
-    record_intents_of_closed_sessions(transaction)?;
+    record_intents_of_closed_sessions(transaction, this_session)?;
     Ok(dead)
 }
 
@@ -93,7 +103,10 @@ fn lock_if_dead(
 }
 
 /// Calls that were still running when their recorder was closed. Nobody can record their end.
-fn record_intents_of_closed_sessions(transaction: &Connection) -> rusqlite::Result<()> {
+fn record_intents_of_closed_sessions(
+    transaction: &Connection,
+    this_session: i64,
+) -> rusqlite::Result<()> {
     let mut closed = transaction.prepare(
         "SELECT DISTINCT session FROM main.audit_intent
          WHERE session NOT IN (SELECT number FROM main.audit_session WHERE state = 0)",
@@ -101,7 +114,7 @@ fn record_intents_of_closed_sessions(transaction: &Connection) -> rusqlite::Resu
     let closed: Vec<i64> = closed.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for number in closed {
         let why = "the recorder was closed before the call had ended";
-        record_as_unknown(transaction, number, why)?;
+        record_as_unknown(transaction, number, why, this_session)?;
     }
     Ok(())
 }
@@ -123,24 +136,26 @@ impl OpenSession {
         }
     }
 
-    /// The gap record that reports what may be lost; `None` if nothing is.
-    fn gap(&self, owns_counters: bool, process: ProcessState) -> Option<Record> {
+    /// The gap that reports what may be lost; `None` if nothing is.
+    fn gap(&self, owns_counters: bool, process: ProcessState, now: DateTime<Utc>) -> Option<Gap> {
         let counted = if owns_counters { left_behind(self.id) } else { None };
         let (lost, dropped, basis, explanation) = match counted {
             Some(counted) => (
                 counted.accepted.saturating_sub(self.ended),
                 counted.dropped.saturating_sub(self.dropped_told),
-                "counted",
+                GapBasis::Counted,
                 "the number was counted up to its end",
             ),
             None if process == ProcessState::OtherBoot => (
                 self.in_flight,
                 0,
-                "queue limit, other boot",
+                GapBasis::QueueLimitOtherBoot,
                 "the number is the limit of its queue, and the machine has been restarted since, \
                  so that records which were stored shortly before may be missing as well",
             ),
-            None => (self.in_flight, 0, "queue limit", "the number is the limit of its queue"),
+            None => {
+                (self.in_flight, 0, GapBasis::QueueLimit, "the number is the limit of its queue")
+            }
         };
         let records = lost.saturating_add(dropped);
         if records == 0 {
@@ -148,34 +163,16 @@ impl OpenSession {
         }
         let who = self.process_name();
         let reason = format!("{who} ended without closing its recorder; {explanation}");
-        let now = Utc::now();
-        let mut gap = Record::new(Kind::Gap, "records missing", now);
-        gap.method = "audited".into();
-        gap.outcome = Outcome::Unknown;
-        gap.service = self.service.as_deref().map(Into::into);
-        gap.output = Json::parse(self.gap_output(records, dropped, basis, now)).ok();
-        let message = format!("{records} records at most are missing: {reason}");
-        gap.error = Some(ErrorInfo::new("gap", message, Vec::new(), None));
-        gap.reason = Some(reason);
-        Some(gap)
-    }
-
-    fn gap_output(&self, records: u64, dropped: u64, basis: &str, now: DateTime<Utc>) -> String {
+        let mut gap = Gap::new(records, reason);
+        gap.at_most = true;
+        gap.dropped = Some(dropped);
+        gap.basis = Some(basis);
         let from = self.stored_at.unwrap_or(self.started_at);
-        let from = DateTime::from_timestamp_micros(from).unwrap_or(now);
-        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        let mut output = format!(
-            r#"{{"records_at_most":{records},"dropped":{dropped},"basis":"{basis}","from":"{}","to":"{}","pid":{},"session":"{}""#,
-            time(from),
-            time(now),
-            self.process.pid,
-            self.id,
-        );
-        if let Some(service) = &self.service {
-            output.push_str(r#","service":"#);
-            write_str(&mut output, service);
-        }
-        output.push('}');
-        output
+        gap.from = Some(DateTime::from_timestamp_micros(from).unwrap_or(now));
+        gap.to = Some(now);
+        gap.pid = Some(self.process.pid.into());
+        gap.session_id = Some(self.id);
+        gap.service.clone_from(&self.service);
+        Some(gap)
     }
 }

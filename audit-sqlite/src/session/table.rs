@@ -52,14 +52,18 @@ impl OpenSession {
     }
 }
 
-pub(super) fn open_sessions(transaction: &Connection) -> rusqlite::Result<Vec<OpenSession>> {
+/// Lists the open sessions except for the one with the row `this_session`.
+pub(super) fn open_sessions(
+    transaction: &Connection,
+    this_session: i64,
+) -> rusqlite::Result<Vec<OpenSession>> {
     transaction
         .prepare(
             "SELECT number, id, service, pid, boot_id, pid_namespace, process_start, file,
                  started_at, stored_at, in_flight, ended, dropped_told
-             FROM main.audit_session WHERE state = 0 ORDER BY number",
+             FROM main.audit_session WHERE state = 0 AND number <> ?1 ORDER BY number",
         )?
-        .query_map([], OpenSession::from_row)?
+        .query_map([this_session], OpenSession::from_row)?
         .collect()
 }
 

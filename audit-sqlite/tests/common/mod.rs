@@ -45,6 +45,7 @@ pub(crate) fn full() -> Record {
         Record::new(Kind::Call, "transfer funds", time("2026-01-02T03:04:05.678901234Z"));
     record.id = "019b7ca1-0000-7000-8000-00000000abcd".parse().unwrap();
     record.duration_us = 1234;
+    record.wait_us = Some(310);
     record.method = "bank::transfer".into();
     record.outcome = Outcome::Failure;
     record.actor = Some("alice".into());

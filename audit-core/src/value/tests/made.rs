@@ -101,7 +101,7 @@ fn json_in_other_hands_is_written_as_it_is_captured() {
     let deep = format!("{}1{}", "[".repeat(101), "]".repeat(101));
     as_captured(&RawValue::from_string(deep).expect("JSON"));
     let deeper = format!("{}1{}", "[".repeat(130), "]".repeat(130));
-    as_captured(&audit_record::private::json::Text { text: &deeper[3..257], number: None });
+    as_captured(&audit_record::private::json::JsonText { text: &deeper[3..257], number: None });
 }
 
 #[test]
