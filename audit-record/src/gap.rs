@@ -86,6 +86,12 @@ impl Canonical for Flag {
     }
 }
 
+impl Canonical for GapBasis {
+    fn write(&self, out: &mut String) {
+        write_str(out, self.as_str());
+    }
+}
+
 impl Gap {
     /// A gap of `records` records that are missing because of `reason`.
     #[must_use]

@@ -37,6 +37,7 @@ mod gap;
 mod id;
 mod json;
 mod name;
+mod parts;
 mod path;
 mod record;
 mod size;
@@ -47,10 +48,10 @@ pub use error::Error;
 pub use gap::{Gap, GapBasis};
 pub use json::Json;
 pub use name::UnknownName;
-pub use record::{
-    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Record,
-    Truncation,
+pub use parts::{
+    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Truncation,
 };
+pub use record::Record;
 
 /// Used by the other crates of this project. It may change with any release.
 #[doc(hidden)]
@@ -73,6 +74,7 @@ pub mod private {
     pub mod size {
         //! How much memory records take.
 
+        pub use crate::record::size_of_record;
         pub use crate::size::*;
     }
 

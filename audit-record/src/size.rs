@@ -1,4 +1,4 @@
-//! [`size_of_record`]: how many bytes a record takes in memory.
+//! [`HeapBytes`]: how many bytes the parts of a record take in memory.
 //!
 //! The queue and other buffers use it for their limits in bytes.
 
@@ -9,19 +9,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{
-    CorrelationId, ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Record, Truncation,
+use crate::Json;
+use crate::parts::{
+    CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Truncation,
 };
-
-/// The size of a record in memory, exact enough for a limit.
-///
-/// Each text counts with its length, and each element of a list with its size. Not counted are
-/// spare capacity and the overhead of the allocator. Texts that several records share, or that are
-/// a part of the program, count for each record.
-#[must_use]
-pub fn size_of_record(record: &Record) -> usize {
-    size_of::<Record>() + record.heap_bytes()
-}
 
 /// A value whose memory outside of itself can be counted.
 pub trait HeapBytes {
@@ -117,6 +108,8 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
+    use crate::Record;
+    use crate::record::size_of_record;
     use crate::{ChangeKind, Kind};
 
     const LONG: usize = 1_000_000;

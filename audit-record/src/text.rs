@@ -20,10 +20,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use uuid::Uuid;
 
+use crate::Json;
 use crate::json::write::write_str;
-use crate::{
-    ChangeKind, CorrelationId, ErrorInfo, FieldChange, GapBasis, Json, Kind, LogEntry, Note,
-    Outcome, Truncation,
+use crate::parts::{
+    ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Truncation,
 };
 
 /// A value that has a canonical text.
@@ -98,7 +98,7 @@ macro_rules! names {
     )*};
 }
 
-names! { Kind Outcome ChangeKind GapBasis }
+names! { Kind Outcome ChangeKind }
 
 impl Canonical for u64 {
     fn write(&self, out: &mut String) {
