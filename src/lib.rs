@@ -2,10 +2,10 @@
 
 pub use audit_core::{
     Audit, AuditBuilder, AuditedFields, Bulk, CaptureLevel, Catalogue, ChangeOf, Collector,
-    Context, Counters, FieldInfo, Health, History, InContext, IntoTarget, LevelFilter, Limits,
-    Mask, ObjectKey, Overflow, Recorded, Redacted, Refused, Returned, SaveInfo, Status, Tracked,
-    TypeInfo, append, catalogue, change, change_of, execute, execute_async, field, history, layer,
-    note, reason, target, testing,
+    Context, ContextValues, Counters, FieldInfo, Health, History, InContext, IntoTarget,
+    LevelFilter, Limits, Mask, ObjectKey, Overflow, Recorded, Redacted, Refused, Returned,
+    SaveInfo, Status, Tracked, TypeInfo, append, catalogue, change, change_of, execute,
+    execute_async, field, history, layer, note, reason, target, testing,
 };
 #[doc = include_str!("audit_method.md")]
 pub use audit_macros::audit_method;

@@ -18,7 +18,7 @@
 #[macro_export]
 macro_rules! execute {
     ($action:expr, $method:expr, $parameters:expr, $body:expr $(,)?) => {{
-        let mut call = $crate::__private::begin($action, $method, $parameters);
+        let mut call = $crate::__private::begin_execute($action, $method, $parameters);
         let value = call.run($body);
         if call.is_recorded() {
             match $crate::__private::outcome(&value).split() {

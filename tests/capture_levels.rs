@@ -168,3 +168,33 @@ fn secrets_are_masked_by_name_by_argument_and_by_type() {
     assert_eq!(*records[0].output.as_ref().expect("output"), json!("[redacted]"));
     assert!(!format!("{records:?}").contains("S3CR3T"));
 }
+
+#[test]
+fn a_capture_level_is_parsed_and_shown_by_its_name() {
+    let levels = [
+        (CaptureLevel::None, "none"),
+        (CaptureLevel::Metadata, "metadata"),
+        (CaptureLevel::Input, "input"),
+        (CaptureLevel::Full, "full"),
+    ];
+    for (level, name) in levels {
+        assert_eq!((level.to_string().as_str(), level.as_str()), (name, name));
+        assert_eq!(name.parse::<CaptureLevel>().expect("a name"), level);
+        assert_eq!(serde_json::to_value(level).expect("JSON"), json!(name));
+        assert_eq!(serde_json::from_value::<CaptureLevel>(json!(name)).expect("a level"), level);
+    }
+    assert_eq!(format!("{:>6}", CaptureLevel::Full), "  full");
+}
+
+#[test]
+fn an_unknown_capture_level_is_rejected_with_the_known_names() {
+    let expected =
+        |name| format!("unknown capture level `{name}`: use `none`, `metadata`, `input` or `full`");
+    for name in ["", "Full", "inputs"] {
+        let error = name.parse::<CaptureLevel>().expect_err("no level has this name");
+        assert_eq!(error.to_string(), expected(name));
+        let error = serde_json::from_value::<CaptureLevel>(json!(name)).expect_err("the same");
+        assert_eq!(error.to_string(), expected(name));
+    }
+    serde_json::from_value::<CaptureLevel>(json!(3)).expect_err("a level is a text");
+}

@@ -36,8 +36,8 @@ fn every_part_of_a_context_is_recorded() {
             .session("s-1")
             .user_agent("curl/8")
             .url("/pay?amount=5&access_token=abc#top")
-            .extra("tenant", 5)
-            .extra("password", "p")
+            .field("tenant", 5)
+            .field("password", "p")
             .scope(work);
     });
     let record = &records[0];
@@ -87,15 +87,65 @@ fn nested_scopes_restore_the_context_even_after_a_panic() {
 #[test]
 fn a_new_context_inherits_nothing_and_the_current_one_everything() {
     let records = testing::capture(|| {
-        Context::new().actor("alice").ip([192, 0, 2, 7]).extra("a", 1).scope(|| {
+        Context::new().actor("alice").ip([192, 0, 2, 7]).field("a", 1).scope(|| {
             Context::new().actor("bob").scope(work);
-            Context::current().actor("carol").extra("b", 2).scope(work);
+            Context::current().actor("carol").field("b", 2).scope(work);
         });
     });
     assert_eq!(actors(&records), [Some("bob"), Some("carol")]);
     assert_eq!((records[0].ip, records[1].ip), (None, Some([192, 0, 2, 7].into())));
     assert_eq!(records[0].context, None);
     assert_eq!(*records[1].context.as_ref().expect("extra"), json!({"extra": {"a": 1, "b": 2}}));
+}
+
+#[test]
+fn the_values_of_a_context_can_be_read() {
+    let ip = std::net::IpAddr::from([192, 0, 2, 7]);
+    let context = Context::new()
+        .actor("alice")
+        .actor_details(json!({"role": "clerk", "token": "t"}))
+        .on_behalf_of("bob")
+        .ip(ip)
+        .site("eu-1")
+        .service("billing")
+        .correlation_id("order 17")
+        .request_id("r-1")
+        .session("s-1")
+        .user_agent("curl/8")
+        .url("/pay")
+        .field("tenant", 5)
+        .field("plan", "basic")
+        .field("tenant", 6);
+    context.scope(|| {
+        let current = Context::current();
+        let values = current.values();
+        assert_eq!((values.actor(), values.on_behalf_of()), (Some("alice"), Some("bob")));
+        assert_eq!(values.ip(), Some(ip));
+        assert_eq!((values.site(), values.service()), (Some("eu-1"), Some("billing")));
+        assert_eq!(values.correlation_id(), Some(&CorrelationId::from("order 17")));
+        assert_eq!((values.request_id(), values.session()), (Some("r-1"), Some("s-1")));
+        assert_eq!((values.user_agent(), values.url()), (Some("curl/8"), Some("/pay")));
+        let details = values.actor_details().expect("details").to_value();
+        assert_eq!(details, json!({"role": "clerk", "token": "[redacted]"}));
+        assert_eq!(values.field("tenant").expect("a field").to_value(), json!(6));
+        assert_eq!(values.field("missing"), None);
+        let keys: Vec<&str> = values.fields().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["plan", "tenant"]);
+    });
+    let outside = Context::current();
+    let values = outside.values();
+    assert_eq!((values.actor(), values.ip(), values.correlation_id()), (None, None, None));
+    assert_eq!(values.fields().count(), 0);
+}
+
+#[test]
+fn the_debug_text_of_a_context_contains_no_details() {
+    let context = Context::new().actor("alice").session("s-1").field("note", "private");
+    let future = context.wrap(std::future::ready(()));
+    for text in [format!("{context:?}"), format!("{:?}", context.values()), format!("{future:?}")] {
+        assert!(text.contains("alice"), "{text}");
+        assert!(!text.contains("s-1") && !text.contains("private"), "{text}");
+    }
 }
 
 #[test]
@@ -113,7 +163,7 @@ fn a_field_overrides_the_extra_of_only_one_record() {
         audited::field("late", [1, 2]);
     }
     let records = testing::capture(|| {
-        Context::new().request_id("r").extra("tenant", 5).extra("kept", true).scope(|| {
+        Context::new().request_id("r").field("tenant", 5).field("kept", true).scope(|| {
             fields(6);
             work();
         });
@@ -264,7 +314,7 @@ fn values_of_a_context_are_captured_like_arguments() {
         big: u128::MAX,
     };
     let records = testing::capture(|| {
-        Context::new().extra("vault", &vault).extra("long", "x".repeat(100_000)).scope(work);
+        Context::new().field("vault", &vault).field("long", "x".repeat(100_000)).scope(work);
     });
     let context = records[0].context.as_ref().expect("extra").to_value();
     assert_eq!(
@@ -290,7 +340,7 @@ fn each_recorder_applies_its_own_mask() {
         .mask(Mask::default().name("iban").name("session"))
         .build()
         .expect("a recorder");
-    let context = Context::new().session("s-1").extra("iban", "DE99");
+    let context = Context::new().session("s-1").field("iban", "DE99");
     for audit in [&open, &strict] {
         context.clone().recorder(audit).scope(work);
         audit.flush().expect("the store accepts every record");

@@ -250,6 +250,6 @@ fn a_filter_that_silences_calls_is_reported_once_on_standard_error() {
         .expect("the child runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    assert_eq!(stderr.matches("silences the target `audited`").count(), 1, "{stderr}");
-    assert!(stderr.contains("see audited::layer"), "{stderr}");
+    assert_eq!(stderr.matches("disables the target `audited`").count(), 1, "{stderr}");
+    assert!(stderr.contains("see the documentation of `audited::layer`"), "{stderr}");
 }

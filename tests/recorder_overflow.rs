@@ -411,8 +411,8 @@ fn every_text_of_the_context_uses_queue_bytes() {
         Context::new().user_agent(long()),
         Context::new().url(long()),
         Context::new().actor_details(vec![7; LONG_TEXT]),
-        Context::new().extra("tenant", vec![7; LONG_TEXT]),
-        Context::new().extra("secret", vec![7; LONG_TEXT]),
+        Context::new().field("tenant", vec![7; LONG_TEXT]),
+        Context::new().field("secret", vec![7; LONG_TEXT]),
     ] {
         let bytes = waiting_bytes(context.clone());
         // Each value is cut to 64 KiB, or to 1,000 elements, before it reaches the queue.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audited::{
     Audit, Batch, Collector, Context, Durability, Error, Kind, Outcome, Record, Sink, audit_method,
@@ -110,6 +110,40 @@ fn a_panic_closes_the_intent() {
     assert_eq!(store.records()[0].outcome, Outcome::Panic);
 }
 
+#[test]
+fn the_record_of_a_call_tells_how_long_it_waited_for_its_intent() {
+    let (store, effects) = (GatedStore::blocked(), AtomicUsize::new(0));
+    let audit = build_recorder(&store);
+    #[audit_method(skip(effects), on_audit_failure = "refuse")]
+    fn pay(effects: &AtomicUsize) -> Result<(), BankError> {
+        effects.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+    let blocked_for = std::thread::scope(|threads| {
+        let call = threads.spawn(|| in_context_of(&audit, || pay(&effects)));
+        while !store.has_received(1) {
+            std::thread::yield_now();
+        }
+        let since = Instant::now();
+        std::thread::sleep(Duration::from_millis(20));
+        let blocked_for = since.elapsed();
+        assert_eq!(effects.load(Ordering::SeqCst), 0);
+        store.unblock();
+        assert_eq!(call.join().expect("no panic"), Ok(()));
+        blocked_for
+    });
+    audit.flush().expect("stored");
+    assert_eq!(store.intents()[0].wait_us, None);
+    let wait_us = store.records()[0].wait_us.expect("the call has waited");
+    assert!(u128::from(wait_us) >= blocked_for.as_micros(), "{wait_us} µs, {blocked_for:?}");
+}
+
+#[test]
+fn the_record_of_a_call_without_an_intent_tells_no_wait() {
+    let records = testing::capture(|| assert_eq!(charge(1, 2, &Cell::new(0)), Ok(1)));
+    assert_eq!(records[0].wait_us, None);
+}
+
 // ---- calls that are refused --------------------------------------------------------------------
 
 /// Makes a call that must be refused, and returns the text of the refusal.
@@ -126,10 +160,7 @@ fn a_call_is_refused_and_recorded_when_its_intent_is_not_stored() {
     let store = GatedStore::rejecting_intents();
     let audit = build_recorder(&store);
     let why = refusal(&audit);
-    assert_eq!(
-        why,
-        format!("{REFUSAL_PREFIX}the store has not confirmed its intent: the disk is gone")
-    );
+    assert_eq!(why, format!("{REFUSAL_PREFIX}the disk is gone"));
     audit.flush().expect("records are stored");
     let [record] = &store.records()[..] else { panic!("one record") };
     assert_eq!(record.outcome, Outcome::Failure);
@@ -155,8 +186,8 @@ fn a_refused_call_does_not_wait_for_its_record() {
     assert_eq!(
         why,
         format!(
-            "{REFUSAL_PREFIX}the store has not confirmed its intent: the store has not taken it within \
-             1ms; `Audit::health` says how it is doing"
+            "{REFUSAL_PREFIX}the store has not taken it within 1ms; \
+             `Audit::health` says how it is doing"
         )
     );
     assert_eq!((effects.get(), audit.counters().unconfirmed), (0, 0));
@@ -172,10 +203,7 @@ fn a_refused_call_does_not_wait_for_its_record() {
 fn a_call_is_refused_when_the_store_is_broken() {
     let store = GatedStore::failing();
     let audit = build_recorder(&store);
-    assert_eq!(
-        refusal(&audit),
-        format!("{REFUSAL_PREFIX}the store has not confirmed its intent: the disk is gone")
-    );
+    assert_eq!(refusal(&audit), format!("{REFUSAL_PREFIX}the disk is gone"));
     assert!(store.batches().is_empty());
 }
 
@@ -197,7 +225,7 @@ fn a_call_without_a_recorder_is_refused() {
     let effects = Cell::new(0);
     let why = refusal_text(charge(1, 2, &effects));
     assert!(why.starts_with(REFUSAL_PREFIX), "{why}");
-    assert!(why.contains("no recorder is at work in this process: install one"), "{why}");
+    assert!(why.contains("this process has no active recorder; install one"), "{why}");
     assert!(why.contains("in tests, use `audited::testing::capture`"), "{why}");
     assert_eq!(effects.get(), 0);
 }
@@ -208,12 +236,12 @@ fn a_call_is_refused_when_its_recording_is_disabled() {
     let audit = build_recorder(&store);
     audit.set_enabled(false);
     let why = refusal(&audit);
-    assert!(why.ends_with("recording is switched off: call `Audit::set_enabled(true)`"), "{why}");
+    assert!(why.ends_with("recording is disabled; call `Audit::set_enabled(true)`"), "{why}");
 
     let audit = Audit::builder().store(store.clone()).skip_actions(["ch*"]).build().expect("one");
     let why = refusal(&audit);
     assert!(
-        why.contains("the recorder leaves this action out: take it off `skip_actions`"),
+        why.contains("the recorder skips this action; remove it from `AuditBuilder::skip_actions`"),
         "{why}"
     );
 
@@ -222,7 +250,7 @@ fn a_call_is_refused_when_its_recording_is_disabled() {
         .capture(audited::CaptureLevel::None)
         .build()
         .expect("one");
-    assert!(refusal(&audit).contains("the recorder leaves this action out"));
+    assert!(refusal(&audit).contains("the recorder skips this action"));
     assert!(store.batches().is_empty());
 }
 
@@ -266,7 +294,7 @@ fn a_call_on_the_writer_thread_is_refused() {
     in_context_of(&audit, || audited::execute("any", "m", (), || ()));
     audit.flush().expect("stored");
     let why = refusals.recv().expect("the store made a call");
-    assert!(why.contains("while the audit itself is at work on this thread"), "{why}");
+    assert!(why.contains("code that the audit itself runs on this thread"), "{why}");
     assert_eq!(BODIES_RUN.load(Ordering::SeqCst), 0);
 }
 

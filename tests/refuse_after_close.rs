@@ -23,5 +23,5 @@ fn a_call_is_refused_with_a_hint_when_the_last_recorder_is_closed() {
     assert_eq!(context.scope(charge), Ok(()));
     audit.close().expect("close succeeds");
     let why = refusal_text(context.scope(charge));
-    assert!(why.ends_with("the recorder is closed: keep its handle until the last call"), "{why}");
+    assert!(why.ends_with("the recorder is closed; keep its handle until the last call"), "{why}");
 }

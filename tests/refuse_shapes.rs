@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use audited::{Context, Outcome, Record, Refused, audit_method, audited_fields, testing};
@@ -221,15 +222,23 @@ async fn other_tasks_of_the_thread_run_while_a_call_waits_for_its_intent() {
         let store = GatedStore::blocked();
         let audit = build_recorder(&store);
         let before = effects.load(Ordering::SeqCst);
-        let opens = async {
+        let unblock_later = async {
             while !store.has_received(1) {
                 tokio::task::yield_now().await;
             }
+            let since = Instant::now();
+            std::thread::sleep(Duration::from_millis(5));
             assert_eq!(effects.load(Ordering::SeqCst), before);
+            let blocked_for = since.elapsed();
             store.unblock();
+            blocked_for
         };
-        let (result, ()) = tokio::join!(Context::new().recorder(&audit).wrap(call), opens);
+        let call = Context::new().recorder(&audit).wrap(call);
+        let (result, blocked_for) = tokio::join!(call, unblock_later);
         assert_eq!(result, Ok(100), "a blocked thread would lead to a refusal after a minute");
+        audit.flush().expect("stored");
+        let wait_us = store.records()[0].wait_us.expect("the call has waited");
+        assert!(u128::from(wait_us) >= blocked_for.as_micros(), "{wait_us} µs, {blocked_for:?}");
     }
 }
 
@@ -249,6 +258,7 @@ fn a_future_dropped_while_it_waits_for_its_intent_is_recorded_as_cancelled() {
     audit.flush().expect("stored");
     let [record] = &store.records()[..] else { panic!("one record") };
     assert_eq!(record.outcome, Outcome::Cancelled);
+    assert!(record.wait_us.is_some(), "it waited until it was dropped");
     assert_eq!(effects.load(Ordering::SeqCst), 0);
     assert!(store.intents().iter().all(|intent| intent.id == record.id));
 }
@@ -275,6 +285,6 @@ fn a_future_without_a_recorder_is_refused() {
         refusal(poll_once(pin!(impl_future(1, &effects)))),
         refusal(poll_once(boxed(1, &effects).as_mut())),
     ];
-    assert!(refusals.iter().all(|why| why.contains("no recorder is at work")), "{refusals:?}");
+    assert!(refusals.iter().all(|why| why.contains("no active recorder")), "{refusals:?}");
     assert_eq!(effects.load(Ordering::SeqCst), 0);
 }

@@ -1,30 +1,60 @@
-//! [`Site`]: what is known of an audited function when the program is compiled.
+//! [`CallSite`]: what the attribute knows about an audited function at compile time.
+//!
+//! The expansion of `audit_method` puts one [`CallSite`] into a static for each function. The call
+//! site caches what does not change between calls: the path of the function, and whether the
+//! recorder records it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use audit_record::Durability;
+use audit_record::{Durability, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing::level_filters::LevelFilter;
 
 /// How much of a call is recorded.
+///
+/// The levels are ordered: each one records everything that the level before it records. They are
+/// set for all actions by [`AuditBuilder::capture`](crate::AuditBuilder::capture), and for one
+/// action by the argument `capture` of its attribute. In text and with serde, a level has its
+/// lower-case name, so it can be read from a configuration file:
+///
+/// ```
+/// use audited::CaptureLevel;
+///
+/// let level: CaptureLevel = "input".parse()?;
+/// assert_eq!(level, CaptureLevel::Input);
+/// assert_eq!(CaptureLevel::Full.to_string(), "full");
+/// assert!(CaptureLevel::Full > CaptureLevel::Metadata);
+///
+/// let error = "all".parse::<CaptureLevel>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "unknown capture level `all`: use `none`, `metadata`, `input` or `full`",
+/// );
+/// # Ok::<(), audited::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum CaptureLevel {
-    /// Nothing: the call is not on the record.
+    /// The call is not recorded.
     None,
-    /// Who, what, when, from where and how it ended, but neither arguments nor the value returned.
+    /// The call is recorded without its arguments and its return value.
     Metadata,
-    /// The arguments as well.
+    /// The arguments are recorded, too.
     Input,
-    /// The value returned as well.
+    /// The return value is recorded, too.
     Full,
 }
 
 impl CaptureLevel {
     const ALL: [Self; 4] = [Self::None, Self::Metadata, Self::Input, Self::Full];
 
-    fn as_str(self) -> &'static str {
+    /// The name of the level, as it is written in the attribute.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Metadata => "metadata",
@@ -34,42 +64,79 @@ impl CaptureLevel {
     }
 }
 
-/// The static part of an audited function. Made by the attribute only.
+impl fmt::Display for CaptureLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for CaptureLevel {
+    type Err = Error;
+
+    /// Parses the lower-case name of a level.
+    ///
+    /// # Errors
+    ///
+    /// If `text` is not one of the four names. The error lists them.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|level| level.as_str() == text).ok_or_else(|| {
+            Error::permanent(format!(
+                "unknown capture level `{text}`: use `none`, `metadata`, `input` or `full`"
+            ))
+        })
+    }
+}
+
+impl Serialize for CaptureLevel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for CaptureLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What the attribute knows about an audited function at compile time. Only its expansion creates
+/// one.
 #[derive(Debug)]
-pub struct Site {
+pub struct CallSite {
     module: &'static str,
     name: &'static str,
     action: Option<&'static str>,
     capture: Option<CaptureLevel>,
     log: Option<LevelFilter>,
     durability: Option<Durability>,
-    /// Whether a call that can't be put on the record first is not made.
+    /// Whether a call is refused if its intent cannot be stored.
     refuses: bool,
-    /// The words that keep something off the record.
+    /// The arguments of the attribute that exclude something from the record.
     leaves_out: &'static str,
-    /// `module::name`, made when first needed.
+    /// `module::name`, created when it is first needed.
     default_action: OnceLock<String>,
-    /// The paths of the function with its type, found when first called.
-    method: OnceLock<Box<Named>>,
-    /// The decision of one recorder: its generation, and a [`CaptureLevel`] in the low bits.
+    /// The paths of the function, found at its first call.
+    method: OnceLock<Box<MethodPath>>,
+    /// The cached decision of one recorder: its generation, and a [`CaptureLevel`] in the two low
+    /// bits.
     decision: AtomicU64,
-    log_announced: AtomicBool,
+    is_log_announced: AtomicBool,
 }
 
 /// The path of a function, for one type name of its body.
 ///
-/// A static in a generic function, or in a default method of a trait, is one for all the types that it is
-/// compiled for, while the path is not: `<Cat as Animal>::feed`. So there is a list; it is short, and it
-/// only grows.
+/// A generic function, or a default method of a trait, has one static for all types that it is
+/// compiled for, but one path for each type: `<Cat as Animal>::feed`. So the paths form a linked
+/// list, which is short and only grows.
 #[derive(Debug)]
-struct Named {
+struct MethodPath {
     body: &'static str,
     method: &'static str,
-    next: OnceLock<Box<Named>>,
+    next: OnceLock<Box<MethodPath>>,
 }
 
-impl Site {
-    /// A site for the function `name` in `module`.
+impl CallSite {
+    /// The call site of the function `name` in `module`.
     #[must_use]
     pub const fn new(module: &'static str, name: &'static str) -> Self {
         Self {
@@ -84,20 +151,20 @@ impl Site {
             default_action: OnceLock::new(),
             method: OnceLock::new(),
             decision: AtomicU64::new(0),
-            log_announced: AtomicBool::new(false),
+            is_log_announced: AtomicBool::new(false),
         }
     }
 
-    /// The word `action`.
+    /// The argument `action`.
     #[must_use]
     pub const fn action(self, action: &'static str) -> Self {
-        // Rebuilt field by field: a const fn can't drop what `..self` would leave over.
+        // `..self` does not compile: a const fn cannot drop the rest of `self`.
         let mut site = self;
         site.action = Some(action);
         site
     }
 
-    /// The word `capture`.
+    /// The argument `capture`.
     #[must_use]
     pub const fn capture(self, level: CaptureLevel) -> Self {
         let mut site = self;
@@ -105,7 +172,7 @@ impl Site {
         site
     }
 
-    /// The word `log`.
+    /// The argument `log`.
     #[must_use]
     pub const fn log(self, level: LevelFilter) -> Self {
         let mut site = self;
@@ -113,7 +180,7 @@ impl Site {
         site
     }
 
-    /// The word `durability`.
+    /// The argument `durability`.
     #[must_use]
     pub const fn durability(self, level: Durability) -> Self {
         let mut site = self;
@@ -121,7 +188,7 @@ impl Site {
         site
     }
 
-    /// The words `on_audit_failure = "refuse"`.
+    /// The argument `on_audit_failure = "refuse"`.
     #[must_use]
     pub const fn refuses(self) -> Self {
         let mut site = self;
@@ -129,11 +196,12 @@ impl Site {
         site
     }
 
-    /// The words that keep something off the record: `skip db; redact pin`.
+    /// The arguments of the attribute that exclude something from the record: `skip db; redact
+    /// pin`.
     #[must_use]
-    pub const fn leaves_out(self, words: &'static str) -> Self {
+    pub const fn leaves_out(self, arguments: &'static str) -> Self {
         let mut site = self;
-        site.leaves_out = words;
+        site.leaves_out = arguments;
         site
     }
 
@@ -154,10 +222,10 @@ impl Site {
         self.refuses
     }
 
-    /// The word `log`; the first time, the layer is told that such events are wanted.
+    /// The argument `log`. The first call also enables events of this level for all subscribers.
     pub(crate) fn log_level(&self) -> Option<LevelFilter> {
         if let Some(level) = self.log
-            && !self.log_announced.swap(true, Ordering::Relaxed)
+            && !self.is_log_announced.swap(true, Ordering::Relaxed)
         {
             crate::levels::want(level);
         }
@@ -168,30 +236,31 @@ impl Site {
     pub(crate) fn method(&'static self, body: &'static str) -> &'static str {
         let mut slot = &self.method;
         loop {
-            let named = slot.get_or_init(|| {
-                Box::new(Named { body, method: method_of(body), next: OnceLock::new() })
+            let path = slot.get_or_init(|| {
+                Box::new(MethodPath { body, method: method_of(body), next: OnceLock::new() })
             });
-            if std::ptr::eq(named.body, body) || named.body == body {
-                return named.method;
+            if std::ptr::eq(path.body, body) || path.body == body {
+                return path.method;
             }
-            slot = &named.next;
+            slot = &path.next;
         }
     }
 
-    /// The function's path before its body has run, for a call that ends earlier.
+    /// The path of the function, for a call that ends before its body runs: the first path that is
+    /// known, or else `module::name`.
     pub(crate) fn method_or_name(&'static self) -> &'static str {
         match self.method.get() {
-            Some(named) => named.method,
+            Some(path) => path.method,
             None => self.path(),
         }
     }
 
-    /// `module::name`, as it stands in the program.
+    /// `module::name`, as it is written in the program.
     pub(crate) fn path(&'static self) -> &'static str {
         self.default_action.get_or_init(|| format!("{}::{}", self.module, self.name))
     }
 
-    /// The words that say how much is recorded.
+    /// Writes the arguments of the attribute that tell how much is recorded, for the catalogue.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(level) = self.capture {
             write!(f, ", capture {}", level.as_str())?;
@@ -211,18 +280,22 @@ impl Site {
         Ok(())
     }
 
+    /// The decision that the recorder with this `generation` has cached.
     pub(crate) fn decided(&self, generation: u64) -> Option<CaptureLevel> {
         let decision = self.decision.load(Ordering::Relaxed);
         (decision >> 2 == generation).then(|| CaptureLevel::ALL[(decision & 3) as usize])
     }
 
+    /// Caches the decision of the recorder with this `generation`.
     pub(crate) fn decide(&self, generation: u64, level: CaptureLevel) {
         self.decision.store(generation << 2 | level as u64, Ordering::Relaxed);
     }
 }
 
-/// `bank::Account<T>::pay::{{closure}}` → `bank::Account::pay`: the compiler's name of the body, without
-/// the closures around it and without type arguments.
+/// Converts the type name of a body to the path of its function: removes the closures around the
+/// body, and all type arguments.
+///
+/// `bank::Account<T>::pay::{{closure}}` becomes `bank::Account::pay`.
 fn method_of(body: &'static str) -> &'static str {
     let mut path = body;
     while let Some(outer) = path.strip_suffix("::{{closure}}") {
@@ -233,7 +306,7 @@ fn method_of(body: &'static str) -> &'static str {
     }
     let mut plain = String::with_capacity(path.len());
     let mut rest = path;
-    // `<bank::Account<T> as bank::Ledger<T>>::post`: the outer brackets are part of the name.
+    // In `<bank::Account<T> as bank::Ledger<T>>::post`, the outer brackets are part of the path.
     if rest.starts_with('<') {
         plain.push('<');
         rest = &rest[1..];
@@ -245,19 +318,19 @@ fn method_of(body: &'static str) -> &'static str {
                 _ => {}
             }
             if depth == 0 {
-                without_arguments(&rest[..at], &mut plain);
+                push_without_type_arguments(&rest[..at], &mut plain);
                 plain.push('>');
                 rest = &rest[at + 1..];
                 break;
             }
         }
     }
-    without_arguments(rest, &mut plain);
-    // Once for each audited function, for as long as the program runs.
+    push_without_type_arguments(rest, &mut plain);
+    // Leaked once for each audited function and type; the call site refers to it for ever.
     Box::leak(plain.into_boxed_str())
 }
 
-fn without_arguments(path: &str, plain: &mut String) {
+fn push_without_type_arguments(path: &str, plain: &mut String) {
     let mut depth = 0_usize;
     let mut before = ' ';
     for c in path.chars() {
@@ -276,7 +349,7 @@ mod tests {
     use super::method_of;
 
     #[test]
-    fn the_method_is_the_path_of_the_function() {
+    fn the_method_is_the_path_of_the_function_without_type_arguments() {
         for (body, method) in [
             ("bank::pay::{{closure}}", "bank::pay"),
             ("bank::pay::{{closure}}::{{closure}}", "bank::pay"),

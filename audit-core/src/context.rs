@@ -1,5 +1,6 @@
-//! [`Context`]: who does it, for whom, from where, as part of what.
+//! [`Context`]: who acts, on whose behalf, from where, and as part of what.
 
+use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -16,15 +17,17 @@ use crate::in_flight::{CallShared, ContextData};
 use crate::recorder::RecorderRef;
 use crate::scope::{self, Log, Scope};
 
-/// What is said of every call made in a scope: who, for whom, from where, as part of what.
+/// What every record of a scope has in common: who acts, on whose behalf, from where, and as part
+/// of what.
 ///
-/// A context is immutable: each setter gives a new one. It applies inside [`scope`](Context::scope) and
-/// while a future given to [`wrap`](Context::wrap) is polled, and nowhere else; what was in place before
-/// is back in place afterwards, also when the scope is left by a panic. It is carried into another thread
-/// or task only by hand: take [`Context::current`] and use it there.
+/// A context is immutable: each setter returns a new one. It applies inside
+/// [`scope`](Context::scope), and while a future given to [`wrap`](Context::wrap) is polled.
+/// Afterwards the previous context applies again, also if the scope is left by a panic. Other
+/// threads and tasks do not inherit it: take [`Context::current`] and enter it there.
 ///
-/// `Context::new()` says nothing; all parts are optional, and a call without any context is recorded too.
-/// Start from [`Context::current`] to add to what is in place.
+/// All values are optional, and a call without any context is recorded, too. [`Context::new`]
+/// starts empty; [`Context::current`] starts with the values that apply here.
+/// [`values`](Context::values) reads a context.
 ///
 /// ```
 /// use audited::{Context, testing};
@@ -43,8 +46,9 @@ use crate::scope::{self, Log, Scope};
 #[must_use = "a context applies only inside `scope` or `wrap`"]
 pub struct Context {
     data: Arc<ContextData>,
-    /// The call in which [`Context::current`] was taken. Not in `data`, which calls keep: where each call is made under
-    /// the context of the one before, none of them would ever be freed.
+    /// The call in which [`Context::current`] was taken. It is not in `data`, because calls keep
+    /// that: if each call were made under the context of the call before, none of them would be
+    /// freed.
     parent: Option<Arc<CallShared>>,
 }
 
@@ -59,12 +63,12 @@ macro_rules! setters {
 }
 
 impl Context {
-    /// A context that says nothing.
+    /// An empty context.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The context in place here, to carry it into another thread or task.
+    /// The context that applies here, for example to carry it into another thread or task.
     ///
     /// Calls made under it there become children of the call in which it was taken.
     ///
@@ -90,48 +94,87 @@ impl Context {
     }
 
     setters! {
-        /// Who does it: a user, a machine, a job.
+        /// Sets who acts: a user, a machine, a job.
         actor(impl Into<Arc<str>>) Into::into;
-        /// With whose rights, if not the actor's own: the one impersonated.
+        /// Sets the user on whose behalf the actor acts, for example when an administrator
+        /// impersonates a customer.
         on_behalf_of(impl Into<Arc<str>>) Into::into;
-        /// From which address: `.ip([192, 0, 2, 7])`, or an `IpAddr`.
+        /// Sets the IP address of the client: `.ip([192, 0, 2, 7])`, or an `IpAddr`.
         ip(impl Into<IpAddr>) Into::into;
-        /// At which site; overrides the recorder's.
+        /// Sets the site, such as a host, region or tenant. It overrides the site of the recorder.
         site(impl Into<Arc<str>>) Into::into;
-        /// By which service; overrides the recorder's.
+        /// Sets the service. It overrides the service of the recorder.
         service(impl Into<Arc<str>>) Into::into;
-        /// What joins the records made under this context. Without it, the outermost call's id does.
+        /// Sets the id that all records of one operation share. Without it, they share the id of
+        /// the outermost call.
         correlation_id(impl Into<CorrelationId>) Into::into;
-        /// The id of the request served.
+        /// Sets the id of the request that is being served.
         request_id(impl Into<String>) Into::into;
-        /// The session's name. Give no value that would let its reader into the session.
+        /// Sets a name for the user's session. Do not use a value that grants access to the
+        /// session.
         session(impl Into<String>) Into::into;
-        /// The client's own name for itself.
+        /// Sets the `User-Agent` of the client.
         user_agent(impl Into<String>) Into::into;
-        /// What was asked for. A password in it, and parameters whose name is to be masked, are masked.
+        /// Sets the URL that was requested. In the record, a password in it is masked, and so are
+        /// parameters whose name is on the [`Mask`](crate::Mask).
         url(impl Into<String>) Into::into;
     }
 
-    /// More about the actor: roles, department, e-mail. Captured here, as an argument would be: masked and
-    /// limited by the rules of the recorder in place, or the default ones.
+    /// Sets more about the actor, such as roles, department or e-mail address.
+    ///
+    /// The value is captured now, like an argument: masked and limited by the rules of the current
+    /// recorder, or by the default rules if there is none.
     pub fn actor_details(self, details: impl Serialize) -> Self {
-        let (details, cuts) = to_value("context.actor_details", &details);
+        let (details, cuts) = captured("context.actor_details", &details);
         self.with(|data| {
             data.actor_details = Some(details);
             data.cuts.extend(cuts);
         })
     }
 
-    /// Adds `key` to what every record under this context says in `extra`. A later value for a key takes
-    /// the place of the earlier one; [`field`](crate::field) overrides it for one record.
-    pub fn extra(self, key: impl Into<String>, value: impl Serialize) -> Self {
+    /// Sets the field `key` in the `extra` of every record under this context. A later value for a
+    /// key replaces the earlier one.
+    ///
+    /// The value is captured now, like [`actor_details`](Self::actor_details).
+    /// [`audited::field`](crate::field) overrides it for one record.
+    ///
+    /// ```
+    /// use audited::Context;
+    /// use serde_json::json;
+    ///
+    /// let records = audited::testing::capture(|| {
+    ///     Context::new().field("tenant", 5).scope(|| {
+    ///         audited::execute("pay invoice", "bank::pay", (), || ());
+    ///     });
+    /// });
+    /// let context = records[0].context.as_ref().unwrap();
+    /// assert_eq!(context.to_value(), json!({"extra": {"tenant": 5}}));
+    /// ```
+    pub fn field(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        let (value, cuts) = to_value(&format!("context.extra.{key}"), &value);
+        let (value, cuts) = captured(&format!("context.extra.{key}"), &value);
         self.with(|data| {
             data.cuts.extend(cuts);
             data.extra.retain(|(known, _)| *known != key);
             data.extra.push((key, value));
         })
+    }
+
+    /// A read-only view of the values of this context.
+    ///
+    /// ```
+    /// use audited::Context;
+    ///
+    /// Context::new().actor("alice").field("tenant", 5).scope(|| {
+    ///     let context = Context::current();
+    ///     assert_eq!(context.values().actor(), Some("alice"));
+    ///     assert_eq!(context.values().field("tenant").unwrap().to_string(), "5");
+    ///     assert_eq!(context.values().request_id(), None);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn values(&self) -> ContextValues<'_> {
+        ContextValues(&self.data)
     }
 
     pub(crate) fn with_recorder(self, recorder: RecorderRef) -> Self {
@@ -140,7 +183,7 @@ impl Context {
 
     fn with(mut self, change: impl FnOnce(&mut ContextData)) -> Self {
         let data = Arc::make_mut(&mut self.data);
-        data.described = OnceLock::new();
+        data.rendered = OnceLock::new();
         change(data);
         self
     }
@@ -149,14 +192,14 @@ impl Context {
     ///
     /// # Panics
     ///
-    /// When `f` panics; the context that was in place before is then back in place.
+    /// If `f` panics. The previous context applies again then, too.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = scope::enter(self.as_scope());
         f()
     }
 
-    /// Puts `future` under this context: it applies whenever the future is polled, on whatever thread,
-    /// and while it is dropped.
+    /// Puts `future` under this context: it applies whenever the future is polled, on whatever
+    /// thread, and while the future is dropped.
     ///
     /// ```
     /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
@@ -176,8 +219,8 @@ impl Context {
         InContext { context: self.clone(), future: Some(future) }
     }
 
-    /// The scope to enter. The recorder in place stays, unless this context names one; the call in place
-    /// stays, unless this context was taken inside another.
+    /// The scope to enter. The current recorder stays, unless this context names another one. The
+    /// current call stays, unless this context was taken in a call of another tree.
     fn as_scope(&self) -> Scope {
         scope::with(|current| {
             let mut data = self.data.clone();
@@ -187,33 +230,135 @@ impl Context {
             {
                 Arc::make_mut(&mut data).recorder = Some(recorder);
             }
-            // Of two calls of one tree, the one in place is the inner one.
+            // Of two calls of one tree, the current one is the inner one.
             let call = match (&self.parent, &current.call) {
                 (Some(parent), Some(call)) if parent.lineage().root != call.lineage().root => {
                     Some(parent.clone())
                 }
                 (parent, call) => call.clone().or_else(|| parent.clone()),
             };
-            // A context carries calls, never their logs: events go where they went before.
+            // A context carries the call, but not its log: events go where they went before.
             let log = current.log().map_or(Log::Nowhere, |call| Log::Of(call.clone()));
             Scope { own_context: Some(data), call, log }
         })
     }
 }
 
-impl std::fmt::Debug for Context {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Sessions, details and extra data may hold what belongs in no log.
-        f.debug_struct("Context")
-            .field("actor", &self.data.actor)
-            .field("on_behalf_of", &self.data.on_behalf_of)
-            .field("ip", &self.data.ip)
-            .finish_non_exhaustive()
+impl fmt::Debug for Context {
+    /// Shows only who acts. Sessions, details and fields may hold what does not belong in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_identity(&self.data, "Context", f)
     }
 }
 
+/// The values of a [`Context`], from [`Context::values`].
+///
+/// It reads what the setters of this context and of the contexts that it was made from have set.
+/// `None` is returned for a value that was not set, even if records have a default for it: the site
+/// and service of the recorder, and the id of the outermost call as correlation id.
+///
+/// Inside [`actor_details`](Self::actor_details) and [`fields`](Self::fields), secrets were masked
+/// by name when the values were set. All other values are as they were set, even where a record
+/// masks them.
+#[derive(Clone, Copy)]
+pub struct ContextValues<'c>(&'c ContextData);
+
+impl<'c> ContextValues<'c> {
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> Option<&'c str> {
+        self.0.actor.as_deref()
+    }
+
+    /// The user on whose behalf the actor acts.
+    #[must_use]
+    pub fn on_behalf_of(&self) -> Option<&'c str> {
+        self.0.on_behalf_of.as_deref()
+    }
+
+    /// The IP address of the client.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.0.ip
+    }
+
+    /// The site.
+    #[must_use]
+    pub fn site(&self) -> Option<&'c str> {
+        self.0.site.as_deref()
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn service(&self) -> Option<&'c str> {
+        self.0.service.as_deref()
+    }
+
+    /// The id that all records of one operation share.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&'c CorrelationId> {
+        self.0.correlation_id.as_ref()
+    }
+
+    /// The id of the request that is being served.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&'c str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The name of the user's session.
+    #[must_use]
+    pub fn session(&self) -> Option<&'c str> {
+        self.0.session.as_deref()
+    }
+
+    /// The `User-Agent` of the client.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&'c str> {
+        self.0.user_agent.as_deref()
+    }
+
+    /// The URL that was requested.
+    #[must_use]
+    pub fn url(&self) -> Option<&'c str> {
+        self.0.url.as_deref()
+    }
+
+    /// More about the actor.
+    #[must_use]
+    pub fn actor_details(&self) -> Option<&'c Json> {
+        self.0.actor_details.as_ref()
+    }
+
+    /// The field `key`.
+    #[must_use]
+    pub fn field(&self, key: &str) -> Option<&'c Json> {
+        self.fields().find_map(|(known, value)| (known == key).then_some(value))
+    }
+
+    /// All fields with their keys, in the order in which they were set.
+    pub fn fields(&self) -> impl Iterator<Item = (&'c str, &'c Json)> + use<'c> {
+        self.0.extra.iter().map(|(key, value)| (key.as_str(), value))
+    }
+}
+
+impl fmt::Debug for ContextValues<'_> {
+    /// Shows only who acts, as [`Context`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_identity(self.0, "ContextValues", f)
+    }
+}
+
+fn debug_identity(data: &ContextData, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct(name)
+        .field("actor", &data.actor)
+        .field("on_behalf_of", &data.on_behalf_of)
+        .field("ip", &data.ip)
+        .finish_non_exhaustive()
+}
+
 pin_project! {
-    /// A future under a context: see [`Context::wrap`].
+    /// A future under a context, from [`Context::wrap`].
     #[must_use = "futures do nothing unless polled"]
     pub struct InContext<F> {
         context: Context,
@@ -236,13 +381,19 @@ impl<F: Future> Future for InContext<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = scope::enter(this.context.as_scope());
-        this.future.as_pin_mut().expect("the future is there until the drop").poll(cx)
+        this.future.as_pin_mut().expect("only `drop` removes the future").poll(cx)
     }
 }
 
-/// `value` as it is captured by the rules of the recorder in place here, or by the default ones: what they
-/// mask is never kept. The rules of the recorder that a record goes to come on top.
-fn to_value(path: &str, value: &impl Serialize) -> (Json, Vec<Truncation>) {
+impl<F> fmt::Debug for InContext<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InContext").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+/// Captures `value` by the rules of the current recorder, or by the default rules. What they mask
+/// is never kept. The recorder that a record goes to applies its own rules afterwards.
+fn captured(path: &str, value: &impl Serialize) -> (Json, Vec<Truncation>) {
     let (mut json, mut cuts) = (String::new(), Vec::new());
     match current::recorder() {
         Some(recorder) => {

@@ -1,7 +1,8 @@
-//! Records, context, capture and recorder behind the `audited` crate.
+//! Gathers audit records: capture, context, calls, events and field changes, up to the writer
+//! thread.
 //!
-//! Use `audited`; depend on this crate only to write a [`Sink`] of your own. It knows neither SQLite, nor an
-//! async runtime, nor a web framework.
+//! Applications use the crate `audited`, which re-exports everything from here. This crate names no
+//! database, no async runtime and no web framework. Stores implement the traits of `audit-record`.
 
 pub mod capture;
 pub mod history;
@@ -24,6 +25,7 @@ mod recorder;
 mod refused;
 mod scope;
 mod scratch;
+mod spare;
 mod value;
 
 #[doc(hidden)]
@@ -36,7 +38,7 @@ pub use call::{
 pub use call_site::CaptureLevel;
 pub use capture::{Limits, Mask, Redacted};
 pub use change::{Bulk, ChangeOf, SaveInfo, Tracked, change, change_of};
-pub use context::{Context, InContext};
+pub use context::{Context, ContextValues, InContext};
 pub use events::{layer, subscribe_if_none};
 pub use fields::{AuditedFields, Catalogue, FieldInfo, ObjectKey, TypeInfo, catalogue};
 pub use history::History;

@@ -1,4 +1,7 @@
-//! What the expansion of the attributes calls. Not for use by hand: it changes with any release.
+//! The items that the expansions of the attributes and of `execute!` name.
+//!
+//! Not a public API: it may change in any release. The expansion contains no logic, so whatever is
+//! decided about a call is decided here.
 
 pub use core::fmt::Debug;
 pub use core::marker::PhantomData;
@@ -12,12 +15,12 @@ pub use std::vec::Vec;
 pub use tracing::level_filters::LevelFilter;
 
 pub use crate::call::{
-    Call, InFuture, Input, Moved, NoRoom, Own, argument, begin, by_debug, by_serialize,
-    debug_argument, enter, error, generic_error, keep, lend, opaque, outcome, reached, returned,
-    room, run_async, run_async_opaque, run_future, run_opaque, skipped, try_run_async, value,
-    watch, whole,
+    Call, InFuture, Input, MovedArgument, NoSlot, OwnedReturn, argument, async_output, begin_call,
+    begin_execute, borrow_whole, by_debug, by_serialize, debug_argument, error, generic_error,
+    lend, opaque, outcome, output_slot, reached, returned, run_async, run_async_opaque, run_future,
+    run_opaque, skipped, try_run_async, value, watch,
 };
-pub use crate::call_site::{CaptureLevel, Site};
+pub use crate::call_site::{CallSite, CaptureLevel};
 pub use crate::fields::{
     Delta, Entry, Kept, child_path, debug_field, field, key_part, redacted_field,
     redacted_with_field, target_id, with_field,
@@ -25,15 +28,15 @@ pub use crate::fields::{
 pub use crate::refused::{FromRefused, from_refused};
 pub use audit_record::Durability;
 
-/// Stands for a `Result` that can't be named: `Result<impl Fn(), E>`.
-pub type Unseen = core::result::Result<(), ()>;
+/// Stands for a `Result` type that cannot be named in the expansion: `Result<impl Fn(), E>`.
+pub type UnnamedResult = core::result::Result<(), ()>;
 
-/// Stands for a value of type `T` on an edge that is never taken.
+/// A value of type `T` for a branch that never runs. The branch only tells the compiler a type.
 ///
 /// # Panics
 ///
 /// Always.
 #[must_use]
-pub fn conjure<T>() -> T {
-    unreachable!("the edge that tells the return type is never taken")
+pub fn unreachable_value<T>() -> T {
+    unreachable!("this branch only tells the compiler a type")
 }

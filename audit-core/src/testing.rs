@@ -1,4 +1,7 @@
-//! Records of one scope, for tests that run in parallel.
+//! Captures the records of one scope, for tests that run in parallel.
+//!
+//! [`capture`] and [`capture_async`] return records; [`history`] and [`history_of`] read them back
+//! as the history of an object. Nothing is written to a file.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -12,13 +15,12 @@ use crate::fields::{AuditedFields, ObjectKey};
 use crate::history::{History, MemoryReader, SharedReader};
 use crate::recorder::{Recorder, RecorderRef};
 
-/// Runs `f` with a recorder of its own, and gives the records of just that scope, in the order in which
-/// the calls ended.
+/// Runs `f` with its own recorder, and returns the records in the order in which the calls ended.
 ///
-/// Nothing global is touched: tests that use it can run in parallel, also beside an installed recorder. The
-/// calls' logs are captured as well: with the thread's subscriber if it holds
-/// [`layer`](crate::layer()), else with one of the scope's own. Threads and tasks that `f` starts belong to the
-/// scope if they carry [`Context::current`].
+/// It changes no global state, so tests that use it can run in parallel, even while another
+/// recorder is installed. The logs of the calls are captured, too: by the subscriber of the thread
+/// if that has [`layer`](crate::layer()), and otherwise by a subscriber for this scope. Threads and
+/// tasks that `f` starts belong to the scope if they enter [`Context::current`].
 ///
 /// ```
 /// use audited::{Outcome, execute, testing};
@@ -30,7 +32,7 @@ use crate::recorder::{Recorder, RecorderRef};
 ///
 /// # Panics
 ///
-/// When `f` panics; the records are then lost. Catch the panic inside `f` to see its record.
+/// If `f` panics; the records are lost then. To see the record of a panic, catch it inside `f`.
 pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
     let recorder = memory_recorder();
     let run = || {
@@ -43,7 +45,7 @@ pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
     recorder.take_kept().records
 }
 
-/// The async form of [`capture`]: polls `future` with a recorder of its own.
+/// The async form of [`capture`]: polls `future` with its own recorder.
 ///
 /// ```
 /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
@@ -70,7 +72,7 @@ pub async fn capture_async<F: Future>(future: F) -> Vec<Record> {
     recorder.take_kept().records
 }
 
-/// The [`History`] of an object in `records`, as a store that holds them would tell it.
+/// The [`History`] of an object in `records`, as a store with these records returns it.
 ///
 /// ```
 /// use audited::{Tracked, audited_fields, testing};
@@ -91,7 +93,18 @@ pub fn history<T: AuditedFields>(records: &[Record], key: impl Into<ObjectKey>) 
     History::of_type::<T>(reader(records)).of_object(key.into())
 }
 
-/// As [`history`], for an object that no type of the program stands for.
+/// The same as [`history`], for an object whose type is known only by its name in the records.
+///
+/// ```
+/// use audited::testing;
+///
+/// let records = testing::capture(|| {
+///     audited::change_of("invoice", 4711).field("total", 100, 80).record();
+/// });
+/// let change = testing::history_of(&records, "invoice", 4711).last_change_of("total")?.unwrap();
+/// assert_eq!(change.to_string(), "invoice 4711 changed: total 100 → 80");
+/// # Ok::<(), audited::Error>(())
+/// ```
 pub fn history_of(
     records: &[Record],
     target_type: impl Into<String>,

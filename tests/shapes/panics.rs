@@ -81,7 +81,7 @@ fn n44_a_payload_that_is_not_text_continues_unchanged() {
         assert_eq!(panic_payload(|| with_code(7)).downcast_ref(), Some(&Code(7)));
     });
     assert_eq!(record.outcome, Outcome::Panic);
-    assert_eq!(error_message(&record), "a panic whose payload is no text");
+    assert_eq!(error_message(&record), "a panic whose payload is not text");
     let location = record.error.as_ref().unwrap().location.as_deref().unwrap();
     assert!(location.starts_with("tests/shapes/panics.rs:"), "{location}");
 }
@@ -276,7 +276,7 @@ fn a_panic_is_never_recorded_with_details_of_an_earlier_one() {
     // `resume_unwind` does not run the panic hook, so only the payload is known.
     assert_eq!(error(1).message, "of another request");
     assert_eq!((&error(1).location, &records[1].traceback), (&None, &None));
-    assert_eq!(error(2).message, "a panic of which nothing is known");
+    assert_eq!(error(2).message, "a panic without known details");
 }
 
 #[test]

@@ -62,4 +62,4 @@ pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Outp
 }
 
 /// The beginning of the text of every refusal.
-pub(crate) const REFUSAL_PREFIX: &str = "not done, for it could not be put on the record: ";
+pub(crate) const REFUSAL_PREFIX: &str = "call refused: its audit intent could not be stored: ";

@@ -1,4 +1,4 @@
-//! [`execute`] and [`execute_async`]: calls on record without an attribute.
+//! [`execute`] and [`execute_async`]: recorded calls without an attribute.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -10,12 +10,15 @@ use crate::call::lifecycle::{Call, begin_direct};
 use crate::call::returned::Returned;
 use crate::capture;
 
-/// Runs `f` as a call on record, without an attribute.
+/// Runs `f` as a recorded call, without an attribute.
 ///
-/// `action` says what is done, `method` which code does it, and `parameters` is recorded as the input
-/// (`Serialize`, unlike the arguments of an attribute; a JSON object by convention). What `f` returns is recorded as the attribute does it: `Err` is a
-/// failure, a panic is a panic, both go on untouched. Where the type returned is not [`Returned`], the
-/// macro `audited::execute!` takes the same arguments and any type.
+/// `action` is a short phrase in domain terms, `method` is the path of the code, and `parameters`
+/// becomes the input, by convention a JSON object. Unlike the arguments of an audited function,
+/// `parameters` must be `Serialize`.
+///
+/// The return value is recorded as the attribute does it: `Err` is a failure, and a panic is a
+/// panic. Both reach the caller unchanged. The macro `audited::execute!` takes the same arguments,
+/// and accepts return types that do not implement [`Returned`].
 ///
 /// ```
 /// use audited::{Outcome, execute, testing};
@@ -36,14 +39,14 @@ use crate::capture;
 ///
 /// # Panics
 ///
-/// When `f` panics, with its payload.
+/// If `f` panics, with the same payload.
 pub fn execute<R: Returned<Way>, Way>(
     action: impl Into<Cow<'static, str>>,
     method: impl Into<Cow<'static, str>>,
     parameters: impl Serialize,
     f: impl FnOnce() -> R,
 ) -> R {
-    let mut call = begin(action, method, parameters);
+    let mut call = begin_execute(action, method, parameters);
     let value = call.run(f);
     if call.is_recorded() {
         value.record(&mut call);
@@ -51,11 +54,12 @@ pub fn execute<R: Returned<Way>, Way>(
     value
 }
 
-/// Polls `future` as a call on record: the async form of [`execute`].
+/// Polls `future` as a recorded call: the async form of [`execute`].
 ///
-/// The call begins when it is first polled. Dropped after that and before it is done, it is recorded as
-/// cancelled; never polled, it leaves no record. Where the recorder's durability asks that the call waits for its record,
-/// that blocks the thread; an `async fn` with the attribute awaits it.
+/// The call begins at the first poll. If it is dropped after that and before it is ready, it is
+/// recorded as cancelled. If it is never polled, it leaves no record. If the recorder's durability
+/// is `process` or `power`, it blocks the thread until the record is stored; an `async fn` with the
+/// attribute awaits instead.
 ///
 /// ```
 /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
@@ -68,7 +72,8 @@ pub fn execute<R: Returned<Way>, Way>(
 ///
 /// let records = testing::capture(|| {
 ///     block_on(async {
-///         let hits = execute_async("search", "search::query", json!({"q": "rust"}), async { 42 }).await;
+///         let query = json!({"q": "rust"});
+///         let hits = execute_async("search", "search::query", query, async { 42 }).await;
 ///         assert_eq!(hits, 42);
 ///     });
 /// });
@@ -80,18 +85,18 @@ pub async fn execute_async<R: Returned<Way>, Way>(
     parameters: impl Serialize,
     future: impl Future<Output = R>,
 ) -> R {
-    let mut call = begin(action, method, parameters);
+    let mut call = begin_execute(action, method, parameters);
     let value = run_async(&mut call, future).await;
     if call.is_recorded() {
         value.record(&mut call);
     }
-    // Not awaited: the value need not be `Send`.
+    // Blocks instead of awaiting, because the value need not be `Send`.
     call.wait();
     value
 }
 
-/// Begins a call whose input is `parameters`. Also the expansion of `execute!`.
-pub fn begin(
+/// Begins a call with the input `parameters`. The expansion of `execute!` calls it, too.
+pub fn begin_execute(
     action: impl Into<Cow<'static, str>>,
     method: impl Into<Cow<'static, str>>,
     parameters: impl Serialize,

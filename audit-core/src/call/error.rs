@@ -1,4 +1,5 @@
-//! How a returned error can be recorded, found by method lookup as in [`probe`](super::probe).
+//! Finds out how to record a returned error, by method lookup as described in
+//! [`probe`](super::probe).
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -11,15 +12,17 @@ use audit_record::ErrorInfo;
 use crate::call::lifecycle::Call;
 use crate::capture;
 
-/// Errors of a chain that are recorded; a chain that runs in a circle ends here.
-const SOURCES: usize = 64;
-/// Bytes of an error's backtrace.
+/// Limit of the recorded sources of an error. A chain of sources may be cyclic.
+const MAX_SOURCES: usize = 64;
+/// Limit of an error's backtrace, in bytes.
 #[cfg(any(feature = "anyhow", feature = "eyre"))]
-const TRACEBACK: usize = 64 * 1024;
+const MAX_TRACEBACK_BYTES: usize = 64 * 1024;
 
-/// Any error: by the name of its type.
-pub struct ByTypeName<'e, E: ?Sized>(&'e E);
+/// Records any error by the name of its type.
+pub struct ErrorByTypeName<'e, E: ?Sized>(&'e E);
 
+/// Defines `$outer`, which derefs to `$inner`. Methods that `$outer` does not have are looked up
+/// there.
 macro_rules! falls_back {
     ($(#[$meta:meta])* $outer:ident => $inner:ident) => {
         $(#[$meta])*
@@ -36,75 +39,81 @@ macro_rules! falls_back {
 }
 
 falls_back! {
-    /// An error that is only `Debug`.
-    ByDebug => ByTypeName
+    /// Records an error that is only `Debug`.
+    ErrorByDebug => ErrorByTypeName
 }
 
 falls_back! {
-    /// An error that is only `Display`.
-    ByDisplay => ByDebug
+    /// Records an error that is `Display`.
+    ErrorByDisplay => ErrorByDebug
 }
 
 falls_back! {
-    /// An error that is `std::error::Error`: with its chain.
-    ByError => ByDisplay
+    /// Records an error that is `std::error::Error`, with its sources.
+    ErrorByChain => ErrorByDisplay
 }
 
 falls_back! {
-    /// An error of a type that is not itself `std::error::Error`, but leads to one.
-    ByKnownType => ByError
+    /// Records an error of a known type that is not `std::error::Error` itself, but contains one.
+    ErrorByKnownType => ErrorByChain
 }
 
 /// Looks up how to record an error.
 #[inline]
-pub fn error<E: ?Sized>(error: &E) -> ByKnownType<'_, E> {
-    ByKnownType(ByError(ByDisplay(ByDebug(ByTypeName(error)))))
+pub fn error<E: ?Sized>(error: &E) -> ErrorByKnownType<'_, E> {
+    ErrorByKnownType(ErrorByChain(ErrorByDisplay(ErrorByDebug(ErrorByTypeName(error)))))
 }
 
-/// As [`error`], for a generic error: it may be `std::error::Error` only for parameters that outlive
-/// `'static`, which is not asked when methods are looked up, and refused afterwards.
+/// The same as [`error`], for a generic error type.
+///
+/// It does not try `std::error::Error`: a type may implement that only for `'static` parameters.
+/// Method lookup ignores lifetimes, so the compiler would select that method and then reject it.
 #[inline]
-pub fn generic_error<E: ?Sized>(error: &E) -> ByDisplay<'_, E> {
-    ByDisplay(ByDebug(ByTypeName(error)))
+pub fn generic_error<E: ?Sized>(error: &E) -> ErrorByDisplay<'_, E> {
+    ErrorByDisplay(ErrorByDebug(ErrorByTypeName(error)))
 }
 
-impl<E: ?Sized> ByTypeName<'_, E> {
+impl<E: ?Sized> ErrorByTypeName<'_, E> {
     /// Records that the call failed.
     pub fn record_error(&self, call: &mut Call) {
-        failed::<E>(call, |_| Said::default());
+        failed::<E>(call, |_| RenderedError::default());
     }
 }
 
-impl<E: Debug + ?Sized> ByDebug<'_, E> {
+impl<E: Debug + ?Sized> ErrorByDebug<'_, E> {
     /// Records that the call failed.
     pub fn record_error(&self, call: &mut Call) {
         let error = self.0.0;
-        failed::<E>(call, |limit| Said::only(text(limit, format_args!("{error:?}"))));
-    }
-}
-
-impl<E: Display + ?Sized> ByDisplay<'_, E> {
-    /// Records that the call failed.
-    pub fn record_error(&self, call: &mut Call) {
-        let error = self.0.0.0;
-        failed::<E>(call, |limit| Said::only(text(limit, format_args!("{error}"))));
-    }
-}
-
-impl<E: StdError + ?Sized> ByError<'_, E> {
-    /// Records that the call failed.
-    pub fn record_error(&self, call: &mut Call) {
-        let error = self.0.0.0.0;
         failed::<E>(call, |limit| {
-            Said::chain(limit, text(limit, format_args!("{error}")), error.source())
+            RenderedError::message_only(text(limit, format_args!("{error:?}")))
         });
     }
 }
 
-/// `Box<dyn Error>` is no `Error` itself.
+impl<E: Display + ?Sized> ErrorByDisplay<'_, E> {
+    /// Records that the call failed.
+    pub fn record_error(&self, call: &mut Call) {
+        let error = self.0.0.0;
+        failed::<E>(call, |limit| {
+            RenderedError::message_only(text(limit, format_args!("{error}")))
+        });
+    }
+}
+
+impl<E: StdError + ?Sized> ErrorByChain<'_, E> {
+    /// Records that the call failed.
+    pub fn record_error(&self, call: &mut Call) {
+        let error = self.0.0.0.0;
+        failed::<E>(call, |limit| {
+            RenderedError::with_sources(limit, text(limit, format_args!("{error}")), error.source())
+        });
+    }
+}
+
+/// `Box<dyn Error>` does not implement `Error`.
 macro_rules! boxed_error {
     ($($auto:ident),*) => {
-        impl<'b> ByKnownType<'_, Box<dyn StdError $(+ $auto)* + 'b>> {
+        impl<'b> ErrorByKnownType<'_, Box<dyn StdError $(+ $auto)* + 'b>> {
             /// Records that the call failed.
             pub fn record_error(&self, call: &mut Call) {
                 error(&**self.0.0.0.0.0).record_error(call);
@@ -118,52 +127,64 @@ boxed_error!(Send);
 boxed_error!(Send, Sync);
 
 #[cfg(feature = "anyhow")]
-impl ByKnownType<'_, anyhow::Error> {
-    /// Records that the call failed, with the backtrace if the error carries one.
+impl ErrorByKnownType<'_, anyhow::Error> {
+    /// Records that the call failed, with the backtrace if the error has one.
     pub fn record_error(&self, call: &mut Call) {
         let error = self.0.0.0.0.0;
         failed::<anyhow::Error>(call, |limit| {
-            let mut said = Said::chain(limit, text(limit, format_args!("{error}")), error.source());
+            let mut rendered = RenderedError::with_sources(
+                limit,
+                text(limit, format_args!("{error}")),
+                error.source(),
+            );
             let backtrace = error.backtrace();
             if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
-                said.traceback = Some(text(TRACEBACK, format_args!("{backtrace}")));
+                rendered.traceback = Some(text(MAX_TRACEBACK_BYTES, format_args!("{backtrace}")));
             }
-            said
+            rendered
         });
     }
 }
 
 #[cfg(feature = "eyre")]
-impl ByKnownType<'_, eyre::Report> {
-    /// Records that the call failed. What the report's handler knows of its origin (place, backtrace) is
-    /// only in its `Debug` form: that is the traceback.
+impl ErrorByKnownType<'_, eyre::Report> {
+    /// Records that the call failed. The `Debug` text becomes the traceback, because only that
+    /// contains what the report's handler knows: the location and the backtrace.
     pub fn record_error(&self, call: &mut Call) {
         let error = self.0.0.0.0.0;
         failed::<eyre::Report>(call, |limit| {
-            let mut said = Said::chain(limit, text(limit, format_args!("{error}")), error.source());
-            said.traceback = Some(text(TRACEBACK, format_args!("{error:?}")));
-            said
+            let mut rendered = RenderedError::with_sources(
+                limit,
+                text(limit, format_args!("{error}")),
+                error.source(),
+            );
+            rendered.traceback = Some(text(MAX_TRACEBACK_BYTES, format_args!("{error:?}")));
+            rendered
         });
     }
 }
 
-/// What an error says of itself.
+/// The texts of an error.
 #[derive(Default)]
-struct Said {
+struct RenderedError {
     message: String,
     sources: Vec<String>,
     traceback: Option<String>,
 }
 
-impl Said {
-    fn only(message: String) -> Self {
+impl RenderedError {
+    fn message_only(message: String) -> Self {
         Self { message, ..Self::default() }
     }
 
-    fn chain(limit: usize, message: String, first: Option<&(dyn StdError + 'static)>) -> Self {
+    fn with_sources(
+        limit: usize,
+        message: String,
+        first: Option<&(dyn StdError + 'static)>,
+    ) -> Self {
         let (mut sources, mut next) = (Vec::new(), first);
         while let Some(error) = next
-            && sources.len() < SOURCES
+            && sources.len() < MAX_SOURCES
         {
             sources.push(text(limit, format_args!("{error}")));
             next = error.source();
@@ -172,17 +193,20 @@ impl Said {
     }
 }
 
-/// `say` runs the user's code, which may panic; the call fails with what is known all the same.
-fn failed<E: ?Sized>(call: &mut Call, say: impl FnOnce(usize) -> Said) {
-    let Some(active) = call.running() else { return };
-    let limit = active.shared.rules().limits.bytes;
-    let said = capture::guarded(|| say(limit))
-        .unwrap_or_else(|| Said::only("[not recorded: formatting it panicked]".to_owned()));
-    let info = ErrorInfo::new(Cow::Borrowed(type_name::<E>()), said.message, said.sources, None);
-    call.failed(info, said.traceback);
+/// Records that the call failed. `render` runs code of the program; if that panics, the type of the
+/// error is still recorded.
+fn failed<E: ?Sized>(call: &mut Call, render: impl FnOnce(usize) -> RenderedError) {
+    let Some(running) = call.running() else { return };
+    let limit = running.shared.rules().limits.bytes;
+    let rendered = capture::guarded(|| render(limit)).unwrap_or_else(|| {
+        RenderedError::message_only("[not recorded: formatting it panicked]".to_owned())
+    });
+    let info =
+        ErrorInfo::new(Cow::Borrowed(type_name::<E>()), rendered.message, rendered.sources, None);
+    call.failed(info, rendered.traceback);
 }
 
-/// The formatted text, at most `limit` bytes of it.
+/// The formatted text, cut at `limit` bytes.
 fn text(limit: usize, arguments: fmt::Arguments<'_>) -> String {
     capture::bounded(limit, arguments).text
 }

@@ -1,4 +1,6 @@
 //! Polls the body of an `async fn`, or a future that a function returned, as a call.
+//!
+//! The call is entered for each poll, and while the body is dropped before it is ready.
 
 use std::any::type_name;
 use std::future::Future;
@@ -11,46 +13,47 @@ use std::time::Instant;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::call::lifecycle::{Active, Call};
-use crate::call::wait::Room;
+use crate::call::lifecycle::{Call, RunningCall};
+use crate::call::wait::OutputSlot;
 use crate::scope::{self, Entered};
 
-/// Polls `body` as `call`. The caller records the outcome, and waits for the record; a panic is recorded here.
+/// Polls `body` as `call`. A panic is recorded here; the caller records any other outcome, and
+/// waits for the record.
 #[inline]
-pub fn run_async<F: Future>(call: &mut Call, body: F) -> Recorded<'_, F> {
-    if let Some(active) = call.running_mut() {
-        active.named(type_name::<F>());
-        active.waits_later = true;
+pub fn run_async<F: Future>(call: &mut Call, body: F) -> BodyFuture<'_, F> {
+    if let Some(running) = call.running_mut() {
+        running.set_method(type_name::<F>());
+        running.waits_later = true;
     }
-    Recorded { body, dropping: Dropping(None), call }
+    BodyFuture { body, drop_scope: DropScope(None), call }
 }
 
 pin_project! {
-    /// The body of an `async fn`, polled as a call: see [`run_async`].
+    /// The body of an `async fn`, polled as a call, from [`run_async`].
     ///
-    /// The body is a field as it is, in no wrapper: each layer of types that a future has counts against the
-    /// compiler's recursion limit, in every `async fn` around it.
-    pub struct Recorded<'c, F> {
+    /// The body is a direct field. Each further wrapper type would count against the compiler's
+    /// recursion limit, in every `async fn` around this one.
+    pub struct BodyFuture<'c, F> {
         #[pin]
         body: F,
-        // Dropped after the body.
-        dropping: Dropping,
+        // Fields are dropped in order, so this one is dropped after the body.
+        drop_scope: DropScope,
         call: &'c mut Call,
     }
 
-    impl<F> PinnedDrop for Recorded<'_, F> {
+    impl<F> PinnedDrop for BodyFuture<'_, F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.dropping.begin(this.call);
+            this.drop_scope.enter(this.call);
         }
     }
 }
 
-/// The borrowed call tolerates unwinding, see there; so it is the body that decides.
-impl<F: UnwindSafe> UnwindSafe for Recorded<'_, F> {}
-impl<F: RefUnwindSafe> RefUnwindSafe for Recorded<'_, F> {}
+/// [`Call`] is unwind safe, so the body decides.
+impl<F: UnwindSafe> UnwindSafe for BodyFuture<'_, F> {}
+impl<F: RefUnwindSafe> RefUnwindSafe for BodyFuture<'_, F> {}
 
-impl<F: Future> Future for Recorded<'_, F> {
+impl<F: Future> Future for BodyFuture<'_, F> {
     type Output = F::Output;
 
     #[inline]
@@ -60,41 +63,42 @@ impl<F: Future> Future for Recorded<'_, F> {
     }
 }
 
-/// Polls `body` as `call`, up to its end or to its panic: what is watched can be looked at then, before
-/// [`Call::ran`].
+/// Polls `body` as `call`, and catches a panic. Watched objects are compared afterwards, before
+/// [`Call::unwrap_or_resume`].
 #[inline]
-pub fn try_run_async<F: Future>(call: &mut Call, body: F) -> Tried<'_, F> {
-    if let Some(active) = call.running_mut() {
-        active.named(type_name::<F>());
-        active.waits_later = true;
+pub fn try_run_async<F: Future>(call: &mut Call, body: F) -> TriedBodyFuture<'_, F> {
+    if let Some(running) = call.running_mut() {
+        running.set_method(type_name::<F>());
+        running.waits_later = true;
     }
-    Tried { body, dropping: Dropping(None), call }
+    TriedBodyFuture { body, drop_scope: DropScope(None), call }
 }
 
 pin_project! {
-    /// The body of an `async fn` that watches objects: see [`try_run_async`]. No wrapper of [`Recorded`], nor
-    /// the other way round, for the same reason as there.
-    pub struct Tried<'c, F> {
+    /// The body of an `async fn` that watches objects, from [`try_run_async`].
+    ///
+    /// Neither this type nor [`BodyFuture`] wraps the other one, because of the recursion limit.
+    pub struct TriedBodyFuture<'c, F> {
         #[pin]
         body: F,
-        // Dropped after the body.
-        dropping: Dropping,
+        // Fields are dropped in order, so this one is dropped after the body.
+        drop_scope: DropScope,
         call: &'c mut Call,
     }
 
-    impl<F> PinnedDrop for Tried<'_, F> {
+    impl<F> PinnedDrop for TriedBodyFuture<'_, F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.dropping.begin(this.call);
+            this.drop_scope.enter(this.call);
         }
     }
 }
 
-/// As for [`Recorded`].
-impl<F: UnwindSafe> UnwindSafe for Tried<'_, F> {}
-impl<F: RefUnwindSafe> RefUnwindSafe for Tried<'_, F> {}
+/// The same holds for [`BodyFuture`].
+impl<F: UnwindSafe> UnwindSafe for TriedBodyFuture<'_, F> {}
+impl<F: RefUnwindSafe> RefUnwindSafe for TriedBodyFuture<'_, F> {}
 
-impl<F: Future> Future for Tried<'_, F> {
+impl<F: Future> Future for TriedBodyFuture<'_, F> {
     type Output = Result<F::Output>;
 
     #[inline]
@@ -102,7 +106,7 @@ impl<F: Future> Future for Tried<'_, F> {
         let this = self.project();
         match this.call.running_mut() {
             None => this.body.poll(cx).map(Ok),
-            Some(active) => match poll_recorded(active, this.body, cx) {
+            Some(running) => match poll_recorded(running, this.body, cx) {
                 Ok(poll) => poll.map(Ok),
                 Err(payload) => Poll::Ready(Err(payload)),
             },
@@ -111,53 +115,53 @@ impl<F: Future> Future for Tried<'_, F> {
 }
 
 pin_project! {
-    /// A future that an audited function returned: the call ends when it is done.
+    /// A future that an audited function returned. The call ends when the future is ready.
     ///
-    /// It leaves no record if it is dropped before it was polled.
-    pub struct RecordedFuture<F, O, H> {
+    /// It leaves no record if it is dropped before its first poll.
+    pub struct ReturnedFuture<F, O, S> {
         #[pin]
         body: F,
-        // Dropped after the body, and before the call, which then ends.
-        dropping: Dropping,
+        // Fields are dropped in order: the body, this one, and then the call, which ends.
+        drop_scope: DropScope,
         call: Call,
         finish: Option<O>,
-        // Holds the output while its record is waited for.
-        room: H,
+        // Keeps the output while the future awaits the record.
+        slot: S,
     }
 
-    impl<F, O, H> PinnedDrop for RecordedFuture<F, O, H> {
+    impl<F, O, S> PinnedDrop for ReturnedFuture<F, O, S> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.dropping.begin(this.call);
+            this.drop_scope.enter(this.call);
         }
     }
 }
 
-impl<F, O, H> RecordedFuture<F, O, H> {
-    pub(crate) fn new(mut call: Call, body: F, finish: O, room: H) -> Self {
-        if let Some(active) = call.running_mut() {
-            active.begun = false;
-            active.ended = None;
-            active.waits_later = true;
+impl<F, O, S> ReturnedFuture<F, O, S> {
+    pub(super) fn new(mut call: Call, body: F, finish: O, slot: S) -> Self {
+        if let Some(running) = call.running_mut() {
+            running.has_begun = false;
+            running.ended = None;
+            running.waits_later = true;
         }
-        Self { body, dropping: Dropping(None), call, finish: Some(finish), room }
+        Self { body, drop_scope: DropScope(None), call, finish: Some(finish), slot }
     }
 }
 
-impl<F, O, H> Future for RecordedFuture<F, O, H>
+impl<F, O, S> Future for ReturnedFuture<F, O, S>
 where
     F: Future,
     O: FnOnce(&mut Call, &F::Output),
-    H: Room<F::Output>,
+    S: OutputSlot<F::Output>,
 {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if let Some(active) = this.call.running_mut() {
-            active.begun = true;
+        if let Some(running) = this.call.running_mut() {
+            running.has_begun = true;
         }
-        let output = match this.room.take() {
+        let output = match this.slot.take() {
             Some(output) => output,
             None => {
                 let output = std::task::ready!(poll_inside(this.call, this.body, cx));
@@ -167,10 +171,10 @@ where
                 output
             }
         };
-        if !H::IS_THERE {
+        if !S::IS_AVAILABLE {
             this.call.wait();
         } else if this.call.poll_stored(cx).is_pending() {
-            this.room.put(output);
+            this.slot.put(output);
             return Poll::Pending;
         }
         Poll::Ready(output)
@@ -185,7 +189,7 @@ fn poll_inside<F: Future>(
 ) -> Poll<F::Output> {
     match call.running_mut() {
         None => body.poll(cx),
-        Some(active) => match poll_recorded(active, body, cx) {
+        Some(running) => match poll_recorded(running, body, cx) {
             Ok(poll) => poll,
             Err(payload) => call.take().panicked(payload),
         },
@@ -193,45 +197,46 @@ fn poll_inside<F: Future>(
 }
 
 fn poll_recorded<F: Future>(
-    active: &mut Active,
+    running: &mut RunningCall,
     body: Pin<&mut F>,
     cx: &mut Context<'_>,
 ) -> Result<Poll<F::Output>> {
     let result = {
-        let _scope = scope::enter(active.scope());
-        let _span = active.span.enter();
+        let _scope = scope::enter(running.scope());
+        let _span = running.span.enter();
         catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
     };
     if !matches!(result, Ok(Poll::Pending)) {
-        active.ended = Some(Instant::now());
+        running.ended = Some(Instant::now());
     }
     result
 }
 
-/// What a body drops when it is dropped early still belongs to the call: from `begin` to its own drop, the
-/// call is entered. A body that is dropped after it is done has nothing left to drop.
+/// Keeps the call entered while its body is dropped before it is ready: what the body drops then
+/// belongs to the call. A body that is ready has nothing left to drop.
 ///
-/// Not a guard on the stack, for the body is dropped as a field, after the drop of the struct around it.
-struct Dropping(Option<Box<(Entered, Span)>>);
+/// It is a field instead of a guard in `drop`, because a struct's fields are dropped after its
+/// `drop`.
+struct DropScope(Option<Box<(Entered, Span)>>);
 
-/// Empty but while the future is dropped.
-impl UnwindSafe for Dropping {}
-impl RefUnwindSafe for Dropping {}
+/// Empty except while the future is dropped.
+impl UnwindSafe for DropScope {}
+impl RefUnwindSafe for DropScope {}
 
-impl Dropping {
-    fn begin(&mut self, call: &Call) {
-        if let Some(active) = call.running()
-            && active.begun
-            && active.ended.is_none()
+impl DropScope {
+    fn enter(&mut self, call: &Call) {
+        if let Some(running) = call.running()
+            && running.has_begun
+            && running.ended.is_none()
         {
-            let entered = scope::enter(active.scope());
-            active.span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
-            self.0 = Some(Box::new((entered, active.span.clone())));
+            let entered = scope::enter(running.scope());
+            running.span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+            self.0 = Some(Box::new((entered, running.span.clone())));
         }
     }
 }
 
-impl Drop for Dropping {
+impl Drop for DropScope {
     fn drop(&mut self) {
         if let Some((_, span)) = self.0.as_deref() {
             span.with_subscriber(|(id, subscriber)| subscriber.exit(id));

@@ -1,4 +1,7 @@
-//! The guard under which the body of a `#[track_caller]` function runs in its place.
+//! [`Guard`]: runs a body in place, without a closure around it.
+//!
+//! Used for `#[track_caller]` functions and for functions that return `impl Trait`: a closure would
+//! change what they see, or what they may return.
 
 use std::any::type_name;
 use std::ops::{Deref, DerefMut};
@@ -12,28 +15,28 @@ use crate::call::lifecycle::Call;
 use crate::call::panic;
 use crate::scope::{self, Entered};
 
-/// Holds a call open; when dropped, it records whatever end the call came to.
+/// Keeps a call entered. Its drop ends the call, unless the expansion has recorded an outcome.
 pub struct Guard<'c> {
     call: &'c mut Call,
     returns_result: bool,
     panicking_before: bool,
-    // In this order they are left: the span, then the scope.
+    // Fields are dropped in order: the span is exited before the scope.
     span: Option<EnteredSpan>,
     scope: Option<Entered>,
 }
 
 impl Call {
-    /// Holds this call open for a body that returns `R`. The type of `_place`, a closure that stands in
-    /// the body, tells the function's path.
+    /// Enters this call for a body that returns `R`. The type of `_place`, a closure in the
+    /// function's body, has the function's path as its name.
     pub fn guard<R, P>(&mut self, _place: P) -> Guard<'_> {
-        if let Some(active) = self.running_mut() {
-            active.named(type_name::<P>());
-            active.waits_later = true;
+        if let Some(running) = self.running_mut() {
+            running.set_method(type_name::<P>());
+            running.waits_later = true;
         }
         let (scope, span) = match self.running() {
             None => (None, None),
-            Some(active) => {
-                (Some(scope::enter(active.scope())), Some(active.span.clone().entered()))
+            Some(running) => {
+                (Some(scope::enter(running.scope())), Some(running.span.clone().entered()))
             }
         };
         Guard {
@@ -49,7 +52,7 @@ impl Call {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.end_unless_ended();
-        // Nothing is waited for within the call.
+        // The call does not wait for its record while it is still entered.
         self.span = None;
         self.scope = None;
         self.call.wait();
@@ -58,13 +61,13 @@ impl Drop for Guard<'_> {
 
 impl Guard<'_> {
     fn end_unless_ended(&mut self) {
-        let Some(active) = self.call.running_mut() else { return };
-        active.ended = Some(Instant::now());
+        let Some(running) = self.call.running_mut() else { return };
+        running.ended = Some(Instant::now());
         if thread::panicking() && !self.panicking_before {
-            let (error, traceback) = panic::describe_latest(active.shared.started);
+            let (error, traceback) = panic::describe_latest(running.shared.started);
             self.call.end(Outcome::Panic, Some(error), traceback);
         } else if self.returns_result {
-            // Left by `?`, or by a `return` inside a macro: it returned, and what is not known.
+            // The body returned by `?`, or by a `return` inside a macro: its value is not known.
             self.call.end(Outcome::Unknown, None, None);
         } else {
             self.call.end(Outcome::Success, None, None);

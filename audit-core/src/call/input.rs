@@ -1,6 +1,5 @@
-//! [`Input`]: where the attribute puts what it captures before the body runs.
+//! [`Input`]: collects the arguments of a call before its body runs.
 
-use std::cell::Cell;
 use std::fmt::Display;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,87 +9,93 @@ use audit_record::Truncation;
 use audit_record::private::json::write_key;
 
 use crate::busy::busy;
-use crate::call::lifecycle::{Call, Stage};
-use crate::call::target::IntoTarget;
-use crate::call_site::{CaptureLevel, Site};
+use crate::call::annotate::IntoTarget;
+use crate::call::lifecycle::{Call, CallStage};
+use crate::call_site::{CallSite, CaptureLevel};
 use crate::capture::{self, Rules};
-use crate::in_flight::{CallShared, limited, set_field};
+use crate::in_flight::{CallShared, limited_text, set_field};
+use crate::spare::SpareSlots;
 
-/// Gathers the arguments of one call; empty where nothing is recorded.
+/// Collects the arguments of one call; empty if the call is not recorded.
 ///
-/// Boxed, and dropped by hand, as the call itself.
-pub struct Input(pub(super) ManuallyDrop<Option<Box<Gathering>>>);
+/// Boxed and dropped by hand, for the same reason as [`Call`].
+pub struct Input(pub(super) ManuallyDrop<Option<Box<InputBuffer>>>);
 
-/// As for the call itself.
+/// The same holds for [`Call`].
 impl UnwindSafe for Input {}
 impl RefUnwindSafe for Input {}
 
-/// What is gathered of a call that is recorded.
+/// The arguments of a recorded call.
 #[derive(Default)]
-pub struct Gathering {
-    /// Always there while this is in use.
+pub struct InputBuffer {
+    /// Always set while the buffer is in use.
     call: Option<Arc<CallShared>>,
-    site: Option<&'static Site>,
+    site: Option<&'static CallSite>,
     json: String,
     cuts: Vec<Truncation>,
-    wanted: bool,
-    /// The JSON is one value, not the beginning of an object.
+    /// The arguments are recorded.
+    is_wanted: bool,
+    /// The JSON text is one value, and not the beginning of an object.
     is_whole: bool,
 }
 
+/// The first allocation of the JSON text, in bytes. Most inputs fit.
+const INITIAL_JSON_BYTES: usize = 256;
+/// Limit of the JSON buffer that is kept for reuse, in bytes.
+const MAX_SPARE_JSON_BYTES: usize = 16 * 1024;
+
 thread_local! {
-    /// For the next call: its memory is there already, with room for text.
-    static SPARE: Cell<Option<Box<Gathering>>> = const { Cell::new(None) };
+    static SPARE: SpareSlots<Box<InputBuffer>> = const { SpareSlots::new() };
 }
 
 impl Call {
-    /// Where the arguments go.
+    /// Creates the input of this call.
     #[inline]
     #[must_use]
     pub fn input(&self) -> Input {
-        Input(ManuallyDrop::new(self.0.as_deref().and_then(Gathering::of)))
+        Input(ManuallyDrop::new(self.0.as_deref().and_then(InputBuffer::of)))
     }
 }
 
 impl Input {
-    /// Whether the call is recorded at all.
+    /// Whether the call is recorded.
     #[inline]
     #[must_use]
     pub fn is_recorded(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Where arguments go, if they are captured.
+    /// The buffer for the arguments, if they are recorded.
     #[inline]
     #[must_use]
-    pub fn wanted(&mut self) -> Option<&mut Gathering> {
-        self.0.as_deref_mut().filter(|gathering| gathering.wanted)
+    pub fn wanted(&mut self) -> Option<&mut InputBuffer> {
+        self.0.as_deref_mut().filter(|buffer| buffer.is_wanted)
     }
 
     /// Sets the object that the call is about.
     pub fn target(&mut self, target: impl IntoTarget) {
         if let Some(call) = self.call() {
-            call.state().rest().target = Some(target.into_target().0);
+            call.state().annotations().target = Some(target.into_target().0);
         }
     }
 
-    /// Sets why it is done.
+    /// Sets the reason for the call.
     pub fn reason(&mut self, reason: &(impl Display + ?Sized)) {
         if let Some(call) = self.call() {
-            let reason = limited(call, "reason", reason);
-            call.state().rest().reason = Some(reason);
+            let reason = limited_text(call, "reason", reason);
+            call.state().annotations().reason = Some(reason);
         }
     }
 
-    /// Hands over what was gathered. Done before the body begins.
+    /// Gives the arguments to the call. The body runs afterwards.
     #[inline]
     pub fn done(mut self) {
-        if let Some(gathering) = self.0.take() {
-            gathering.hand_over();
+        if let Some(buffer) = self.0.take() {
+            buffer.hand_over();
         }
     }
 
-    /// Writes the field `name` of the record's `extra`.
+    /// Sets the field `name` in the `extra` of the record.
     pub(crate) fn field(
         &mut self,
         name: &str,
@@ -105,49 +110,45 @@ impl Input {
         self.0.as_ref()?.call.as_ref()
     }
 
-    /// The call and its site, once what was gathered is handed over.
-    pub(super) fn hand_over(&mut self) -> Option<(Arc<CallShared>, Option<&'static Site>)> {
-        let gathering = self.0.take()?;
-        let of = (gathering.call.clone()?, gathering.site);
-        gathering.hand_over();
-        Some(of)
+    /// Gives the arguments to the call. Returns the call and its call site.
+    pub(super) fn hand_over(&mut self) -> Option<(Arc<CallShared>, Option<&'static CallSite>)> {
+        let buffer = self.0.take()?;
+        let call_and_site = (buffer.call.clone()?, buffer.site);
+        buffer.hand_over();
+        Some(call_and_site)
     }
 }
-
-/// Room for most inputs, in bytes; room beyond `KEPT` is freed, not kept.
-const ROOM: usize = 256;
-const KEPT: usize = 16 * 1024;
 
 impl Drop for Input {
     #[inline]
     fn drop(&mut self) {
-        if let Some(gathering) = self.0.take() {
-            gathering.abandoned();
+        if let Some(buffer) = self.0.take() {
+            buffer.discard();
         }
     }
 }
 
-impl Gathering {
+impl InputBuffer {
     #[inline(never)]
-    pub(super) fn of(stage: &Stage) -> Option<Box<Self>> {
-        let Stage::Running(active) = stage else { return None };
+    pub(super) fn of(stage: &CallStage) -> Option<Box<Self>> {
+        let CallStage::Running(running) = stage else { return None };
         let _busy = busy();
-        let wanted = active.shared.capture >= CaptureLevel::Input;
-        let mut this: Box<Self> = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        (this.call, this.site) = (Some(active.shared.clone()), active.site);
-        this.wanted = wanted;
-        if wanted && this.json.capacity() == 0 {
-            this.json.reserve(ROOM);
+        let is_wanted = running.shared.capture >= CaptureLevel::Input;
+        let mut this = SpareSlots::take(&SPARE).unwrap_or_default();
+        (this.call, this.site) = (Some(running.shared.clone()), running.site);
+        this.is_wanted = is_wanted;
+        if is_wanted && this.json.capacity() == 0 {
+            this.json.reserve(INITIAL_JSON_BYTES);
         }
         Some(this)
     }
 
-    /// Records only that the argument `name` is there.
+    /// Records the argument `name` without its value.
     pub fn redacted(&mut self, name: &'static str) {
         self.argument(name, |out, _, _, _| capture::write_redacted(out));
     }
 
-    /// Writes the argument `name`. A name that is to be masked is, whatever its value.
+    /// Records the argument `name`. It is masked if its name is on the mask.
     pub(crate) fn argument(
         &mut self,
         name: &'static str,
@@ -162,14 +163,14 @@ impl Gathering {
         } else {
             let before = cuts.len();
             write(json, cuts, name, rules);
-            // A cut is rare: only then is the path made whole.
+            // Cuts are rare, so the full path is created only for them.
             for cut in &mut cuts[before..] {
                 cut.path.insert_str(0, "input.");
             }
         }
     }
 
-    /// Writes the input as a whole, for a call without attribute.
+    /// Records one value as the whole input, for a call without attribute.
     pub(crate) fn whole(
         &mut self,
         write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
@@ -179,36 +180,37 @@ impl Gathering {
         self.is_whole = true;
     }
 
-    /// The call ends before its body has begun: an argument's own code panicked.
+    /// Discards the arguments: the call ends before its body runs, because an argument's own code
+    /// panicked.
     #[cold]
     #[inline(never)]
-    fn abandoned(self: Box<Self>) {
+    fn discard(self: Box<Self>) {
         let _busy = busy();
-        self.spare();
+        self.recycle();
     }
 
     #[inline(never)]
     fn hand_over(mut self: Box<Self>) {
-        // First, so that all of it is freed before this ends: an audited allocator must not come back here.
+        // Created first, so that everything is freed before it ends: an audited allocator must not
+        // be recorded here.
         let _busy = busy();
-        self.tell();
-        self.spare();
+        self.set_input();
+        self.recycle();
     }
 
-    fn spare(mut self: Box<Self>) {
-        // Nothing of this call stays but room.
+    fn recycle(mut self: Box<Self>) {
         (self.call, self.site) = (None, None);
         self.cuts.clear();
         self.is_whole = false;
-        if self.json.capacity() > KEPT {
+        if self.json.capacity() > MAX_SPARE_JSON_BYTES {
             self.json = String::new();
         }
         self.json.clear();
-        let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+        SpareSlots::put(&SPARE, self);
     }
 
-    fn tell(&mut self) {
-        let Self { call: Some(call), json, cuts, wanted: true, is_whole, .. } = self else {
+    fn set_input(&mut self) {
+        let Self { call: Some(call), json, cuts, is_wanted: true, is_whole, .. } = self else {
             return;
         };
         if !*is_whole {
@@ -217,9 +219,9 @@ impl Gathering {
         let mut state = call.state();
         state.set_input(json);
         if !cuts.is_empty() {
-            // Before what is told of the objects that are watched.
-            let told = mem::replace(&mut state.rest().truncated, mem::take(cuts));
-            told.into_iter().for_each(|cut| state.cut(cut));
+            // The cuts of watched objects, which are there already, come after those of arguments.
+            let earlier = mem::replace(&mut state.annotations().truncated, mem::take(cuts));
+            earlier.into_iter().for_each(|cut| state.cut(cut));
         }
     }
 }

@@ -1,7 +1,6 @@
-//! [`Call`]: one call from its start, by [`enter`], to its end.
+//! [`Call`]: one call from its begin, by [`begin_call`], to its end.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -12,97 +11,98 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::busy::busy;
-use crate::call_site::{CaptureLevel, Site};
-use crate::in_flight::{Began, CallShared, End, Failure};
+use crate::call_site::{CallSite, CaptureLevel};
+use crate::in_flight::{CallEnd, CallShared, FailureDetails, StartTime};
 use crate::recorder::{self, Receipt, RecorderRef};
 use crate::scope::{self, Log, Scope};
+use crate::spare::SpareSlots;
 use crate::{capture, current, events, scratch};
 
-/// A call of an audited function; empty where nothing is recorded.
+/// A call of an audited function; empty if it is not recorded.
 ///
-/// Dropped before its outcome is known, it records that the call was cancelled.
-// One pointer: where nothing is recorded, a call costs no more than looking at it. For that, no path without a record
-// takes the address of a call; and it drops what it holds by hand, for the compiler's own code to drop it would be
-// called, not inlined.
-pub struct Call(pub(super) ManuallyDrop<Option<Box<Stage>>>);
+/// If it is dropped before its outcome is recorded, it records that the call was cancelled.
+// One pointer, so that an unrecorded call costs no more than a test for null. Two rules keep it so:
+// no code for unrecorded calls takes the address of a call; and the content is dropped by hand,
+// because the compiler would call its own drop code instead of inlining it.
+pub struct Call(pub(super) ManuallyDrop<Option<Box<CallStage>>>);
 
-/// How far a call is.
-pub(super) enum Stage {
-    Running(Active),
-    /// It has ended, and its record is waited for.
-    Ended(Queued),
-    /// It is over.
+/// The state of a recorded call, as its function sees it.
+pub(super) enum CallStage {
+    Running(RunningCall),
+    /// The call has ended, and waits for its record.
+    Ended(QueuedRecord),
+    /// The call is over.
     Over,
 }
 
 thread_local! {
-    /// For the next call: its memory is there already.
-    static SPARE: Cell<Option<Box<Stage>>> = const { Cell::new(None) };
+    static SPARE: SpareSlots<Box<CallStage>> = const { SpareSlots::new() };
 }
 
-impl Stage {
+impl CallStage {
+    /// Boxes the stage, in spare memory if there is any.
     fn boxed(self) -> Box<Self> {
-        match SPARE.try_with(Cell::take) {
-            Ok(Some(mut spare)) => {
+        match SpareSlots::take(&SPARE) {
+            Some(mut spare) => {
                 *spare = self;
                 spare
             }
-            _ => Box::new(self),
+            None => Box::new(self),
         }
     }
 
     /// Keeps the memory of a stage that is [`Over`](Self::Over).
-    fn spare(self: Box<Self>) {
-        let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+    fn recycle(self: Box<Self>) {
+        SpareSlots::put(&SPARE, self);
     }
 
     #[inline]
-    pub(super) fn running(&self) -> Option<&Active> {
+    pub(super) fn running(&self) -> Option<&RunningCall> {
         match self {
-            Self::Running(active) => Some(active),
+            Self::Running(running) => Some(running),
             _ => None,
         }
     }
 
     #[inline]
-    pub(super) fn running_mut(&mut self) -> Option<&mut Active> {
+    pub(super) fn running_mut(&mut self) -> Option<&mut RunningCall> {
         match self {
-            Self::Running(active) => Some(active),
+            Self::Running(running) => Some(running),
             _ => None,
         }
     }
 }
 
-/// A call that is being recorded.
-pub(crate) struct Active {
+/// A recorded call that has not ended.
+pub(crate) struct RunningCall {
     pub(crate) shared: Arc<CallShared>,
     pub(super) kind: Kind,
-    pub(super) site: Option<&'static Site>,
+    pub(super) site: Option<&'static CallSite>,
     pub(super) method: Cow<'static, str>,
     pub(super) span: Span,
-    /// When the body was done; recording its value is not part of the call's duration.
+    /// When the body ended. Recording its value is not part of the duration.
     pub(super) ended: Option<Instant>,
-    /// What was returned, JSON text or nothing.
+    /// The return value as JSON text, or empty.
     pub(super) output: String,
-    /// What was cut of it.
+    /// What was cut in the return value.
     pub(super) cuts: Vec<Truncation>,
-    /// A future that was never polled leaves no record.
-    pub(super) begun: bool,
-    /// Whoever ends this call waits for its record later: where the thread must not be blocked, or a guard is held.
+    /// Whether the body has begun. A future that is never polled leaves no record.
+    pub(super) has_begun: bool,
+    /// The function that ends the call waits for the record later, because it must not block yet.
     pub(super) waits_later: bool,
 }
 
-/// Begins a call of the function at `site`, if it is to be recorded.
+/// Begins a call of the function at `site`. The call is empty if it is not to be recorded.
 #[inline]
-pub fn enter(site: &'static Site) -> Call {
+pub fn begin_call(site: &'static CallSite) -> Call {
     if !recorder::is_any_active() || site.capture_level() == Some(CaptureLevel::None) {
         return Call::NONE;
     }
-    begin(site)
+    begin_at_site(site)
 }
 
 #[inline(never)]
-fn begin(site: &'static Site) -> Call {
+fn begin_at_site(site: &'static CallSite) -> Call {
     let Some(_busy) = busy() else { return Call::NONE };
     let Some(recorder) = current::recorder() else { return Call::NONE };
     let capture = recorder.decide(site);
@@ -111,12 +111,12 @@ fn begin(site: &'static Site) -> Call {
     }
     let log_level = site.log_level().unwrap_or(recorder.log_level);
     let action = Cow::Borrowed(site.action_name());
-    let shared = start(recorder, action, capture, log_level, Began::now());
+    let shared = begin_shared(recorder, action, capture, log_level, StartTime::now());
     let span = events::span(&shared);
-    Call::active(shared, Kind::Call, Some(site), Cow::Borrowed(""), span)
+    Call::running_with(shared, Kind::Call, Some(site), Cow::Borrowed(""), span)
 }
 
-/// Begins a call that has no site. `method` is the function's path, as the caller gives it.
+/// Begins a call without a call site. The caller gives the path of the function as `method`.
 pub(super) fn begin_direct(action: Cow<'static, str>, method: Cow<'static, str>) -> Call {
     if !recorder::is_any_active() {
         return Call::NONE;
@@ -128,73 +128,72 @@ pub(super) fn begin_direct(action: Cow<'static, str>, method: Cow<'static, str>)
         return Call::NONE;
     }
     let log_level = recorder.log_level;
-    let shared = start(recorder, action, capture, log_level, Began::now());
+    let shared = begin_shared(recorder, action, capture, log_level, StartTime::now());
     let span = events::span(&shared);
-    Call::active(shared, Kind::Call, None, method, span)
+    Call::running_with(shared, Kind::Call, None, method, span)
 }
 
-/// What is no call of a function, but is recorded as one is: with the context, below the innermost call. It
-/// began at `began`, has no log, and is over when this returns but for its end. `None` if the action is not
-/// recorded.
-pub(crate) fn occurrence(
+/// Begins a record that is not about a call, such as a field change. It has the current context,
+/// the innermost call as its parent, and no log. Returns `None` if the action is not recorded.
+pub(crate) fn begin_record(
     recorder: RecorderRef,
     kind: Kind,
     action: Cow<'static, str>,
     method: Cow<'static, str>,
-    began: Began,
+    start: StartTime,
 ) -> Option<Call> {
     let capture = recorder.decide_action(&action);
     if capture == CaptureLevel::None {
         return None;
     }
-    let shared = start(recorder, action, capture, LevelFilter::OFF, began);
-    Some(Call::active(shared, kind, None, method, Span::none()))
+    let shared = begin_shared(recorder, action, capture, LevelFilter::OFF, start);
+    Some(Call::running_with(shared, kind, None, method, Span::none()))
 }
 
-fn start(
+fn begin_shared(
     recorder: RecorderRef,
     action: Cow<'static, str>,
     capture: CaptureLevel,
     log_level: LevelFilter,
-    began: Began,
+    start: StartTime,
 ) -> Arc<CallShared> {
-    // A function called by the `Serialize` or `Debug` of a value that is being captured: were its own
-    // arguments captured, it might never end.
+    // The function is called by the `Serialize` or `Debug` of a value that is being captured. If
+    // its own arguments were captured, the recursion might never end.
     let capture =
         if capture::in_progress() { capture.min(CaptureLevel::Metadata) } else { capture };
     scope::with(|scope| {
         let parent = scope
             .call
             .as_ref()
-            // A call in another trail is no parent here.
+            // A call that another recorder records is not a parent.
             .filter(|parent| parent.recorder.generation() == recorder.generation());
         let context = scope.context().cloned();
-        CallShared::begin(recorder, action, capture, log_level, began, context, parent)
+        CallShared::begin(recorder, action, capture, log_level, start, context, parent)
     })
 }
 
 impl Call {
-    /// Nothing is recorded.
+    /// A call that is not recorded.
     pub(super) const NONE: Self = Self(ManuallyDrop::new(None));
 
-    fn at(stage: Box<Stage>) -> Self {
+    fn at(stage: Box<CallStage>) -> Self {
         Self(ManuallyDrop::new(Some(stage)))
     }
 
-    /// This call, to be moved on; what stays is empty.
+    /// Moves the call out, and leaves an empty call.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self(ManuallyDrop::new(self.0.take()))
     }
 
-    fn active(
+    fn running_with(
         shared: Arc<CallShared>,
         kind: Kind,
-        site: Option<&'static Site>,
+        site: Option<&'static CallSite>,
         method: Cow<'static, str>,
         span: Span,
     ) -> Self {
-        let active = Active {
+        let running = RunningCall {
             shared,
             kind,
             site,
@@ -203,45 +202,45 @@ impl Call {
             ended: None,
             output: String::new(),
             cuts: Vec::new(),
-            begun: true,
+            has_begun: true,
             waits_later: false,
         };
-        Self::at(Stage::Running(active).boxed())
+        Self::at(CallStage::Running(running).boxed())
     }
 
     #[inline]
-    pub(super) fn running(&self) -> Option<&Active> {
-        self.0.as_deref().and_then(Stage::running)
+    pub(super) fn running(&self) -> Option<&RunningCall> {
+        self.0.as_deref().and_then(CallStage::running)
     }
 
     #[inline]
-    pub(super) fn running_mut(&mut self) -> Option<&mut Active> {
-        self.0.as_deref_mut().and_then(Stage::running_mut)
+    pub(super) fn running_mut(&mut self) -> Option<&mut RunningCall> {
+        self.0.as_deref_mut().and_then(CallStage::running_mut)
     }
 
-    /// Whether this call is on record; once it has ended, its outcome is known, and another is not taken.
+    /// Whether this call is recorded. Once it has ended, it accepts no other outcome.
     #[inline]
     #[must_use]
     pub fn is_recorded(&self) -> bool {
         self.0.is_some()
     }
 
-    /// The call whose value `T` is to be captured, if it is.
-    pub(crate) fn wants_output(&self) -> Option<&Active> {
-        self.running().filter(|active| active.shared.capture == CaptureLevel::Full)
+    /// The running call, if its return value is to be recorded.
+    pub(crate) fn wants_output(&self) -> Option<&RunningCall> {
+        self.running().filter(|running| running.shared.capture == CaptureLevel::Full)
     }
 
-    /// Takes what was returned, JSON text.
+    /// Sets the return value, a JSON text, and what was cut in it.
     pub(crate) fn set_output(&mut self, output: String, cuts: Vec<Truncation>) {
-        if let Some(active) = self.running_mut() {
-            active.output = output;
-            active.cuts = cuts;
+        if let Some(running) = self.running_mut() {
+            running.output = output;
+            running.cuts = cuts;
         }
     }
 
-    /// The running call, if it is recorded.
+    /// The state that the call shares, if it is running and recorded.
     pub(crate) fn shared(&self) -> Option<&Arc<CallShared>> {
-        self.running().map(|active| &active.shared)
+        self.running().map(|running| &running.shared)
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -252,8 +251,8 @@ impl Call {
         self.end(Outcome::Failure, Some(error), traceback);
     }
 
-    /// Hands the call to the recorder, where the record is made, and waits for what its durability asks, unless that
-    /// is done [later](Call::wait). Only the first end of a call counts.
+    /// Ends the call, and hands it to the recorder. Waits as long as its durability requires,
+    /// unless the caller [waits later](Call::wait). Only the first end of a call counts.
     pub(crate) fn end(
         &mut self,
         outcome: Outcome,
@@ -261,39 +260,39 @@ impl Call {
         traceback: Option<String>,
     ) {
         let (span, queued) = {
-            // First, so that all of the call is freed before this ends: an audited allocator must not come
-            // back here.
+            // Created first, so that the whole call is freed before it ends: an audited allocator
+            // must not be recorded here.
             let _busy = busy();
             let Some(mut stage) = self.0.take() else { return };
-            let mut active = match mem::replace(&mut *stage, Stage::Over) {
-                Stage::Running(active) => active,
-                over => {
-                    *stage = over;
+            let mut running = match mem::replace(&mut *stage, CallStage::Over) {
+                CallStage::Running(running) => running,
+                ended => {
+                    *stage = ended;
                     *self.0 = Some(stage);
                     return;
                 }
             };
-            stage.spare();
-            let span = mem::replace(&mut active.span, Span::none());
-            let (durability, waits_later) = (active.durability(), active.waits_later);
-            let (call, bytes) = active.end(outcome, error, traceback);
+            stage.recycle();
+            let span = mem::replace(&mut running.span, Span::none());
+            let (durability, waits_later) = (running.durability(), running.waits_later);
+            let (call, bytes) = running.end(outcome, error, traceback);
             let recorder = call.recorder.clone();
-            // What a context says is masked before it leaves this thread. That is done, but for a context that is
-            // used with more than one recorder.
+            // A context is masked on this thread. `None` means that it was masked for another
+            // recorder; then the record is made on this thread, too.
             let bytes = call.context_bytes().map(|context| bytes + context);
             let receipt = recorder.offer_pending(call, bytes, durability);
-            let queued = receipt.map(|receipt| Queued { receipt, recorder });
+            let queued = receipt.map(|receipt| QueuedRecord { receipt, recorder });
             match (waits_later, outcome) {
-                // Whoever drops what is not done yet is not to be held up.
+                // The code that drops an unfinished future must not be delayed.
                 (_, Outcome::Cancelled) => (span, None),
                 (true, _) => {
-                    *self.0 = queued.map(|queued| Stage::Ended(queued).boxed());
+                    *self.0 = queued.map(|queued| CallStage::Ended(queued).boxed());
                     (span, None)
                 }
                 (false, _) => (span, queued),
             }
         };
-        // Closing a span is an event for the layers of the host: after the record is safe.
+        // Other layers see a closed span as an event, so it is closed after the call is recorded.
         drop(span);
         if let Some(queued) = queued {
             queued.wait();
@@ -301,8 +300,8 @@ impl Call {
     }
 }
 
-/// What a call gathers is behind locks that tolerate unwinding, or made anew: a future that holds one is as
-/// safe to unwind through as its body.
+/// The parts of a call are behind locks that tolerate unwinding, or are created anew. So a future
+/// that holds a call is as unwind safe as its body.
 impl UnwindSafe for Call {}
 impl RefUnwindSafe for Call {}
 
@@ -310,47 +309,50 @@ impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
         if let Some(stage) = self.0.take() {
-            abandoned(stage);
+            end_dropped(stage);
         }
     }
 }
 
-/// Dropped before it came to an end: cancelled, unless it had not begun.
+/// Ends a call that was dropped before its outcome was recorded: it was cancelled, if it had begun.
 #[cold]
 #[inline(never)]
-fn abandoned(stage: Box<Stage>) {
-    if matches!(&*stage, Stage::Running(active) if active.begun) {
+fn end_dropped(stage: Box<CallStage>) {
+    if matches!(&*stage, CallStage::Running(running) if running.has_begun) {
         Call::at(stage).end(Outcome::Cancelled, None, None);
     }
 }
 
-impl Active {
-    pub(crate) fn named(&mut self, body: &'static str) {
+impl RunningCall {
+    /// Sets the path of the function from the type name of its body.
+    pub(super) fn set_method(&mut self, body: &'static str) {
         if let Some(site) = self.site {
-            // Its first use allocates: an audited allocator must not come back here.
+            // The first call at a site allocates: an audited allocator must not be recorded here.
             let _busy = busy();
             self.method = Cow::Borrowed(site.method(body));
         }
     }
 
-    /// What its record is to survive. A refused call has changed nothing: nobody waits for its record.
+    /// The durability of the record. A refused call has changed nothing, so it does not wait.
     fn durability(&self) -> Durability {
-        let word = match self.site {
+        let of_site = match self.site {
             Some(site) if site.is_refusing() && self.shared.state().refused => {
                 Some(Durability::Queued)
             }
             Some(site) => site.durability_level(),
             None => None,
         };
-        word.unwrap_or_else(|| self.shared.recorder.durability())
+        of_site.unwrap_or_else(|| self.shared.recorder.durability())
     }
 
+    /// The scope in which the body runs.
     pub(super) fn scope(&self) -> Scope {
-        let log = if self.shared.logs_by_scope() { Log::OfCall } else { Log::Nowhere };
+        let log = if self.shared.is_logged_by_scope() { Log::OfCall } else { Log::Nowhere };
         Scope { own_context: None, call: Some(self.shared.clone()), log }
     }
 
-    /// Ends the call; gives it with the bytes that it takes while it waits for the writer.
+    /// Ends the call. Returns it with its memory in the queue, in bytes, without that of the
+    /// context.
     fn end(
         self,
         outcome: Outcome,
@@ -365,31 +367,32 @@ impl Active {
         let duration = ended.unwrap_or_else(Instant::now).duration_since(shared.started);
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let failure = (error.is_some() || traceback.is_some())
-            .then(|| Box::new(Failure { error, traceback }));
+            .then(|| Box::new(FailureDetails { error, traceback }));
         let mut state = shared.state();
         if !output.is_empty() {
             state.set_output(&output);
         }
         if !cuts.is_empty() {
-            // Cut arguments come before the cut output.
-            state.rest().truncated.extend(cuts);
+            // The cuts of arguments come first.
+            state.annotations().truncated.extend(cuts);
         }
-        state.end = Some(End { kind, method, duration_us, outcome, failure });
-        let bytes = state.bytes() + shared.action.len();
+        state.end = Some(CallEnd { kind, method, duration_us, outcome, failure });
+        let bytes = shared.bytes(&state);
         drop(state);
         scratch::give_back(output);
         (shared, bytes)
     }
 }
 
-/// A record that is queued, while its call waits for it.
-pub(super) struct Queued {
+/// A record in the queue, and the recorder that the call waits for.
+pub(super) struct QueuedRecord {
     pub(super) receipt: Receipt,
     pub(super) recorder: RecorderRef,
 }
 
-impl Queued {
-    /// Waits on this thread. What it hears changes nothing for the call: the recorder counts it.
+impl QueuedRecord {
+    /// Blocks this thread until the record is stored. An error does not change the call's result;
+    /// the recorder counts it.
     pub(super) fn wait(self) {
         self.recorder.confirm(self.receipt);
     }

@@ -1,28 +1,41 @@
-//! Calls of audited functions, from their start to their outcome.
+//! Audited calls, from their start to their end.
+//!
+//! The expansion of `audit_method` creates a [`Call`], captures the arguments into an [`Input`],
+//! runs the body as the call, and records the outcome. [`execute`] does the same without an
+//! attribute. The state of the call while it runs is in `in_flight`.
+//!
+//! | file | contains |
+//! |---|---|
+//! | `lifecycle` | begin and end of a call |
+//! | `input`, `probe`, `error`, `returned` | how arguments, return values and errors are captured |
+//! | `run`, `future`, `guard` | the three ways to run a body: at once, polled, and in place |
+//! | `admit` | calls that are refused if their intent cannot be stored |
+//! | `wait` | waiting until the record is stored |
+//! | `watch` | field changes of objects that the body may change |
+//! | `annotate`, `direct`, `panic` | `note` and its siblings, `execute`, the panic hook |
 
 mod admit;
+mod annotate;
 mod direct;
 mod error;
 mod future;
 mod guard;
 mod input;
 mod lifecycle;
-mod now;
 mod panic;
 mod probe;
 mod returned;
 mod run;
-mod target;
 mod wait;
 mod watch;
 
-pub use direct::{begin, execute, execute_async};
+pub use annotate::{IntoTarget, field, note, reason, target};
+pub use direct::{begin_execute, execute, execute_async};
 pub use error::{error, generic_error};
 pub use future::{run_async, try_run_async};
 pub use input::Input;
-pub(crate) use lifecycle::occurrence;
-pub use lifecycle::{Call, enter};
-pub use now::{field, note, reason, target};
+pub(crate) use lifecycle::begin_record;
+pub use lifecycle::{Call, begin_call};
 pub(crate) use panic::{
     describe as describe_panic, describe_latest as describe_latest_panic, install_hook,
 };
@@ -31,6 +44,5 @@ pub use probe::{
 };
 pub use returned::{Recorded, Returned};
 pub use run::{run_async_opaque, run_future, run_opaque};
-pub use target::IntoTarget;
-pub use wait::{NoRoom, keep, room};
-pub use watch::{InFuture, Moved, Own, lend, reached, watch, whole};
+pub use wait::{NoSlot, async_output, output_slot};
+pub use watch::{InFuture, MovedArgument, OwnedReturn, borrow_whole, lend, reached, watch};

@@ -1,4 +1,4 @@
-//! What a panic says: its message from the payload, its place and backtrace from a panic hook.
+//! Describes panics: the message comes from the payload, location and backtrace from a panic hook.
 
 use std::any::{Any, TypeId};
 use std::backtrace::Backtrace;
@@ -13,12 +13,19 @@ use audit_record::ErrorInfo;
 
 use crate::{capture, scope};
 
-/// Panics kept for each thread: one, and those that began in a `Drop` while it unwound.
-const KEPT: usize = 4;
+/// Limit of the panics that a thread remembers: the current one, and those in a `Drop` while it
+/// unwinds.
+const MAX_PANICS: usize = 4;
 
-/// What the hook saw of a panic on this thread.
-struct Seen {
-    /// A call is concerned only by what it saw itself.
+/// Limits of a panic's message and of its backtrace, in bytes.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+const MAX_TRACEBACK_BYTES: usize = 64 * 1024;
+/// The message of a panic whose payload is neither `&'static str` nor `String`.
+const NO_TEXT: &str = "a panic whose payload is not text";
+
+/// What the hook saw of a panic.
+struct HookedPanic {
+    /// A call considers only the panics since its begin.
     at: Instant,
     payload: TypeId,
     message: Option<String>,
@@ -27,17 +34,17 @@ struct Seen {
 }
 
 thread_local! {
-    /// The latest last.
-    static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+    /// The latest panics of this thread, the last one at the end.
+    static PANICS: RefCell<Vec<HookedPanic>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Puts a hook before the one that is there, once for the process.
+/// Installs a panic hook in front of the current one, once for the process.
 ///
-/// It only looks: the hook that was there runs as before, except for panics of a `Serialize` or `Debug`
-/// while it is being captured, which are recorded and never reach the program.
+/// It only remembers the panic; the previous hook runs as before. The exception are panics of a
+/// `Serialize` or `Debug` while a value is captured: they are recorded and never reach the program.
 pub(crate) fn install_hook() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
-    // A thread that is panicking may not change the hook: the next recorder will.
+    // A panicking thread must not change the hook. The next recorder will install it.
     if thread::panicking() || INSTALLED.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -52,23 +59,23 @@ pub(crate) fn install_hook() {
 }
 
 fn remember(info: &PanicHookInfo<'_>) {
-    // Outside any call nobody will ask, and a backtrace is not free.
+    // Outside of calls nothing uses it, and a backtrace is expensive.
     if scope::with(|scope| scope.call.is_none()) {
         return;
     }
-    let seen = Seen {
+    let panic = HookedPanic {
         at: Instant::now(),
         payload: (*info.payload()).type_id(),
-        message: message(info.payload()).map(short),
+        message: message(info.payload()).map(limited),
         location: info.location().map(ToString::to_string),
         backtrace: Arc::new(Backtrace::force_capture()),
     };
-    let _ = SEEN.try_with(|all| {
-        let mut all = all.borrow_mut();
-        if all.len() == KEPT {
-            all.remove(0);
+    let _ = PANICS.try_with(|panics| {
+        let mut panics = panics.borrow_mut();
+        if panics.len() == MAX_PANICS {
+            panics.remove(0);
         }
-        all.push(seen);
+        panics.push(panic);
     });
 }
 
@@ -79,30 +86,32 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
-/// As much of a message as is recorded.
-fn short(message: &str) -> String {
-    capture::bounded(MESSAGE, format_args!("{message}")).text
+/// The message, cut at its limit.
+fn limited(message: &str) -> String {
+    capture::bounded(MAX_MESSAGE_BYTES, format_args!("{message}")).text
 }
 
-/// The error and the backtrace of the panic with `payload` in a call that began at `since`.
+/// The error and the backtrace of the panic with `payload`, in a call that began at `since`.
 ///
-/// The latest panic that the hook saw need not be this one: one more may have begun, and been caught, in a
-/// `Drop` while this one unwound; and a panic that was raised again (`resume_unwind`) runs no hook. So what
-/// the hook saw counts only if it had the same payload, as far as can be told: text by its words, anything
-/// else by its type, and that only for the latest.
+/// The latest panic that the hook saw may be another one: a `Drop` may have panicked while this
+/// panic unwound, and `resume_unwind` runs no hook. So a remembered panic counts only if its
+/// payload is the same: the same text, or else the same type. A type is compared only with the
+/// latest panic.
 pub(crate) fn describe(payload: &(dyn Any + Send), since: Instant) -> (ErrorInfo, Option<String>) {
-    let (kind, message) = ((*payload).type_id(), message(payload).map(short));
-    let (location, backtrace) = SEEN
-        .try_with(|all| {
-            let all = all.borrow();
-            let among = if message.is_some() { KEPT } else { 1 };
-            let is_this =
-                |seen: &&Seen| seen.at >= since && seen.payload == kind && seen.message == message;
-            all.iter()
+    let (kind, message) = ((*payload).type_id(), message(payload).map(limited));
+    let (location, backtrace) = PANICS
+        .try_with(|panics| {
+            let panics = panics.borrow();
+            let considered = if message.is_some() { MAX_PANICS } else { 1 };
+            let is_same = |panic: &&HookedPanic| {
+                panic.at >= since && panic.payload == kind && panic.message == message
+            };
+            panics
+                .iter()
                 .rev()
-                .take(among)
-                .find(is_this)
-                .map(|seen| (seen.location.clone(), Some(seen.backtrace.clone())))
+                .take(considered)
+                .find(is_same)
+                .map(|panic| (panic.location.clone(), Some(panic.backtrace.clone())))
         })
         .ok()
         .flatten()
@@ -111,31 +120,28 @@ pub(crate) fn describe(payload: &(dyn Any + Send), since: Instant) -> (ErrorInfo
     (info(text, location), backtrace.map(|backtrace| traceback(&backtrace)))
 }
 
-/// The error and the backtrace of the panic that the hook saw last since `since`.
+/// The error and the backtrace of the latest panic since `since` on this thread.
 pub(crate) fn describe_latest(since: Instant) -> (ErrorInfo, Option<String>) {
-    SEEN.try_with(|all| {
-        all.borrow().last().filter(|seen| seen.at >= since).map(|seen| {
-            let text = seen.message.as_deref().unwrap_or(NO_TEXT);
-            (info(text, seen.location.clone()), Some(traceback(&seen.backtrace)))
+    PANICS
+        .try_with(|panics| {
+            panics.borrow().last().filter(|panic| panic.at >= since).map(|panic| {
+                let text = panic.message.as_deref().unwrap_or(NO_TEXT);
+                (info(text, panic.location.clone()), Some(traceback(&panic.backtrace)))
+            })
         })
-    })
-    .ok()
-    .flatten()
-    .unwrap_or_else(|| (info("a panic of which nothing is known", None), None))
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| (info("a panic without known details", None), None))
 }
 
-/// Bytes of a panic's message and of its backtrace.
-const MESSAGE: usize = 16 * 1024;
-const TRACEBACK: usize = 64 * 1024;
-
-/// The backtrace from the place of the panic on: what lies above is the hook, and the standard library on its
-/// way to it.
+/// The backtrace from the location of the panic on. The frames above belong to the hook and to the
+/// standard library.
 fn traceback(backtrace: &Backtrace) -> String {
-    let text = capture::bounded(TRACEBACK, format_args!("{backtrace}")).text;
+    let text = capture::bounded(MAX_TRACEBACK_BYTES, format_args!("{backtrace}")).text;
     let mut rest = text.as_str();
     if let Some(at) = rest.find("rust_begin_unwind") {
         rest = &rest[at..];
-        // To the next line that begins a frame: `  12: name`; the place stands in a line of its own.
+        // Skip to the next frame, a line like `  12: name`. The location is in a line of its own.
         let is_frame = |line: &str| line.trim_start().starts_with(|c: char| c.is_ascii_digit());
         let skipped: usize = rest
             .split_inclusive('\n')
@@ -147,8 +153,6 @@ fn traceback(backtrace: &Backtrace) -> String {
     }
     if rest.is_empty() { text } else { rest.to_owned() }
 }
-
-const NO_TEXT: &str = "a panic whose payload is no text";
 
 fn info(message: &str, location: Option<String>) -> ErrorInfo {
     ErrorInfo::new("panic", message, Vec::new(), location)

@@ -1,9 +1,11 @@
-//! How a value can be recorded is found by method lookup, where the macro's expansion knows its type.
+//! Finds out how to record a value, by method lookup in the expansion, where its type is known.
 //!
-//! Each chain of wrappers derefs from the best way to the worst. A wrapper's method is there only if the
-//! value's type meets its bound; the compiler takes the first wrapper whose method is there. No trait has
-//! to be imported, and nothing has to be implemented by the user. In a generic function the declared
-//! bounds decide.
+//! Each lookup is a chain of wrapper types, from the best way to record a value to the last resort.
+//! Each wrapper derefs to the next one. A wrapper has the method only if the type of the value
+//! meets its bound, and the compiler calls the first method that exists. So users import and
+//! implement nothing. In a generic function, the declared bounds decide.
+//!
+//! For example, `argument(&value).record(..)` tries `Serialize`, then `Debug`, then the type name.
 
 use std::any::type_name;
 use std::convert::Infallible;
@@ -16,16 +18,17 @@ use audit_record::Truncation;
 use serde::Serialize;
 
 use crate::busy::busy;
-use crate::call::future::RecordedFuture;
-use crate::call::input::{Gathering, Input};
+use crate::call::future::ReturnedFuture;
+use crate::call::input::{Input, InputBuffer};
 use crate::call::lifecycle::Call;
-use crate::call::wait::{NoRoom, One};
+use crate::call::wait::{NoSlot, SendSlot};
 use crate::capture::{self, Rules};
 use crate::scratch;
 
 type Cuts = Vec<Truncation>;
 
-/// `$outer` derefs to `$inner`: what it has no method for is looked up there.
+/// Defines `$outer`, which derefs to `$inner`. Methods that `$outer` does not have are looked up
+/// there.
 macro_rules! falls_back {
     ($(#[$meta:meta])* $outer:ident => $inner:ident) => {
         $(#[$meta])*
@@ -42,88 +45,89 @@ macro_rules! falls_back {
     };
 }
 
-// ---- values -----------------------------------------------------------------------------------------
+// ---- values ------------------------------------------------------------------------------------
 
-/// Any value: by the name of its type.
-pub struct ByTypeName<'v, T: ?Sized>(&'v T);
+/// Records any value by the name of its type.
+pub struct ValueByTypeName<'v, T: ?Sized>(&'v T);
 
 falls_back! {
-    /// A value that is `Debug`.
-    ByDebug => ByTypeName
+    /// Records a value that is `Debug`.
+    ValueByDebug => ValueByTypeName
 }
 
 falls_back! {
-    /// A value that is `Serialize`.
-    BySerialize => ByDebug
+    /// Records a value that is `Serialize`.
+    ValueBySerialize => ValueByDebug
 }
 
 /// Looks up how to record an argument.
 #[inline]
-pub fn argument<T: ?Sized>(value: &T) -> BySerialize<'_, T> {
-    BySerialize(ByDebug(ByTypeName(value)))
+pub fn argument<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
+    ValueBySerialize(ValueByDebug(ValueByTypeName(value)))
 }
 
-/// As [`argument`], without `Serialize`.
+/// The same as [`argument`], without `Serialize`.
 #[inline]
-pub fn debug_argument<T: ?Sized>(value: &T) -> ByDebug<'_, T> {
-    ByDebug(ByTypeName(value))
+pub fn debug_argument<T: ?Sized>(value: &T) -> ValueByDebug<'_, T> {
+    ValueByDebug(ValueByTypeName(value))
 }
 
-/// Looks up how to record a returned value.
+/// Looks up how to record a return value.
 #[inline]
-pub fn value<T: ?Sized>(value: &T) -> BySerialize<'_, T> {
+pub fn value<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
     argument(value)
 }
 
-/// A returned value whose type can't be asked.
+/// Records a return value by the name of its type, because method lookup does not work on it.
 #[inline]
-pub fn opaque<T: ?Sized>(value: &T) -> ByTypeName<'_, T> {
-    ByTypeName(value)
+pub fn opaque<T: ?Sized>(value: &T) -> ValueByTypeName<'_, T> {
+    ValueByTypeName(value)
 }
 
-/// A returned value that is known to be `Serialize`, whatever its type is.
+/// Records a return value whose type is only known to be `Serialize`.
 #[inline]
-pub fn by_serialize<T: ?Sized + Serialize>(value: &T) -> BySerialize<'_, T> {
+pub fn by_serialize<T: ?Sized + Serialize>(value: &T) -> ValueBySerialize<'_, T> {
     argument(value)
 }
 
-/// A returned value that is known to be `Debug`, whatever its type is.
+/// Records a return value whose type is only known to be `Debug`.
 #[inline]
-pub fn by_debug<T: ?Sized + Debug>(value: &T) -> ByDebug<'_, T> {
+pub fn by_debug<T: ?Sized + Debug>(value: &T) -> ValueByDebug<'_, T> {
     debug_argument(value)
 }
 
-/// A returned value that is not to be recorded.
+/// A return value that is not recorded.
 #[inline]
-pub fn skipped<T: ?Sized>(_: &T) -> Skipped {
-    Skipped(())
+pub fn skipped<T: ?Sized>(_: &T) -> SkippedOutput {
+    SkippedOutput(())
 }
 
-/// A returned value that is not to be recorded.
-pub struct Skipped(());
+/// A return value that is not recorded.
+pub struct SkippedOutput(());
 
-impl Skipped {
-    /// Records success.
+impl SkippedOutput {
+    /// Records that the call succeeded.
     pub fn record_output(&self, call: &mut Call) {
         call.succeeded();
     }
 }
 
-/// The three ways in which a wrapper records: as an argument, as a field, as what was returned.
+/// Defines the methods of a wrapper: record the value as an argument, as a field, or as a return
+/// value.
 macro_rules! records {
     ($wrapper:ident, $($bound:path)?, |$this:ident, $out:ident, $cuts:ident, $path:ident, $rules:ident| $write:expr) => {
         impl<T: ?Sized $(+ $bound)?> $wrapper<'_, T> {
-            /// Records the argument `name`.
-            pub fn record(&self, input: &mut Gathering, name: &'static str) {
+            /// Records the value as the argument `name`.
+            pub fn record(&self, input: &mut InputBuffer, name: &'static str) {
                 input.argument(name, |out, cuts, path, rules| self.write(out, cuts, path, rules));
             }
 
-            /// Records the field `name`.
+            /// Records the value as the field `name`.
             pub fn record_field(&self, input: &mut Input, name: &str) {
                 input.field(name, |out, cuts, path, rules| self.write(out, cuts, path, rules));
             }
 
-            /// Records what was returned, and with it success.
+            /// Records the value as the return value, and that the call succeeded.
             pub fn record_output(&self, call: &mut Call) {
                 record_output::<T>(call, |out, cuts, path, rules| self.write(out, cuts, path, rules));
             }
@@ -136,15 +140,16 @@ macro_rules! records {
     };
 }
 
-records!(BySerialize, Serialize, |this, out, cuts, path, rules| {
+records!(ValueBySerialize, Serialize, |this, out, cuts, path, rules| {
     capture::write_serialize(out, cuts, path, rules, this.0.0.0)
 });
-records!(ByDebug, Debug, |this, out, cuts, path, rules| {
+records!(ValueByDebug, Debug, |this, out, cuts, path, rules| {
     capture::write_debug(out, cuts, path, rules, this.0.0)
 });
-records!(ByTypeName, , |_this, out, _cuts, _path, _rules| capture::write_type_name::<T>(out));
+records!(ValueByTypeName, , |_this, out, _cuts, _path, _rules| capture::write_type_name::<T>(out));
 
-/// An audited allocator must not be asked for it as for its own result, or it would never end.
+/// Marks the thread as busy, because an audited allocator that recorded this allocation would
+/// recurse without end.
 fn buffer() -> String {
     let _busy = busy();
     scratch::take()
@@ -154,34 +159,34 @@ fn record_output<T: ?Sized>(
     call: &mut Call,
     write: impl FnOnce(&mut String, &mut Cuts, &str, &Rules),
 ) {
-    if let Some(active) = call.wants_output()
+    if let Some(running) = call.wants_output()
         && type_name::<T>() != "()"
     {
         let (mut json, mut cuts) = (buffer(), Vec::new());
-        write(&mut json, &mut cuts, "output", active.shared.rules());
+        write(&mut json, &mut cuts, "output", running.shared.rules());
         call.set_output(json, cuts);
     }
     call.succeeded();
 }
 
-// ---- outcomes ---------------------------------------------------------------------------------------
+// ---- outcomes ----------------------------------------------------------------------------------
 
-/// Anything returned that is no `Result`.
+/// A return value that is not a `Result`.
 pub struct AnyValue<'v, T: ?Sized>(&'v T);
 
 falls_back! {
-    /// What was returned, if it is a `Result`.
+    /// A return value, if it is a `Result`.
     MaybeResult => AnyValue
 }
 
-/// Looks up whether what was returned is a `Result`, by its type, under whatever name.
+/// Looks up whether a return value is a `Result`. The type decides, so an alias is recognised, too.
 #[inline]
 pub fn outcome<T: ?Sized>(value: &T) -> MaybeResult<'_, T> {
     MaybeResult(AnyValue(value))
 }
 
 impl<'v, T, E> MaybeResult<'v, Result<T, E>> {
-    /// The value, or the error.
+    /// The `Ok` value or the error.
     #[inline]
     pub fn split(&self) -> Result<&'v T, &'v E> {
         self.0.0.as_ref()
@@ -189,28 +194,28 @@ impl<'v, T, E> MaybeResult<'v, Result<T, E>> {
 }
 
 impl<'v, T: ?Sized> AnyValue<'v, T> {
-    /// The value.
+    /// The value; never an error.
     #[inline]
     pub fn split(&self) -> Result<&'v T, &'v Infallible> {
         Ok(self.0)
     }
 }
 
-// ---- futures ----------------------------------------------------------------------------------------
+// ---- futures -----------------------------------------------------------------------------------
 
-/// Anything returned that is no boxed future.
-pub struct NoFuture<T>(Option<T>);
+/// A return value that is not a boxed future.
+pub struct NotAFuture<T>(Option<T>);
 
-/// What was returned, if it is a boxed future.
-pub struct MaybeFuture<T>(NoFuture<T>);
+/// A return value, if it is a boxed future.
+pub struct MaybeFuture<T>(NotAFuture<T>);
 
-/// What was returned, if it is a boxed future that is `Send`, and so is what it gives.
+/// A return value, if it is a boxed future that is `Send` and has an output that is `Send`.
 pub struct MaybeSendFuture<T>(MaybeFuture<T>);
 
-/// Looks up whether what was returned is a boxed future, by its type.
+/// Looks up whether a return value is a boxed future.
 #[inline]
 pub fn returned<T>(value: T) -> MaybeSendFuture<T> {
-    MaybeSendFuture(MaybeFuture(NoFuture(Some(value))))
+    MaybeSendFuture(MaybeFuture(NotAFuture(Some(value))))
 }
 
 impl<T> Deref for MaybeSendFuture<T> {
@@ -229,26 +234,26 @@ impl<T> DerefMut for MaybeSendFuture<T> {
 }
 
 impl<T> Deref for MaybeFuture<T> {
-    type Target = NoFuture<T>;
+    type Target = NotAFuture<T>;
 
-    fn deref(&self) -> &NoFuture<T> {
+    fn deref(&self) -> &NotAFuture<T> {
         &self.0
     }
 }
 
 impl<T> DerefMut for MaybeFuture<T> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut NoFuture<T> {
+    fn deref_mut(&mut self) -> &mut NotAFuture<T> {
         &mut self.0
     }
 }
 
-impl<T> NoFuture<T> {
+impl<T> NotAFuture<T> {
     fn take(&mut self) -> T {
-        self.0.take().expect("taken once, by the expansion that put it there")
+        self.0.take().expect("the expansion takes the value once")
     }
 
-    /// Records the value.
+    /// Records the value with `finish`, and returns it.
     #[inline]
     pub fn finish(&mut self, mut call: Call, finish: impl FnOnce(&mut Call, &T)) -> T {
         let value = self.take();
@@ -257,12 +262,13 @@ impl<T> NoFuture<T> {
     }
 }
 
-/// A boxed future stays one of the same type; the call ends when it is done. `$room` is where the future keeps its
-/// value while it waits for its record: one that is `Send` may not keep a value that is not.
+/// Defines `finish` for a boxed future. It returns a boxed future of the same type, and the call
+/// ends when that is ready. `$slot` keeps the output while the future awaits the record. A `Send`
+/// future cannot keep an output that is not `Send`.
 macro_rules! boxed_future {
-    ($maybe:ident, ($($bound:ident)?) $(+ $auto:ident)*, $room:expr) => {
+    ($maybe:ident, ($($bound:ident)?) $(+ $auto:ident)*, $slot:expr) => {
         impl<'f, T: $($bound +)? 'f> $maybe<Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>>> {
-            /// Goes on with the call while the future is polled.
+            /// Continues the call while the future is polled. `finish` records the output.
             pub fn finish(
                 &mut self,
                 call: Call,
@@ -270,7 +276,7 @@ macro_rules! boxed_future {
             ) -> Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>> {
                 let future = self.take();
                 if call.is_recorded() {
-                    Box::pin(RecordedFuture::new(call, future, finish, $room))
+                    Box::pin(ReturnedFuture::new(call, future, finish, $slot))
                 } else {
                     future
                 }
@@ -279,8 +285,8 @@ macro_rules! boxed_future {
     };
 }
 
-boxed_future!(MaybeFuture, (), One::new());
-boxed_future!(MaybeFuture, () + Send, NoRoom);
-boxed_future!(MaybeFuture, () + Send + Sync, NoRoom);
-boxed_future!(MaybeSendFuture, (Send) + Send, One::new());
-boxed_future!(MaybeSendFuture, (Send) + Send + Sync, One::new());
+boxed_future!(MaybeFuture, (), SendSlot::new());
+boxed_future!(MaybeFuture, () + Send, NoSlot);
+boxed_future!(MaybeFuture, () + Send + Sync, NoSlot);
+boxed_future!(MaybeSendFuture, (Send) + Send, SendSlot::new());
+boxed_future!(MaybeSendFuture, (Send) + Send + Sync, SendSlot::new());

@@ -1,4 +1,4 @@
-//! [`Returned`]: what [`execute`](super::direct::execute) knows how to record.
+//! [`Returned`]: the return types that [`execute`](super::direct::execute) can record.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -13,26 +13,28 @@ use serde::Serialize;
 use crate::call::lifecycle::Call;
 use crate::call::{error, probe};
 
-/// What a closure given to [`execute`](crate::execute) may return.
+/// A return type that [`execute`](crate::execute) can record.
 ///
-/// A function can't ask what its type parameter implements, so the types are listed: the types of the
-/// standard library that hold plain values, `serde_json::Value`, [`Recorded`] around any type that is
-/// `Serialize`, and `Result` with a value that is `Serialize` and an error that is
-/// `std::error::Error`, a boxed one, text, or `anyhow`'s or `eyre`'s (behind their features).
+/// A generic function cannot find out what its type parameter implements, so the types are listed:
 ///
-/// `Way` tells these apart; the compiler finds it.
+/// - types of the standard library that hold plain values, and `serde_json::Value`;
+/// - [`Recorded`], which wraps any type that is `Serialize`;
+/// - `Result<T, E>` where `T` is `Serialize`, and `E` is a `std::error::Error`, a boxed one, text, or
+///   the error of `anyhow` or `eyre` (with the feature of that name).
+///
+/// `Way` is inferred. It only keeps these implementations apart.
 #[diagnostic::on_unimplemented(
-    message = "`execute` does not know how to record `{Self}`",
+    message = "`execute` cannot record a value of type `{Self}`",
     note = "return a `Result`, wrap the value as `audited::Recorded(value)`, or use the macro \
-            `audited::execute!`, which takes any type"
+            `audited::execute!`, which accepts any type"
 )]
 pub trait Returned<Way> {
-    /// Records this as what `call` returned.
+    /// Records this value as the return value of `call`.
     #[doc(hidden)]
     fn record(&self, call: &mut Call);
 }
 
-/// A value of any type that is `Serialize`, returned to [`execute`](crate::execute).
+/// Wraps a return value of any type that is `Serialize`, for [`execute`](crate::execute).
 ///
 /// ```
 /// use audited::{Recorded, execute, testing};
@@ -41,7 +43,8 @@ pub trait Returned<Way> {
 /// struct Report { rows: u32 }
 ///
 /// let records = testing::capture(|| {
-///     let Recorded(report) = execute("count", "report::count", (), || Recorded(Report { rows: 7 }));
+///     let Recorded(report) =
+///         execute("count", "report::count", (), || Recorded(Report { rows: 7 }));
 ///     assert_eq!(report.rows, 7);
 /// });
 /// assert_eq!(records[0].output.as_ref().unwrap().as_str(), r#"{"rows":7}"#);
@@ -55,13 +58,13 @@ impl<T: Serialize> Returned<ways::Value> for Recorded<T> {
     }
 }
 
-/// The ways of [`Returned`].
+/// The values of the parameter `Way` of [`Returned`].
 pub(super) mod ways {
-    /// A value.
+    /// A value that is not a `Result`.
     pub enum Value {}
     /// A `Result` whose error is `std::error::Error`.
     pub enum Error {}
-    /// A `Result` whose error leads to one.
+    /// A `Result` with one of the other error types.
     pub enum Listed {}
 }
 

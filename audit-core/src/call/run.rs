@@ -1,4 +1,4 @@
-//! Runs the body of a function that is not `async`.
+//! Runs the body of a function that is not `async`, as a call.
 
 use std::any::type_name;
 use std::future::Future;
@@ -6,14 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Result;
 use std::time::Instant;
 
-use crate::call::future::{RecordedFuture, run_async};
-use crate::call::lifecycle::{Call, Stage};
-use crate::call::wait::Room;
+use audit_record::Outcome;
+
+use crate::call::future::{ReturnedFuture, run_async};
+use crate::call::lifecycle::{Call, CallStage};
+use crate::call::wait::OutputSlot;
 use crate::call::{panic, probe};
 use crate::scope;
 
 impl Call {
-    /// Runs `body` as this call. A panic is recorded, and goes on with its payload.
+    /// Runs `body` as this call. A panic is recorded and resumed with its payload.
     #[inline]
     pub fn run<R, F: FnOnce() -> R>(&mut self, body: F) -> R {
         match self.0.as_deref_mut() {
@@ -25,8 +27,8 @@ impl Call {
         }
     }
 
-    /// Runs `body` as this call, up to its end or to its panic: what is watched can be looked at then, before
-    /// [`ran`](Self::ran).
+    /// Runs `body` as this call, and catches a panic. Watched objects are compared afterwards,
+    /// before [`unwrap_or_resume`](Self::unwrap_or_resume).
     #[inline]
     pub fn try_run<R, F: FnOnce() -> R>(&mut self, body: F) -> Result<R> {
         match self.0.as_deref_mut() {
@@ -35,45 +37,46 @@ impl Call {
         }
     }
 
-    /// What the body returned. A panic is recorded, and goes on with its payload.
+    /// Returns the value of [`try_run`](Self::try_run). A panic is recorded and resumed with its
+    /// payload.
     #[inline]
-    pub fn ran<R>(&mut self, ran: Result<R>) -> R {
-        match ran {
+    pub fn unwrap_or_resume<R>(&mut self, result: Result<R>) -> R {
+        match result {
             Ok(value) => value,
             Err(payload) => self.take().panicked(payload),
         }
     }
 
-    /// Records a panic with `payload`, and lets it go on.
+    /// Records a panic with `payload`, and resumes it.
     #[cold]
     pub(crate) fn panicked(mut self, payload: Box<dyn std::any::Any + Send>) -> ! {
-        if let Some(active) = self.running() {
-            let (error, traceback) = panic::describe(&*payload, active.shared.started);
-            self.end(audit_record::Outcome::Panic, Some(error), traceback);
-            // Also of a future: unwinding can't await.
+        if let Some(running) = self.running() {
+            let (error, traceback) = panic::describe(&*payload, running.shared.started);
+            self.end(Outcome::Panic, Some(error), traceback);
+            // A future blocks here, too, because it cannot await while it unwinds.
             self.wait();
         }
         resume_unwind(payload)
     }
 }
 
-fn run_recorded<R, F: FnOnce() -> R>(stage: &mut Stage, body: F) -> Result<R> {
-    let mut active = stage.running_mut();
-    if let Some(active) = &mut active {
-        active.named(type_name::<F>());
+fn run_recorded<R, F: FnOnce() -> R>(stage: &mut CallStage, body: F) -> Result<R> {
+    let mut running = stage.running_mut();
+    if let Some(running) = &mut running {
+        running.set_method(type_name::<F>());
     }
     let result = {
-        let _scope = active.as_ref().map(|active| scope::enter(active.scope()));
-        let _span = active.as_ref().map(|active| active.span.enter());
+        let _scope = running.as_ref().map(|running| scope::enter(running.scope()));
+        let _span = running.as_ref().map(|running| running.span.enter());
         catch_unwind(AssertUnwindSafe(body))
     };
-    if let Some(active) = active {
-        active.ended = Some(Instant::now());
+    if let Some(running) = running {
+        running.ended = Some(Instant::now());
     }
     result
 }
 
-/// Runs a body whose value can only be recorded by the name of its type.
+/// Runs a body whose value can be recorded only by the name of its type.
 #[inline]
 pub fn run_opaque<R, F: FnOnce() -> R>(mut call: Call, body: F) -> R {
     let value = call.run(body);
@@ -83,33 +86,34 @@ pub fn run_opaque<R, F: FnOnce() -> R>(mut call: Call, body: F) -> R {
     value
 }
 
-/// Runs a body that returns a future; the call goes on until that future is done.
+/// Runs a body that returns a future. The call ends when that future is ready.
 ///
-/// `finish` records the future's output, which is kept in `room` while it waits for its record.
+/// `finish` records the output of the future. `slot` keeps the output while the future awaits the
+/// record.
 #[inline]
-pub fn run_future<T, F, O, H>(
+pub fn run_future<T, F, O, S>(
     mut call: Call,
     body: F,
     finish: O,
-    room: H,
-) -> RecordedFuture<T, O, H>
+    slot: S,
+) -> ReturnedFuture<T, O, S>
 where
     T: Future,
     F: FnOnce() -> T,
     O: FnOnce(&mut Call, &T::Output),
-    H: Room<T::Output>,
+    S: OutputSlot<T::Output>,
 {
     let future = call.run(body);
-    RecordedFuture::new(call, future, finish, room)
+    ReturnedFuture::new(call, future, finish, slot)
 }
 
-/// [`run_async`], with an output that can only be recorded by the name of its type.
+/// The same as [`run_async`], with an output that can be recorded only by the name of its type.
 pub async fn run_async_opaque<F: Future>(mut call: Call, body: F) -> F::Output {
     let output = run_async(&mut call, body).await;
     if call.is_recorded() {
         probe::opaque(&output).record_output(&mut call);
     }
-    // Not awaited: the output need not be `Send`.
+    // Blocks instead of awaiting, because the output need not be `Send`.
     call.wait();
     output
 }

@@ -1,9 +1,10 @@
-//! Waiting until the record of a call is stored: after its body, before its value is returned.
+//! Waiting until the record of a call is stored: after the body, before its value is returned.
 //!
-//! A function that is not async waits on its thread. An `async fn` awaits, so that its executor's thread is free; but
-//! what it returns would then be part of its future, which must be `Send` as the bare function's is. So it awaits
-//! only where the value is known to be `Send`, and else waits on its thread. Which it is, method lookup finds on
-//! [`keep`], as in [`probe`](super::probe).
+//! A function that is not async blocks its thread. An `async fn` awaits instead, so that its
+//! executor can use the thread. But then the return value becomes part of its future, and the
+//! future must be `Send` wherever that of the plain function is. So an `async fn` awaits only if
+//! its value is known to be `Send`, and blocks otherwise. Method lookup on [`async_output`] and
+//! [`output_slot`] decides which, as described in [`probe`](super::probe).
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -13,37 +14,37 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use crate::call::lifecycle::{Call, Stage};
+use crate::call::lifecycle::{Call, CallStage};
 use crate::call::watch::probe::Never;
 
 impl Call {
-    /// Waits on this thread until the record is stored, if it is to be waited for.
+    /// Blocks this thread until the record is stored, if the call has to wait for it.
     #[inline]
     pub fn wait(&mut self) {
         if self.is_waiting() {
-            self.wait_here();
+            self.block_until_stored();
         }
     }
 
     #[cold]
-    fn wait_here(&mut self) {
-        if let Some(Stage::Ended(queued)) = self.0.take().map(|stage| *stage) {
+    fn block_until_stored(&mut self) {
+        if let Some(CallStage::Ended(queued)) = self.0.take().map(|stage| *stage) {
             queued.wait();
         }
     }
 
-    /// Is done when the record is stored.
-    pub fn stored(&mut self) -> Stored<'_> {
-        Stored(self)
+    /// A future that is ready when the record is stored, or at once if the call need not wait.
+    pub fn wait_async(&mut self) -> RecordWait<'_> {
+        RecordWait(self)
     }
 
     #[inline]
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.0.as_deref(), Some(Stage::Ended(_)))
+        matches!(self.0.as_deref(), Some(CallStage::Ended(_)))
     }
 
     pub(super) fn poll_stored(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(Stage::Ended(queued)) = self.0.as_deref_mut() {
+        if let Some(CallStage::Ended(queued)) = self.0.as_deref_mut() {
             let answer = ready!(Pin::new(&mut queued.receipt).poll(cx));
             if let Err(error) = answer {
                 queued.recorder.unconfirmed(&error);
@@ -54,14 +55,14 @@ impl Call {
     }
 }
 
-/// Waits for the record of a call; see [`Call::stored`].
-pub struct Stored<'c>(&'c mut Call);
+/// Waits for the record of a call, from [`Call::wait_async`].
+pub struct RecordWait<'c>(&'c mut Call);
 
-/// As the call itself.
-impl UnwindSafe for Stored<'_> {}
-impl RefUnwindSafe for Stored<'_> {}
+/// The same holds for [`Call`].
+impl UnwindSafe for RecordWait<'_> {}
+impl RefUnwindSafe for RecordWait<'_> {}
 
-impl Future for Stored<'_> {
+impl Future for RecordWait<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -69,81 +70,82 @@ impl Future for Stored<'_> {
     }
 }
 
-// ---- values that are returned by an `async fn` ---------------------------------------------------------
+// ---- the return value of an `async fn` ---------------------------------------------------------
 
-/// A value that may not be `Send`.
-pub struct Any<R>(Option<R>);
+/// A return value that may not be `Send`.
+pub struct AnyOutput<R>(Option<R>);
 
-/// A value that may be `Send`.
-pub struct MaybeSend<R>(Any<R>);
+/// A return value, if it is `Send`.
+pub struct MaybeSendOutput<R>(AnyOutput<R>);
 
-/// Looks up whether `value` can be kept in a future while it waits.
+/// Looks up whether `value` can stay in a future that awaits the record.
 #[inline]
-pub fn keep<R>(value: R) -> MaybeSend<R> {
-    MaybeSend(Any(Some(value)))
+pub fn async_output<R>(value: R) -> MaybeSendOutput<R> {
+    MaybeSendOutput(AnyOutput(Some(value)))
 }
 
-impl<R> Deref for MaybeSend<R> {
-    type Target = Any<R>;
+impl<R> Deref for MaybeSendOutput<R> {
+    type Target = AnyOutput<R>;
 
-    fn deref(&self) -> &Any<R> {
+    fn deref(&self) -> &AnyOutput<R> {
         &self.0
     }
 }
 
-impl<R> DerefMut for MaybeSend<R> {
+impl<R> DerefMut for MaybeSendOutput<R> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut Any<R> {
+    fn deref_mut(&mut self) -> &mut AnyOutput<R> {
         &mut self.0
     }
 }
 
-const ONCE: &str = "taken once, by the expansion that put it there";
+const TAKEN_ONCE: &str = "the expansion takes the value once";
 
-impl<R: Send> MaybeSend<R> {
-    /// Keeps the value.
+impl<R: Send> MaybeSendOutput<R> {
+    /// Keeps the value while the future awaits the record.
     #[inline]
-    pub fn held(&mut self) -> Held<R> {
-        Held(Mutex::new(self.0.0.take().expect(ONCE)))
+    pub fn hold(&mut self) -> SendOutput<R> {
+        SendOutput(Mutex::new(self.0.0.take().expect(TAKEN_ONCE)))
     }
 }
 
-impl<R> Any<R> {
-    /// Keeps the value.
+impl<R> AnyOutput<R> {
+    /// Keeps the value. The future must not await anything.
     #[inline]
-    pub fn held(&mut self) -> Unheld<R> {
-        Unheld(self.0.take().expect(ONCE))
+    pub fn hold(&mut self) -> LocalOutput<R> {
+        LocalOutput(self.0.take().expect(TAKEN_ONCE))
     }
 }
 
-/// A value that stays in the future while it waits. The lock is never taken: by it, the future is also `Sync` and
-/// safe to unwind through, whatever the value is.
-pub struct Held<R>(Mutex<R>);
+/// A return value that stays in the future while that awaits the record.
+///
+/// The lock is never taken. It makes the future `Sync` and `UnwindSafe`, whatever the value is.
+pub struct SendOutput<R>(Mutex<R>);
 
-impl<R> Held<R> {
-    /// Whether there is something to wait for.
+impl<R> SendOutput<R> {
+    /// Whether the call has to wait for its record.
     #[inline]
     #[must_use]
     pub fn is_waiting(&self, call: &mut Call) -> bool {
         call.is_waiting()
     }
 
-    /// Says that [`reached`](super::watch::reached) returns.
+    /// Fixes the type that [`reached`](super::watch::reached) returns to `()`.
     #[inline]
     pub fn was_reached(&self, _here: ()) {}
 
-    /// The value.
+    /// Returns the value.
     #[inline]
     pub fn release(self) -> R {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A value that must not stay in the future: nothing is awaited any more.
-pub struct Unheld<R>(R);
+/// A return value that is not known to be `Send`, so nothing is awaited while it exists.
+pub struct LocalOutput<R>(R);
 
-impl<R> Unheld<R> {
-    /// Never: it has waited on this thread.
+impl<R> LocalOutput<R> {
+    /// Blocks until the record is stored, and returns `false`.
     #[inline]
     #[must_use]
     pub fn is_waiting(&self, call: &mut Call) -> bool {
@@ -151,64 +153,65 @@ impl<R> Unheld<R> {
         false
     }
 
-    /// Says that [`reached`](super::watch::reached) does not return.
+    /// Fixes the type that [`reached`](super::watch::reached) returns to `!`.
     #[inline]
     pub fn was_reached(&self, _here: Never) {}
 
-    /// The value.
+    /// Returns the value.
     #[inline]
     pub fn release(self) -> R {
         self.0
     }
 }
 
-// ---- values that a future gives -------------------------------------------------------------------------
+// ---- the output of a future that a function returned --------------------------------------------
 
-/// Where a [`RecordedFuture`](super::RecordedFuture) keeps its value while it waits.
-pub trait Room<T> {
-    /// Whether there is one.
-    const IS_THERE: bool;
+/// Where a [`ReturnedFuture`](super::future::ReturnedFuture) keeps its output while it awaits the
+/// record.
+pub trait OutputSlot<T> {
+    /// Whether the slot can keep an output.
+    const IS_AVAILABLE: bool;
 
-    /// Keeps `value`.
-    fn put(&mut self, value: T);
+    /// Keeps `output`.
+    fn put(&mut self, output: T);
 
-    /// The value, if there is one.
+    /// Takes the output, if there is one.
     fn take(&mut self) -> Option<T>;
 }
 
-/// Room for a value. The lock is never taken, as in [`Held`].
-pub struct One<T>(Mutex<Option<T>>);
+/// A slot for an output that is `Send`. The lock is never taken, as in [`SendOutput`].
+pub struct SendSlot<T>(Mutex<Option<T>>);
 
-impl<T> One<T> {
+impl<T> SendSlot<T> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    fn value(&mut self) -> &mut Option<T> {
+    fn output(&mut self) -> &mut Option<T> {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Room<T> for One<T> {
-    const IS_THERE: bool = true;
+impl<T> OutputSlot<T> for SendSlot<T> {
+    const IS_AVAILABLE: bool = true;
 
-    fn put(&mut self, value: T) {
-        *self.value() = Some(value);
+    fn put(&mut self, output: T) {
+        *self.output() = Some(output);
     }
 
     fn take(&mut self) -> Option<T> {
-        self.value().take()
+        self.output().take()
     }
 }
 
-/// No room: the value may not be `Send`, or nothing is waited for.
-pub struct NoRoom;
+/// No slot: the output may not be `Send`, or the call never waits.
+pub struct NoSlot;
 
-impl<T> Room<T> for NoRoom {
-    const IS_THERE: bool = false;
+impl<T> OutputSlot<T> for NoSlot {
+    const IS_AVAILABLE: bool = false;
 
     fn put(&mut self, _: T) {
-        unreachable!("there is no room");
+        unreachable!("this slot is not available");
     }
 
     fn take(&mut self) -> Option<T> {
@@ -216,40 +219,40 @@ impl<T> Room<T> for NoRoom {
     }
 }
 
-/// Room for a value of a type that may not be `Send`.
-pub struct NoRoomFor<T>(PhantomData<T>);
+/// A slot for outputs of a type that may not be `Send`.
+pub struct AnySlot<T>(PhantomData<T>);
 
-/// Room for a value of a type that may be `Send`.
-pub struct MaybeRoomFor<T>(NoRoomFor<T>);
+/// A slot for outputs of a type, if that is `Send`.
+pub struct MaybeSendSlot<T>(AnySlot<T>);
 
-/// Looks up whether a value of type `T` can be kept in a future while it waits.
+/// Looks up whether an output of type `T` can stay in a future that awaits the record.
 #[inline]
-pub fn room<T>() -> MaybeRoomFor<T> {
-    MaybeRoomFor(NoRoomFor(PhantomData))
+pub fn output_slot<T>() -> MaybeSendSlot<T> {
+    MaybeSendSlot(AnySlot(PhantomData))
 }
 
-impl<T> Deref for MaybeRoomFor<T> {
-    type Target = NoRoomFor<T>;
+impl<T> Deref for MaybeSendSlot<T> {
+    type Target = AnySlot<T>;
 
-    fn deref(&self) -> &NoRoomFor<T> {
+    fn deref(&self) -> &AnySlot<T> {
         &self.0
     }
 }
 
-impl<T: Send> MaybeRoomFor<T> {
-    /// The room.
+impl<T: Send> MaybeSendSlot<T> {
+    /// Creates a slot.
     #[inline]
     #[must_use]
-    pub fn make(&self) -> One<T> {
-        One::new()
+    pub fn make(&self) -> SendSlot<T> {
+        SendSlot::new()
     }
 }
 
-impl<T> NoRoomFor<T> {
-    /// No room.
+impl<T> AnySlot<T> {
+    /// Creates no slot.
     #[inline]
     #[must_use]
-    pub fn make(&self) -> NoRoom {
-        NoRoom
+    pub fn make(&self) -> NoSlot {
+        NoSlot
     }
 }

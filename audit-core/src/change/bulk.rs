@@ -15,7 +15,7 @@ use crate::change::save::Done;
 use crate::change::tell::{self, Failed, Occasion};
 use crate::change::{SaveInfo, Tracked};
 use crate::fields::{AuditedFields, ObjectKey, change_time};
-use crate::in_flight::Began;
+use crate::in_flight::StartTime;
 use crate::recorder::RecorderRef;
 use crate::{capture, current};
 
@@ -168,7 +168,7 @@ impl Bulk {
         objects: &[Tracked<T>],
         deletes: bool,
         recorder: RecorderRef,
-        began: Began,
+        began: StartTime,
     ) {
         let (mut changes, mut cuts) = (Vec::new(), Vec::new());
         let path = T::type_path();
@@ -193,7 +193,7 @@ impl Bulk {
         objects: &[Tracked<T>],
         deletes: bool,
         recorder: RecorderRef,
-        began: Began,
+        began: StartTime,
         failed: Option<Failed>,
     ) {
         let mut touched: Vec<Touched> = Vec::new();
@@ -227,7 +227,7 @@ impl Bulk {
     fn occasion<T: AuditedFields>(
         &self,
         recorder: RecorderRef,
-        began: Began,
+        began: StartTime,
         function: &str,
     ) -> Occasion {
         let method = tell::method(T::TYPE, function);
@@ -282,7 +282,7 @@ impl<'b, T: AuditedFields> Attempt<'b, T> {
         let mut outlook = None;
         if let Some((recorder, began)) = self.began.take() {
             outlook = recorder.outlook();
-            let began = Began::since(began);
+            let began = StartTime::since(began);
             match bulk.summary {
                 false => bulk.tell_changes(self.objects, deletes, recorder, began),
                 true => bulk.tell_summary(self.objects, deletes, recorder, began, None),
@@ -298,7 +298,7 @@ impl<'b, T: AuditedFields> Attempt<'b, T> {
         self.over = true;
         let Some((recorder, began)) = self.began.take() else { return };
         let failed = Some(failed(began));
-        let began = Began::since(began);
+        let began = StartTime::since(began);
         self.bulk.tell_summary(self.objects, self.deletes, recorder, began, failed);
     }
 }
@@ -312,8 +312,8 @@ impl<T: AuditedFields> Drop for Attempt<'_, T> {
     }
 }
 
-fn begin() -> Option<(RecorderRef, Began)> {
-    current::active_recorder().map(|recorder| (recorder, Began::now()))
+fn begin() -> Option<(RecorderRef, StartTime)> {
+    current::active_recorder().map(|recorder| (recorder, StartTime::now()))
 }
 
 fn function(deletes: bool) -> &'static str {

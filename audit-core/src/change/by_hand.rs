@@ -11,7 +11,7 @@ use crate::change::SaveInfo;
 use crate::change::tell::{self, Occasion};
 use crate::current;
 use crate::fields::{AuditedFields, Delta, ObjectKey, Rows, change_time, key_text, redacted};
-use crate::in_flight::{Began, Target};
+use crate::in_flight::{StartTime, Target};
 use crate::recorder::RecorderRef;
 use crate::value::{Tree, diff};
 
@@ -46,7 +46,7 @@ pub fn change<T: AuditedFields>(before: &T, after: &T) {
     let target = Target { type_name: T::type_path(), id: id.clone(), label: after.label() };
     let occasion = Occasion {
         recorder: recorder.clone(),
-        began: Began::now(),
+        began: StartTime::now(),
         action: tell::action(ChangeKind::Changed, T::TYPE.name()),
         method: tell::method(T::TYPE, "change"),
         target: Some(target),
@@ -81,7 +81,7 @@ pub fn change_of(target_type: impl Into<Cow<'static, str>>, key: impl Into<Objec
     ChangeOf {
         recorder,
         rules,
-        began: Began::now(),
+        began: StartTime::now(),
         kind: ChangeKind::Changed,
         target: Target { type_name: target_type.into(), id: key.into().id(), label: None },
         action: None,
@@ -96,7 +96,7 @@ pub fn change_of(target_type: impl Into<Cow<'static, str>>, key: impl Into<Objec
 pub struct ChangeOf {
     recorder: Option<RecorderRef>,
     rules: Rules,
-    began: Began,
+    began: StartTime,
     kind: ChangeKind,
     target: Target,
     action: Option<Cow<'static, str>>,

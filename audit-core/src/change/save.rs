@@ -12,7 +12,7 @@ use crate::change::tell::{self, Failed, Occasion};
 use crate::change::{SaveInfo, Tracked};
 use crate::current;
 use crate::fields::{AuditedFields, Delta, Rows, change_time};
-use crate::in_flight::{Began, Target};
+use crate::in_flight::{StartTime, Target};
 use crate::recorder::{Outlook, RecorderRef};
 
 /// What is known of an object in the store.
@@ -230,7 +230,7 @@ impl<'t, T: AuditedFields> Attempt<'t, T> {
         let target = Target { type_name: T::type_path(), id: id.clone(), label };
         let occasion = Occasion {
             recorder,
-            began: Began::since(began),
+            began: StartTime::since(began),
             action: tell::action(self.kind, T::TYPE.name()),
             method: tell::method(T::TYPE, self.function),
             target: Some(target),

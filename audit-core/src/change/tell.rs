@@ -13,14 +13,14 @@ use crate::call::{self, Call};
 use crate::capture::{self, Bounded};
 use crate::change::SaveInfo;
 use crate::fields::{Rows, TypeInfo};
-use crate::in_flight::{Began, Target, set_field};
+use crate::in_flight::{StartTime, Target, set_field};
 use crate::recorder::RecorderRef;
 use crate::scope::{self, Scope};
 
 /// Something that happened, or was tried, about to become a record.
 pub(super) struct Occasion {
     pub(super) recorder: RecorderRef,
-    pub(super) began: Began,
+    pub(super) began: StartTime,
     pub(super) action: Cow<'static, str>,
     pub(super) method: Cow<'static, str>,
     pub(super) target: Option<Target>,
@@ -82,7 +82,7 @@ impl Occasion {
             let Some(shared) = call.shared().cloned() else { return };
             {
                 let mut state = shared.state();
-                state.rest().changes = std::mem::replace(&mut changes, rest);
+                state.annotations().changes = std::mem::replace(&mut changes, rest);
                 cuts.take().into_iter().flatten().for_each(|cut| state.cut(cut));
             }
             call.end(Outcome::Success, None, None);
@@ -128,7 +128,7 @@ impl Occasion {
 
     fn begin(&self, info: &SaveInfo) -> Option<Call> {
         let _busy = busy();
-        let call = call::occurrence(
+        let call = call::begin_record(
             self.recorder.clone(),
             Kind::Change,
             self.action.clone(),
@@ -143,7 +143,7 @@ impl Occasion {
                 });
             }
             let mut state = shared.state();
-            let state = state.rest();
+            let state = state.annotations();
             state.target.clone_from(&self.target);
             state.actor.clone_from(&info.operator);
             state.reason.clone_from(&info.reason);

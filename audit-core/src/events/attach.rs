@@ -1,70 +1,73 @@
-//! Connects calls to the subscriber in place: the span of a call, and what takes its events.
+//! Connects a call to the current subscriber: creates its span, or lets events find it by the
+//! scope.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Span, dispatcher};
 
-use crate::events::layer::{AuditLayer, LAYERS, PENDING};
-use crate::events::names::{SPAN, TARGET};
+use crate::events::call_span::{SPAN, TARGET, is_thread_ending, watch_thread_end};
+use crate::events::layer::{AuditLayer, LAYERS, SPAN_OWNER};
 use crate::events::subscriber::Subscriber;
-use crate::events::thread_end::{is_ending, stay_behind};
 use crate::in_flight::CallShared;
 use crate::{capture, scope};
 
-/// Sets a subscriber for calls alone, and takes in records of the `log` crate, if the program has set none.
+/// Sets a global subscriber that captures the events of calls, unless the program has set one.
+/// Records of the `log` crate are captured, too, unless the program has a logger.
 pub fn subscribe_if_none() {
-    // Not `has_been_set`, which is also true once a scope had a subscriber of its own.
+    // `has_been_set` does not help: it is also true if only a scope had a subscriber.
     if tracing::subscriber::set_global_default(Subscriber::new()).is_ok() {
-        // Somebody else's logger stays: then `log` records go there.
+        // Fails if the program has a logger, which stays.
         let _ = tracing_log::LogTracer::init();
     }
 }
 
-/// A dispatcher for one scope, or none if the current one takes the events of calls.
+/// A dispatcher that captures events in one scope, or `None` if the current dispatcher captures
+/// them.
 pub(crate) fn dispatch_if_missing() -> Option<tracing::Dispatch> {
-    (takes_events() == Takes::None).then(|| tracing::Dispatch::new(Subscriber::new()))
+    (event_capture() == EventCapture::Missing).then(|| tracing::Dispatch::new(Subscriber::new()))
 }
 
-/// What takes the events of calls here.
+/// What captures the events of calls on this thread.
 #[derive(PartialEq)]
-enum Takes {
-    None,
-    /// The layer, in the program's subscriber.
+enum EventCapture {
+    Missing,
+    /// The layer in the program's subscriber.
     Layer,
     /// Our own subscriber.
-    Own,
+    Subscriber,
 }
 
-fn takes_events() -> Takes {
+fn event_capture() -> EventCapture {
     dispatcher::get_default(|dispatch| {
         if dispatch.is::<Subscriber>() {
-            Takes::Own
+            EventCapture::Subscriber
         } else if LAYERS.load(Ordering::Relaxed) > 0 && dispatch.is::<AuditLayer>() {
-            Takes::Layer
+            EventCapture::Layer
         } else {
-            Takes::None
+            EventCapture::Missing
         }
     })
 }
 
-/// The span of `call`. Without the layer there is none, and the program's other layers see nothing new.
+/// Creates the span of `call`. Without the layer there is no span, so that the program's other
+/// layers see nothing new.
 ///
-/// A call that has no parent yet becomes a child of the call whose span is around it.
+/// A call without a parent becomes a child of the call whose span is the current one.
 pub(crate) fn span(call: &Arc<CallShared>) -> Span {
-    // What a `Serialize` logs while a value is captured is no part of the call.
+    // What a `Serialize` logs while a value is captured does not belong to the call.
     if capture::in_progress() {
         return Span::none();
     }
-    match takes_events() {
-        Takes::Own => {
-            log_by_scope(call);
+    match event_capture() {
+        EventCapture::Subscriber => {
+            set_logged_by_scope(call);
             return Span::none();
         }
-        Takes::Layer if !is_ending() => {}
+        EventCapture::Layer if !is_thread_ending() => {}
         _ => return Span::none(),
     }
-    if PENDING.try_with(|pending| pending.set(Some(call.clone()))).is_err() {
+    if SPAN_OWNER.try_with(|owner| owner.set(Some(call.clone()))).is_err() {
         return Span::none();
     }
     let span = tracing::error_span!(
@@ -73,40 +76,40 @@ pub(crate) fn span(call: &Arc<CallShared>) -> Span {
         action = &*call.action,
         id = %call.id.as_hyphenated(),
     );
-    stay_behind();
-    if let Some(call) = PENDING.take() {
-        // The layer is there, and has not seen the span.
+    watch_thread_end();
+    if let Some(call) = SPAN_OWNER.take() {
+        // The subscriber has the layer, but the layer has not seen the span.
         warn_silenced(&call);
     }
     span
 }
 
-/// As a span would do it in its layer: events belong to the innermost call, and a call without a parent is a child of
-/// the one whose span was carried here.
-fn log_by_scope(call: &CallShared) {
-    call.log_by_scope();
+/// Does what the layer does with a span: events belong to the innermost call, and a call without a
+/// parent becomes a child of the call whose span was carried here.
+fn set_logged_by_scope(call: &CallShared) {
+    call.set_logged_by_scope();
     if call.has_parent() {
         return;
     }
     scope::with(|scope| {
-        if let Some(around) = scope.log()
-            && around.recorder.generation() == call.recorder.generation()
+        if let Some(outer) = scope.log()
+            && outer.recorder.generation() == call.recorder.generation()
         {
-            call.descends_from(around);
+            call.set_parent(outer);
         }
     });
 }
 
-/// Tells, once, that a subscriber is set, and no record will have a log for want of the layer in it.
+/// Warns once on standard error if the program has set a subscriber without the layer.
 pub(crate) fn warn_if_missing() {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if dispatcher::has_been_set()
-        && takes_events() == Takes::None
+        && event_capture() == EventCapture::Missing
         && !WARNED.swap(true, Ordering::Relaxed)
     {
         eprintln!(
-            "audited: the tracing subscriber does not hold audited::layer(), so no record will have a \
-             log; add it where the subscriber is set: \
+            "audited: the tracing subscriber does not have `audited::layer()`, so records will \
+             contain no log; add the layer where the subscriber is set: \
              `tracing_subscriber::registry().with(…).with(audited::layer()).init()`"
         );
     }
@@ -117,9 +120,9 @@ fn warn_silenced(call: &CallShared) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if !WARNED.swap(true, Ordering::Relaxed) {
         eprintln!(
-            "audited: a filter of the tracing subscriber silences the target `{TARGET}`, so no record \
-             holds a log (first seen in `{}`); put the filter on the layer it is meant for, or let that \
-             target pass: see audited::layer",
+            "audited: a filter of the tracing subscriber disables the target `{TARGET}`, so records \
+             contain no log (first seen in the action `{}`); put the filter on the layer that it is \
+             meant for, or enable that target in it; see the documentation of `audited::layer`",
             call.action
         );
     }

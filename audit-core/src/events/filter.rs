@@ -1,4 +1,4 @@
-//! Which spans and events the layer asks for.
+//! The per-layer filter of [`layer`](crate::layer()): which spans and events the layer sees.
 
 use std::marker::PhantomData;
 
@@ -8,29 +8,29 @@ use tracing::subscriber::Interest;
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::events::names::{SPAN, TARGET};
-use crate::events::thread_end::is_ending;
+use crate::events::call_span::{is_call_span, is_thread_ending};
 use crate::levels::wanted;
 use crate::scope;
 
-/// The layer's filter: the spans of calls, events no more verbose than any action wants, and spans of that level that
-/// the program makes within a call. Such a span may be carried into a task, and the call is found by it there.
-pub(crate) struct Wanted<S>(pub(crate) PhantomData<fn(S)>);
+/// Enables the spans of calls, events up to the most verbose level that any action records, and
+/// spans of that level that the program creates in a call. A task may carry such a span, and its
+/// events then find the call by it.
+pub(super) struct CallFilter<S>(pub(super) PhantomData<fn(S)>);
 
-impl<S> Filter<S> for Wanted<S>
+impl<S> Filter<S> for CallFilter<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
     fn enabled(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
-        if is_of_call(metadata) {
+        if is_call_span(metadata) {
             return true;
         }
         *metadata.level() <= wanted()
-            && (metadata.is_event() || !is_ending() && is_within_call(ctx))
+            && (metadata.is_event() || !is_thread_ending() && is_in_call(ctx))
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if is_of_call(metadata) {
+        if is_call_span(metadata) {
             Interest::always()
         } else if *metadata.level() > wanted() {
             Interest::never()
@@ -42,18 +42,13 @@ where
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // Spans of calls are at level ERROR, so that few filters stop them.
+        // The spans of calls have the level ERROR, so that few filters disable them.
         Some(wanted().max(LevelFilter::ERROR))
     }
 }
 
-/// Whether it is the span of a call.
-pub(crate) fn is_of_call(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && metadata.target() == TARGET && metadata.name() == SPAN
-}
-
-/// Whether this thread is in a call, or in a span that was made in one.
-fn is_within_call<S>(ctx: &Context<'_, S>) -> bool
+/// Whether this thread is in a call, or in a span that was created in a call.
+fn is_in_call<S>(ctx: &Context<'_, S>) -> bool
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {

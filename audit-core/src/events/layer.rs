@@ -1,7 +1,9 @@
-//! [`layer`]: puts the tracing events of a call into its record.
+//! [`layer`]: captures the tracing events of a call into its record, in the program's own
+//! subscriber.
 //!
-//! Each call on record has a span. The layer keeps the call in that span's extensions; an event belongs to
-//! the innermost such span around it, in whatever thread or task that span is entered.
+//! Each recorded call has a span, and the layer keeps the call in the extensions of that span. An
+//! event belongs to the innermost such span around it, in whatever thread or task that span is
+//! entered.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -14,40 +16,55 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::events::filter::{Wanted, is_of_call};
+use crate::events::call_span::is_call_span;
+use crate::events::filter::CallFilter;
 use crate::events::write::write;
 use crate::in_flight::CallShared;
 use crate::{capture, scope};
 
-/// How many layers were ever made: without one, calls need no span.
-pub(crate) static LAYERS: AtomicU64 = AtomicU64::new(0);
+/// The number of layers created so far. Without a layer, calls need no span.
+pub(super) static LAYERS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// The call whose span is being made.
-    pub(crate) static PENDING: Cell<Option<Arc<CallShared>>> = const { Cell::new(None) };
+    /// The call whose span is being created on this thread.
+    pub(super) static SPAN_OWNER: Cell<Option<Arc<CallShared>>> = const { Cell::new(None) };
 }
 
-/// A layer that puts the tracing events of audited calls into their records.
+/// A layer that captures the tracing events of audited calls into their records.
 ///
-/// Add it to the program's own subscriber; `audited::init` does so where the program has none. An event
-/// belongs to the innermost audited call whose span is around it: also in other tasks and threads, if they
-/// carry the span (`.in_current_span()`, `.instrument(..)`, `span.enter()`). Events outside any audited call
-/// are ignored. Records of the `log` crate come through where `tracing_log::LogTracer` is installed;
-/// `audited::init` does that as well, `tracing_subscriber`'s `init` if its feature `tracing-log` is on.
+/// Add it to the program's own subscriber. If the program has none, `audited::init` sets one that
+/// captures events. An event belongs to the innermost audited call whose span is around it. This
+/// holds in other tasks and threads, too, if they carry the span (`.in_current_span()`,
+/// `.instrument(..)`, `span.enter()`). Events outside of audited calls are ignored.
 ///
-/// It needs a subscriber that is built on `tracing_subscriber::registry()`, for it brings its own per-layer filter: on
-/// `tracing_subscriber::fmt().finish()`, tracing-subscriber panics («does not currently support filters»); write
-/// `registry().with(fmt::layer())` instead. So filters *on other layers* do not concern it. A filter *on the whole
-/// subscriber*, as `EnvFilter` added by `.with(filter)`, silences it too: put the filter on the layer it is
-/// meant for, `.with(fmt::layer().with_filter(filter))`, or let the target `audited` and the events you want
-/// recorded pass it. A silenced layer is reported once on standard error.
+/// Records of the `log` crate are captured if `tracing_log::LogTracer` is installed.
+/// `audited::init` installs it, and so does `init` of `tracing_subscriber` with its feature
+/// `tracing-log`.
 ///
-/// A span that the program makes within a call leads to that call wherever it is carried, if its level is one that is
-/// recorded. For that the layer asks for such spans; a registry with no other layer makes them outside of calls as well.
+/// # Subscriber and filters
 ///
-/// Where this layer is, each recorded call has a span (`call`, target `audited`, with action and record id), which the
-/// program's other layers see too: a formatting layer writes it before the events of the call. A per-layer filter on the
-/// target `audited` hides it there.
+/// The subscriber must be built on `tracing_subscriber::registry()`, because the layer has a
+/// per-layer filter. On `tracing_subscriber::fmt().finish()`, tracing-subscriber panics with "does
+/// not currently support filters"; use `registry().with(fmt::layer())` instead.
+///
+/// - A filter *on another layer*, `.with(fmt::layer().with_filter(filter))`, does not affect this
+///   layer.
+/// - A filter *on the whole subscriber*, such as an `EnvFilter` added by `.with(filter)`, affects
+///   this layer, too. It must enable the target `audited`, and the events that you want to record. If it
+///   disables the target, that is reported once on standard error.
+///
+/// # Spans
+///
+/// Each recorded call has a span with the name `call`, the target `audited`, and the fields
+/// `action` and `id`, the id of the record. The program's other layers see it, too: a formatting
+/// layer writes it in front of the events of the call. A per-layer filter on the target `audited`
+/// hides it there.
+///
+/// A span that the program creates in a call leads to that call, wherever it is carried, if its
+/// level is recorded. The layer enables such spans; in a registry without other layers, they also
+/// exist outside of calls.
+///
+/// # Examples
 ///
 /// ```
 /// use tracing_subscriber::prelude::*;
@@ -68,38 +85,38 @@ where
     S: tracing::Subscriber + for<'a> LookupSpan<'a> + 'static,
 {
     let number = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
-    AuditLayer { number }.with_filter(Wanted::<S>(PhantomData))
+    AuditLayer { number }.with_filter(CallFilter::<S>(PhantomData))
 }
 
-/// The layer. The filter beside it lets only the spans of calls and the wanted events through.
-pub(crate) struct AuditLayer {
-    /// Tells the spans of its subscriber from those of others, which have the same ids.
+/// The layer behind its filter: it sees only the spans and events that [`CallFilter`] enables.
+pub(super) struct AuditLayer {
+    /// Different for each layer, because spans of different subscribers have the same ids.
     number: u64,
 }
 
-/// In the extensions of a call's span.
-struct InSpan(Arc<CallShared>);
+/// The call of a span, in the span's extensions.
+struct SpanCall(Arc<CallShared>);
 
 impl<S> Layer<S> for AuditLayer
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if !is_of_call(span.metadata()) {
+        if !is_call_span(span.metadata()) {
             return;
         }
-        let Some(call) = PENDING.take() else { return };
+        let Some(call) = SPAN_OWNER.take() else { return };
         let Some(span) = ctx.span(id) else { return };
         if !call.has_parent()
-            && let Some(around) = span.parent()
-            && let Some(InSpan(parent)) = around.extensions().get::<InSpan>()
-            // A call in another trail is no parent here.
+            && let Some(outer) = span.parent()
+            && let Some(SpanCall(parent)) = outer.extensions().get::<SpanCall>()
+            // A call that another recorder records is not a parent.
             && parent.recorder.generation() == call.recorder.generation()
         {
-            call.descends_from(parent);
+            call.set_parent(parent);
         }
-        call.has_span(self.number, id);
-        span.extensions_mut().insert(InSpan(call));
+        call.set_span(self.number, id);
+        span.extensions_mut().insert(SpanCall(call));
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
@@ -111,7 +128,7 @@ where
         }
         let Some(scope) = ctx.event_scope(event) else { return };
         for span in scope {
-            let call = span.extensions().get::<InSpan>().map(|InSpan(call)| call.clone());
+            let call = span.extensions().get::<SpanCall>().map(|SpanCall(call)| call.clone());
             if let Some(call) = call {
                 return write(&call, event);
             }
@@ -120,7 +137,8 @@ where
 }
 
 impl AuditLayer {
-    /// The short way to the call of an event: this thread is in a call, and in no span but that of this call.
+    /// The fast way to the call of an event: the current span is that of the innermost call of this
+    /// thread.
     #[inline]
     fn innermost<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(
         &self,
@@ -133,7 +151,7 @@ impl AuditLayer {
         let current = ctx.current_span();
         let id = current.id()?;
         scope::with(|scope| {
-            scope.call.as_ref().filter(|call| call.is_in_span(self.number, id)).cloned()
+            scope.call.as_ref().filter(|call| call.has_span(self.number, id)).cloned()
         })
     }
 }

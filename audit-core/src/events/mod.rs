@@ -1,11 +1,13 @@
-//! Puts the tracing events of a call into its record.
+//! Captures the tracing events of a call into its record.
+//!
+//! A program that has its own subscriber adds [`layer()`] to it. Otherwise `audited::init` sets a
+//! subscriber of our own, which creates no spans and is faster.
 
 mod attach;
+mod call_span;
 mod filter;
 mod layer;
-mod names;
 mod subscriber;
-mod thread_end;
 mod write;
 
 pub use attach::subscribe_if_none;

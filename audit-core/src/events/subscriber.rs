@@ -1,9 +1,10 @@
-//! [`Subscriber`]: takes the tracing events of calls in a program that has no subscriber of its own.
+//! [`Subscriber`]: captures the tracing events of calls in a program that has no subscriber of its
+//! own.
 //!
-//! Nobody else sees the spans of calls there, so a call has none: its events find it by what this thread is in the
-//! middle of. Only when somebody asks for the current span, to carry it into a task or a thread, does the call get
-//! an id; and only while it is carried is it kept in a table. A span that the program makes within a call stands for
-//! that call: it may be what is carried.
+//! Nothing else sees the spans of calls there, so calls have no spans: an event finds its call by
+//! the scope of the thread. A call gets a span id only when the program asks for the current span,
+//! to carry it into a task or a thread. The call is in a table only while such a span exists. A
+//! span that the program creates in a call stands for that call, because it may be carried, too.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,55 +20,59 @@ use tracing_core::span::Current;
 use tracing_core::subscriber::Interest;
 use tracing_core::{Callsite, Kind, Level, LevelFilter};
 
-use crate::events::names::{SPAN, TARGET};
+use crate::events::call_span::{SPAN, TARGET};
 use crate::events::write::write;
 use crate::in_flight::CallShared;
 use crate::scope::{self, Log};
 use crate::{capture, levels};
 
-/// Parts of the table, each under a lock of its own, so that threads seldom meet.
+/// The number of parts of the table. Each has its own lock, so that threads seldom block each
+/// other.
 const SHARDS: usize = 16;
 
-/// The id of all spans that are made outside of calls.
-const OF_NONE: u64 = u64::MAX;
+/// The id of all spans that are created outside of calls.
+const NO_CALL_ID: u64 = u64::MAX;
 
-pub(crate) struct Subscriber {
-    carried: [Mutex<HashMap<u64, Carried>>; SHARDS],
+pub(super) struct Subscriber {
+    carried: [Mutex<HashMap<u64, CarriedCall>>; SHARDS],
 }
 
-/// A call whose span somebody holds.
-struct Carried {
+/// A call whose span the program holds.
+struct CarriedCall {
     call: Arc<CallShared>,
     holders: usize,
 }
 
 thread_local! {
-    /// The carried spans that this thread is in, the innermost last, each with where events went before.
+    /// The carried spans that this thread has entered, the innermost last. Each has the destination
+    /// of events from before.
     static ENTERED: RefCell<Vec<(Id, Log)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Subscriber {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { carried: Default::default() }
     }
 
     fn hold(&self, id: &Id, call: Arc<CallShared>) {
         let mut shard = self.shard(id);
-        shard.entry(id.into_u64()).or_insert(Carried { call, holders: 0 }).holders += 1;
+        shard.entry(id.into_u64()).or_insert(CarriedCall { call, holders: 0 }).holders += 1;
     }
 
-    fn shard(&self, id: &Id) -> MutexGuard<'_, HashMap<u64, Carried>> {
+    fn shard(&self, id: &Id) -> MutexGuard<'_, HashMap<u64, CarriedCall>> {
         let shard = &self.carried[id.into_u64() as usize % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The call whose span is `id`: a carried one, or that of this thread.
+    /// The call whose span is `id`: a carried call, or the call of this thread.
     fn find(&self, id: &Id) -> Option<Arc<CallShared>> {
-        if id.into_u64() == OF_NONE {
+        if id.into_u64() == NO_CALL_ID {
             return None;
         }
         let carried = self.shard(id).get(&id.into_u64()).map(|carried| carried.call.clone());
-        carried.or_else(|| scope::with(|scope| scope.log().filter(|call| call.has_id(id)).cloned()))
+        carried.or_else(|| {
+            scope::with(|scope| scope.log().filter(|call| call.has_scope_id(id)).cloned())
+        })
     }
 }
 
@@ -95,8 +100,8 @@ impl tracing::Subscriber for Subscriber {
             None if span.is_contextual() => scope::with(|scope| scope.log().cloned()),
             None => None,
         };
-        let Some(call) = call else { return Id::from_u64(OF_NONE) };
-        let id = call.id_or(new_id);
+        let Some(call) = call else { return Id::from_u64(NO_CALL_ID) };
+        let id = call.scope_id_or_insert(new_id);
         self.hold(&id, call);
         id
     }
@@ -123,7 +128,7 @@ impl tracing::Subscriber for Subscriber {
     }
 
     fn current_span(&self) -> Current {
-        match scope::with(|scope| scope.log().map(|call| call.id_or(new_id))) {
+        match scope::with(|scope| scope.log().map(|call| call.scope_id_or_insert(new_id))) {
             Some(id) => Current::new(id, &METADATA),
             None => Current::none(),
         }
@@ -144,7 +149,7 @@ impl tracing::Subscriber for Subscriber {
             return false;
         }
         let last = shard.remove(&id.into_u64());
-        // The call may be freed with it: not under the lock.
+        // This may free the call, which must not happen under the lock.
         drop(shard);
         drop(last);
         true
@@ -162,28 +167,29 @@ impl tracing::Subscriber for Subscriber {
             let at = entered.iter().rposition(|(of, _)| of == id)?;
             let (_, before) = entered.remove(at);
             match entered.get_mut(at) {
-                // Left before one that was entered later: that one goes on, and leads back further.
-                Some((_, of_later)) => {
-                    *of_later = before;
+                // A span that was entered later is still entered. Its exit restores what this span
+                // replaced.
+                Some((_, before_later)) => {
+                    *before_later = before;
                     None
                 }
                 None => Some(before),
             }
         });
         if let Ok(Some(before)) = before
-            && scope::with(|scope| matches!(&scope.log, Log::Of(call) if call.has_id(id)))
+            && scope::with(|scope| matches!(&scope.log, Log::Of(call) if call.has_scope_id(id)))
         {
             scope::replace_log(before);
         }
     }
 }
 
-/// Whether the audit itself complains: somebody must see it, and here there is nobody else.
+/// Whether the event is a warning of the audit itself. No other subscriber would show it.
 fn is_warning(metadata: &Metadata<'_>) -> bool {
     metadata.target() == TARGET && metadata.is_event() && *metadata.level() <= Level::WARN
 }
 
-/// Writes what the audit complains of to standard error.
+/// Writes a warning of the audit to standard error.
 fn print(event: &Event<'_>) {
     struct Message(String);
 
@@ -197,14 +203,14 @@ fn print(event: &Event<'_>) {
 
     let mut message = Message(String::new());
     event.record(&mut message);
-    // Not `eprintln!`, which panics where standard error is closed.
+    // `eprintln!` would panic if standard error is closed.
     let _ = writeln!(std::io::stderr(), "audited: {}", message.0);
 }
 
-/// The place in the program where spans of calls come from, were there one.
-struct OfCalls;
+/// The tracing callsite of the spans of calls.
+struct CallSpanCallsite;
 
-impl Callsite for OfCalls {
+impl Callsite for CallSpanCallsite {
     fn set_interest(&self, _: Interest) {}
 
     fn metadata(&self) -> &Metadata<'_> {
@@ -217,6 +223,6 @@ static METADATA: Metadata<'static> = tracing_core::metadata! {
     target: TARGET,
     level: Level::ERROR,
     fields: &[],
-    callsite: &OfCalls,
+    callsite: &CallSpanCallsite,
     kind: Kind::SPAN,
 };

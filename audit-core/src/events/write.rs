@@ -11,29 +11,30 @@ use tracing_log::NormalizeEvent;
 
 use crate::busy::busy;
 use crate::capture::{self, Rules};
-use crate::in_flight::{CallShared, LogLine};
+use crate::in_flight::{CallShared, LogEvent};
 use crate::{clock, scratch};
 
-pub(crate) fn write(call: &CallShared, event: &Event<'_>) {
-    // Only events that `tracing-log` has made of records of the crate `log` need it.
+/// Adds `event` to the log of `call`, if the call records its level.
+pub(super) fn write(call: &CallShared, event: &Event<'_>) {
+    // Only events that `tracing-log` has created from records of the crate `log` need this.
     let normalized =
         if event.metadata().target() == "log" { event.normalized_metadata() } else { None };
     let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
     if *metadata.level() > call.log_level {
         return;
     }
-    let mut fields = Fields::new(call.rules(), normalized.is_some());
+    let mut fields = EventFields::new(call.rules(), normalized.is_some());
     event.record(&mut fields);
     let Some(_busy) = busy() else { return };
     let target = match &normalized {
         Some(metadata) => Cow::Owned(metadata.target().to_owned()),
         None => Cow::Borrowed(event.metadata().target()),
     };
-    let Fields { message, mut json, cuts, .. } = fields;
+    let EventFields { message, mut json, cuts, .. } = fields;
     if !json.is_empty() {
         json.push('}');
     }
-    let line = LogLine {
+    let entry = LogEvent {
         at: clock::micros(),
         level: *metadata.level(),
         target,
@@ -41,7 +42,7 @@ pub(crate) fn write(call: &CallShared, event: &Event<'_>) {
         fields: (!json.is_empty()).then_some(&json),
     };
     let mut state = call.state();
-    if state.log(line, call.recorder.log_bytes) && !cuts.is_empty() {
+    if state.log(entry, call.recorder.log_bytes) && !cuts.is_empty() {
         let at = state.logged() - 1;
         for mut cut in cuts {
             cut.path = format!("log[{at}].{}", cut.path);
@@ -53,17 +54,17 @@ pub(crate) fn write(call: &CallShared, event: &Event<'_>) {
     scratch::give_back(json);
 }
 
-/// Reads the fields of an event: the message, and the rest as JSON.
-struct Fields<'r> {
+/// Reads the fields of an event: the message as text, and the others as a JSON object.
+struct EventFields<'r> {
     rules: &'r Rules,
     is_log: bool,
     message: String,
-    /// Begun by the first field, ended by the caller.
+    /// The first field writes the opening brace, and the caller the closing one.
     json: String,
     cuts: Vec<Truncation>,
 }
 
-impl<'r> Fields<'r> {
+impl<'r> EventFields<'r> {
     fn new(rules: &'r Rules, is_log: bool) -> Self {
         let (message, json) = {
             let _busy = busy();
@@ -78,7 +79,8 @@ impl<'r> Fields<'r> {
         write: impl FnOnce(&mut String, &mut Vec<Truncation>, &Rules),
     ) {
         let name = field.name();
-        // `tracing-log` carries the place of a `log` record in fields; it is in the target already.
+        // `tracing-log` puts the location of a `log` record into fields; the target contains it
+        // already.
         if self.is_log && name.starts_with("log.") {
             return;
         }
@@ -92,7 +94,7 @@ impl<'r> Fields<'r> {
     }
 
     fn message(&mut self, value: fmt::Arguments<'_>) {
-        // The last one counts, if there were two.
+        // If there are two messages, the last one counts.
         self.message.clear();
         let cut = capture::write_bounded(&mut self.message, self.rules.limits.bytes, value);
         if let Some((kept, was)) = cut {
@@ -101,7 +103,7 @@ impl<'r> Fields<'r> {
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for EventFields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             self.message(format_args!("{value:?}"));
@@ -151,7 +153,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-impl Fields<'_> {
+impl EventFields<'_> {
     fn serialize(&mut self, field: &Field, value: &impl serde::Serialize) {
         self.field(field, |out, cuts, rules| {
             capture::write_serialize(out, cuts, field.name(), rules, value);

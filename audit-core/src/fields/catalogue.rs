@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::call_site::Site;
+use crate::call_site::CallSite;
 use crate::fields::TypeInfo;
 
 /// An audited function or type, entered into the catalogue by its attribute before `main` begins.
@@ -17,7 +17,7 @@ pub struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    Site(&'static Site),
+    Site(&'static CallSite),
     Type(&'static TypeInfo),
 }
 
@@ -27,7 +27,7 @@ static LATEST: Mutex<Option<&'static Entry>> = Mutex::new(None);
 #[doc(hidden)]
 impl Entry {
     #[must_use]
-    pub const fn site(site: &'static Site) -> Self {
+    pub const fn site(site: &'static CallSite) -> Self {
         Self { what: What::Site(site), next: OnceLock::new() }
     }
 
@@ -106,7 +106,7 @@ pub fn catalogue() -> Catalogue {
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     types: Vec<&'static TypeInfo>,
-    sites: Vec<&'static Site>,
+    sites: Vec<&'static CallSite>,
 }
 
 impl Catalogue {

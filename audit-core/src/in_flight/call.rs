@@ -1,14 +1,11 @@
-//! The state of a running call, shared by its function, its log, and the calls made in it.
+//! [`CallShared`]: a running call, shared by its function, its log, and the calls nested in it.
 
 use std::borrow::Cow;
-use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use audit_record::private::size::HeapBytes;
-use audit_record::{CorrelationId, ErrorInfo, FieldChange, Kind, Note, Outcome, Truncation};
-use tracing::Level;
+use audit_record::CorrelationId;
 use tracing::level_filters::LevelFilter;
 use tracing::span::Id;
 use uuid::Uuid;
@@ -16,8 +13,14 @@ use uuid::Uuid;
 use crate::call_site::CaptureLevel;
 use crate::capture::Rules;
 use crate::clock;
-use crate::in_flight::{ContextData, Register, pool};
+use crate::in_flight::nested::WatchList;
+use crate::in_flight::{CallState, ContextData};
 use crate::recorder::RecorderRef;
+use crate::spare::SparePool;
+
+/// Calls that have ended, for reuse by any thread. Each keeps at most 2 KiB (see
+/// [`CallState::clear`]), so all of them keep at most 8 MiB.
+static SPARE_CALLS: SparePool<Arc<CallShared>> = SparePool::new(4_096);
 
 /// A running call.
 pub(crate) struct CallShared {
@@ -30,254 +33,42 @@ pub(crate) struct CallShared {
     pub(crate) started: Instant,
     /// Microseconds since 1970.
     pub(crate) started_at: i64,
-    /// Objects whose changes belong to this call, or to one around it.
-    pub(crate) watched: Register,
+    /// The objects that this call and the calls around it watch for changes.
+    pub(crate) watched: WatchList,
     lineage: OnceLock<Lineage>,
-    /// The layer that knows the call's span, 0 for none. Set before the span, and but once.
+    /// The number of the layer that created the call's span; 0 for none. Set once, before the span.
     layer: AtomicU64,
-    /// The span's id there; 0 as long as there is none.
+    /// The id of the call's span in that layer; 0 for none.
     span: AtomicU64,
-    /// There is no span: events find the call by the scope.
+    /// The call has no span: the scope of the thread tells which events belong to it.
     by_scope: AtomicBool,
     state: Mutex<CallState>,
 }
 
-/// Where a call stands in the tree.
+/// The position of a call in the tree of calls.
 #[derive(Clone)]
 pub(crate) struct Lineage {
     pub(crate) parent: Option<Uuid>,
-    /// The outermost call's id.
+    /// The id of the outermost call.
     pub(crate) root: Uuid,
     pub(crate) correlation: CorrelationId,
 }
 
-/// What is gathered while the call runs.
-#[derive(Clone, Default)]
-pub(crate) struct CallState {
-    /// The texts of input, log and output, one behind the other: one buffer instead of one for each.
-    pub(crate) text: String,
-    pub(crate) input: Option<Piece>,
-    pub(crate) output: Option<Piece>,
-    pub(crate) log: Vec<Line>,
-    log_bytes: usize,
-    /// Events that found the log full.
-    pub(crate) log_left_out: u64,
-    /// What few calls have.
-    pub(crate) rest: Option<Box<Rest>>,
-    /// The body was not run, for the call could not be put on the record first.
-    pub(crate) refused: bool,
-    /// The call is over; what comes now comes too late.
-    pub(crate) end: Option<End>,
-}
-
-/// A part of [`CallState::text`].
+/// When something began, by the monotonic clock and by the system clock.
 #[derive(Clone, Copy)]
-pub(crate) struct Piece {
-    from: usize,
-    to: usize,
-}
-
-/// One event of the log.
-#[derive(Clone)]
-pub(crate) struct Line {
-    /// Microseconds since 1970.
-    pub(crate) at: i64,
-    pub(crate) level: Level,
-    pub(crate) target: Cow<'static, str>,
-    pub(crate) message: Piece,
-    pub(crate) fields: Option<Piece>,
-}
-
-/// What code inside or around a call says of it.
-#[derive(Clone, Default)]
-pub(crate) struct Rest {
-    pub(crate) notes: Vec<Note>,
-    pub(crate) notes_left_out: u64,
-    pub(crate) reason: Option<String>,
-    pub(crate) target: Option<Target>,
-    pub(crate) note_bytes: usize,
-    /// JSON text by name; a later value of the same name takes the place of the earlier one.
-    pub(crate) fields: Vec<(String, String)>,
-    pub(crate) field_bytes: usize,
-    pub(crate) fields_left_out: u64,
-    pub(crate) truncated: Vec<Truncation>,
-    /// Who did it, where that is not what the context says.
-    pub(crate) actor: Option<Arc<str>>,
-    pub(crate) changes: Vec<FieldChange>,
-    pub(crate) changes_left_out: u64,
-}
-
-/// How a call ended.
-#[derive(Clone)]
-pub(crate) struct End {
-    pub(crate) kind: Kind,
-    pub(crate) method: Cow<'static, str>,
-    pub(crate) duration_us: u64,
-    pub(crate) outcome: Outcome,
-    pub(crate) failure: Option<Box<Failure>>,
-}
-
-/// Why a call failed.
-#[derive(Clone)]
-pub(crate) struct Failure {
-    pub(crate) error: Option<ErrorInfo>,
-    pub(crate) traceback: Option<String>,
-}
-
-impl Failure {
-    fn bytes(&self) -> usize {
-        self.traceback.heap_bytes() + self.error.heap_bytes()
-    }
-}
-
-impl Rest {
-    fn bytes(&self) -> usize {
-        let target = self.target.as_ref().map_or(0, |Target { type_name, id, label }| {
-            type_name.len() + id.len() + label.heap_bytes()
-        });
-        size_of::<Self>()
-            + target
-            + self.reason.heap_bytes()
-            + self.notes.heap_bytes()
-            + self.fields.heap_bytes()
-            + self.truncated.heap_bytes()
-            + self.changes.heap_bytes()
-    }
-}
-
-/// Cuts listed for one record; more of them say nothing new.
-const CUTS: usize = 256;
-/// Room for the texts of most calls.
-const TEXT: usize = 256;
-/// Of a call that is over, so much room is kept for the next at most: bytes, and lines.
-const KEPT_TEXT: usize = 1_024;
-const KEPT_LINES: usize = 8;
-/// What a line of the log takes beside its texts.
-const LINE: usize = 64;
-
-impl CallState {
-    /// Forgets all but the room for texts and lines, as far as it is not out of the ordinary.
-    fn clear(&mut self) {
-        let (mut text, mut log) = (mem::take(&mut self.text), mem::take(&mut self.log));
-        text.clear();
-        log.clear();
-        *self = Self::default();
-        if text.capacity() <= KEPT_TEXT {
-            self.text = text;
-        }
-        if log.capacity() <= KEPT_LINES {
-            self.log = log;
-        }
-    }
-
-    pub(crate) fn rest(&mut self) -> &mut Rest {
-        self.rest.get_or_insert_default()
-    }
-
-    pub(crate) fn cut(&mut self, cut: Truncation) {
-        let truncated = &mut self.rest().truncated;
-        if truncated.len() < CUTS {
-            truncated.push(cut);
-        }
-    }
-
-    /// Takes the input, JSON text.
-    pub(crate) fn set_input(&mut self, json: &str) {
-        self.input = Some(self.keep(json));
-    }
-
-    /// Takes what was returned, JSON text.
-    pub(crate) fn set_output(&mut self, json: &str) {
-        self.output = Some(self.keep(json));
-    }
-
-    /// Takes one event; `false` if there is no place for it.
-    pub(crate) fn log(&mut self, event: LogLine<'_>, limit: usize) -> bool {
-        if self.end.is_some() {
-            // The call is recorded, its child is still at work: there is nowhere to put this.
-            return false;
-        }
-        let LogLine { at, level, target, message, fields } = event;
-        let bytes = LINE + message.len() + target.len() + fields.map_or(0, str::len);
-        // Once something was left out, the rest is too: what is kept has no holes in it.
-        if self.log_left_out > 0 || self.log_bytes + bytes > limit {
-            self.log_left_out += 1;
-            return false;
-        }
-        self.log_bytes += bytes;
-        let message = self.keep(message);
-        let fields = fields.map(|fields| self.keep(fields));
-        self.log.push(Line { at, level, target, message, fields });
-        true
-    }
-
-    /// How many events were taken.
-    pub(crate) fn logged(&self) -> usize {
-        self.log.len()
-    }
-
-    fn keep(&mut self, text: &str) -> Piece {
-        if self.text.capacity() == 0 {
-            self.text.reserve(TEXT.max(text.len()));
-        }
-        let from = self.text.len();
-        self.text.push_str(text);
-        Piece { from, to: self.text.len() }
-    }
-
-    /// What the call takes while it waits for the writer, near enough for a bound: it never says less than the
-    /// texts that come from outside.
-    pub(crate) fn bytes(&self) -> usize {
-        let end = self
-            .end
-            .as_ref()
-            .map_or(0, |end| end.method.len() + end.failure.as_deref().map_or(0, Failure::bytes));
-        size_of::<CallShared>()
-            + self.text.capacity()
-            + self.log.iter().map(|line| size_of::<Line>() + line.target.len()).sum::<usize>()
-            + self.rest.as_deref().map_or(0, Rest::bytes)
-            + end
-    }
-
-    pub(crate) fn piece(&self, piece: Piece) -> &str {
-        &self.text[piece.from..piece.to]
-    }
-}
-
-/// An event on its way into the log.
-pub(crate) struct LogLine<'e> {
-    /// Microseconds since 1970.
-    pub(crate) at: i64,
-    pub(crate) level: Level,
-    pub(crate) target: Cow<'static, str>,
-    pub(crate) message: &'e str,
-    /// JSON text.
-    pub(crate) fields: Option<&'e str>,
-}
-
-/// The object that a call is about.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Target {
-    pub(crate) type_name: Cow<'static, str>,
-    pub(crate) id: String,
-    pub(crate) label: Option<String>,
-}
-
-/// When something began, by both clocks.
-#[derive(Clone, Copy)]
-pub(crate) struct Began {
+pub(crate) struct StartTime {
     pub(crate) instant: Instant,
     /// Microseconds since 1970.
     pub(crate) at: i64,
 }
 
-impl Began {
+impl StartTime {
     pub(crate) fn now() -> Self {
         let (instant, at) = clock::now();
         Self { at, instant }
     }
 
-    /// What began at `instant`, by the time of day now.
+    /// The start time of what began at `instant`; the system clock is read now.
     pub(crate) fn since(instant: Instant) -> Self {
         let (now, at) = clock::now();
         let passed = i64::try_from((now - instant).as_micros()).unwrap_or(i64::MAX);
@@ -286,77 +77,84 @@ impl Began {
 }
 
 impl CallShared {
-    /// A call that begins now. It is made of one that is over, if there is one to spare: its memory is there already,
-    /// with room for texts.
+    /// Begins a call. It reuses the memory of a call that has ended, if one is spare.
     pub(crate) fn begin(
         recorder: RecorderRef,
         action: Cow<'static, str>,
         capture: CaptureLevel,
         log_level: LevelFilter,
-        began: Began,
+        start: StartTime,
         context: Option<Arc<ContextData>>,
         parent: Option<&Arc<CallShared>>,
     ) -> Arc<Self> {
         let spare = match recorder {
-            RecorderRef::Installed(_) => pool::take(),
+            RecorderRef::Installed(_) => SPARE_CALLS.take(),
             RecorderRef::Held(_) => None,
         };
-        let mut call = Self {
-            id: audit_record::private::record_id(began.at),
-            action,
-            recorder,
-            capture,
-            log_level,
-            started: began.instant,
-            started_at: began.at,
-            watched: Register::default(),
-            lineage: OnceLock::new(),
-            layer: AtomicU64::new(0),
-            span: AtomicU64::new(0),
-            by_scope: AtomicBool::new(false),
-            state: Mutex::default(),
-            context,
+        let id = audit_record::private::record_id(start.at);
+        let call = if let Some(mut spare) = spare
+            && let Some(reused) = Arc::get_mut(&mut spare)
+        {
+            // `recycle` has reset the other fields.
+            reused.id = id;
+            reused.action = action;
+            reused.recorder = recorder;
+            reused.context = context;
+            reused.capture = capture;
+            reused.log_level = log_level;
+            reused.started = start.instant;
+            reused.started_at = start.at;
+            spare
+        } else {
+            Arc::new(Self {
+                id,
+                action,
+                recorder,
+                context,
+                capture,
+                log_level,
+                started: start.instant,
+                started_at: start.at,
+                watched: WatchList::default(),
+                lineage: OnceLock::new(),
+                layer: AtomicU64::new(0),
+                span: AtomicU64::new(0),
+                by_scope: AtomicBool::new(false),
+                state: Mutex::default(),
+            })
         };
         if let Some(parent) = parent {
-            call.descends_from(parent);
+            call.set_parent(parent);
         }
-        let Some(mut spare) = spare else { return Arc::new(call) };
-        match Arc::get_mut(&mut spare) {
-            Some(over) => {
-                mem::swap(call.state_mut(), over.state_mut());
-                *over = call;
-                spare
-            }
-            None => Arc::new(call),
-        }
+        call
     }
 
-    /// The call is over and on record: its memory may serve another one, if nobody else looks at it.
+    /// Keeps the memory of a recorded call for another one, unless something still refers to the
+    /// call.
     ///
-    /// Who may: a span of it that a task has carried away, a context that was taken in it, a call within it that is
-    /// still running. Each of them counts as a holder, and a call that has another holder is never used again.
-    pub(crate) fn spare(mut call: Arc<Self>) {
-        // That recorder lives for ever, and so can keep what refers to it.
+    /// A span that a task has carried away, a context that was taken in the call, and a nested call
+    /// that still runs all hold a reference. Such a call is never reused.
+    pub(crate) fn recycle(mut call: Arc<Self>) {
+        // An installed recorder is never freed, so a static may keep what refers to it.
         let RecorderRef::Installed(recorder) = call.recorder else { return };
-        if let Some(over) = Arc::get_mut(&mut call) {
-            // It may be a text of any length.
-            over.action = Cow::Borrowed("");
-            over.context = None;
-            over.watched = Register::default();
-            over.lineage = OnceLock::new();
-            over.state_mut().clear();
+        if let Some(ended) = Arc::get_mut(&mut call) {
+            // The action may be a text of any length.
+            ended.action = Cow::Borrowed("");
+            ended.context = None;
+            ended.watched = WatchList::default();
+            ended.lineage = OnceLock::new();
+            ended.layer = AtomicU64::new(0);
+            ended.span = AtomicU64::new(0);
+            ended.by_scope = AtomicBool::new(false);
+            ended.state_mut().clear();
             if recorder.is_at_work() {
-                pool::keep(call);
+                SPARE_CALLS.put(call);
             }
         }
     }
 
-    fn state_mut(&mut self) -> &mut CallState {
-        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes this call a child of `parent`, unless it already has one.
-    pub(crate) fn descends_from(&self, parent: &CallShared) {
+    /// Makes this call a child of `parent`, unless it already has a parent.
+    pub(crate) fn set_parent(&self, parent: &CallShared) {
         self.watched.inherit(&parent.watched);
         let _ = self.lineage.set(Lineage {
             parent: Some(parent.id),
@@ -371,33 +169,35 @@ impl CallShared {
         self.lineage.get().is_some_and(|lineage| lineage.parent.is_some())
     }
 
-    /// Takes `id` as that of the call's span in the subscriber of layer number `layer`.
-    pub(crate) fn has_span(&self, layer: u64, id: &Id) {
-        // It is made by the thread that begins the call: nobody else has the call yet.
+    /// Sets the call's span: `id` in the subscriber of the layer with number `layer`. The first one
+    /// counts.
+    pub(crate) fn set_span(&self, layer: u64, id: &Id) {
+        // No race: the thread that begins the call creates its span before it shares the call.
         if self.span.load(Ordering::Acquire) == 0 {
             self.layer.store(layer, Ordering::Relaxed);
             self.span.store(id.into_u64(), Ordering::Release);
         }
     }
 
-    /// Whether `id` is the call's span in the subscriber of layer number `layer`.
+    /// Whether `id` is the call's span in the subscriber of the layer with number `layer`.
     #[inline]
-    pub(crate) fn is_in_span(&self, layer: u64, id: &Id) -> bool {
+    pub(crate) fn has_span(&self, layer: u64, id: &Id) -> bool {
         self.span.load(Ordering::Acquire) == id.into_u64()
             && self.layer.load(Ordering::Relaxed) == layer
     }
 
-    /// From now on, events find the call by the scope.
-    pub(crate) fn log_by_scope(&self) {
+    /// From now on, the scope of the thread tells which events belong to this call.
+    pub(crate) fn set_logged_by_scope(&self) {
         self.by_scope.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn logs_by_scope(&self) -> bool {
+    pub(crate) fn is_logged_by_scope(&self) -> bool {
         self.by_scope.load(Ordering::Relaxed)
     }
 
-    /// The id that stands for the call where it has no span, made if it has none yet.
-    pub(crate) fn id_or(&self, new: impl FnOnce() -> Id) -> Id {
+    /// The id that stands for a call without a span in our own subscriber. `new` creates it the
+    /// first time.
+    pub(crate) fn scope_id_or_insert(&self, new: impl FnOnce() -> Id) -> Id {
         let known = match self.span.load(Ordering::Acquire) {
             0 => {
                 let new = new().into_u64();
@@ -410,9 +210,9 @@ impl CallShared {
         Id::from_u64(known)
     }
 
-    /// Whether `id` stands for the call where it has no span.
-    pub(crate) fn has_id(&self, id: &Id) -> bool {
-        self.is_in_span(0, id)
+    /// Whether `id` is the one that [`scope_id_or_insert`](Self::scope_id_or_insert) returned.
+    pub(crate) fn has_scope_id(&self, id: &Id) -> bool {
+        self.has_span(0, id)
     }
 
     pub(crate) fn lineage(&self) -> &Lineage {
@@ -431,17 +231,34 @@ impl CallShared {
         &self.recorder.rules
     }
 
-    /// Says something of the call, unless it is over: a context that was carried away still names it then, but its
-    /// record is what it was at the end, and takes no more memory than was counted.
-    pub(crate) fn while_it_runs(&self, say: impl FnOnce(&mut CallState)) {
+    /// An estimate of the memory of this call while it waits for the writer thread, in bytes. The
+    /// context is counted separately.
+    pub(crate) fn bytes(&self, state: &CallState) -> usize {
+        size_of::<Self>() + state.bytes() + self.action.len()
+    }
+
+    /// Changes the state with `update`, unless the call has ended.
+    ///
+    /// A context that was carried away may still refer to a call that has ended. Its record stays
+    /// as it was at the end, and takes no more memory than was counted.
+    pub(crate) fn while_running(&self, update: impl FnOnce(&mut CallState)) {
         let mut state = self.state();
         if state.end.is_none() {
-            say(&mut state);
+            update(&mut state);
         }
     }
 
-    /// The state; whoever panicked while holding it left it whole, for each change of it is one step.
+    /// Locks the state. A panic while it was locked is harmless: each change is complete by itself.
     pub(crate) fn state(&self) -> MutexGuard<'_, CallState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn state_mut(&mut self) -> &mut CallState {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frees the calls that are kept for reuse.
+pub(crate) fn drain_spare_calls() {
+    SPARE_CALLS.clear();
 }

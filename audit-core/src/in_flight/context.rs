@@ -1,4 +1,4 @@
-//! The parts of a context, and how they become part of a record.
+//! [`ContextData`]: the values of a context, and how they become part of a record.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -9,10 +9,10 @@ use audit_record::{CorrelationId, Json, Record, Truncation};
 use serde::Serialize;
 
 use crate::capture::{self, Rules};
-use crate::in_flight::url;
+use crate::in_flight::url::masked_url;
 use crate::recorder::{Recorder, RecorderRef};
 
-/// The parts of a context.
+/// The values of a context.
 #[derive(Default)]
 pub(crate) struct ContextData {
     pub(crate) actor: Option<Arc<str>>,
@@ -28,22 +28,23 @@ pub(crate) struct ContextData {
     pub(crate) url: Option<String>,
     pub(crate) extra: Vec<(String, Json)>,
     pub(crate) recorder: Option<RecorderRef>,
-    /// What was cut when it was given.
+    /// What was cut when the values were captured.
     pub(crate) cuts: Vec<Truncation>,
-    /// The parts without a column of their own as JSON, made when the first record needs them, by the rules
-    /// of its recorder: that of this generation.
-    pub(crate) described: OnceLock<(u64, Described)>,
+    /// The values that have no column of their own, as JSON. The first call that needs them renders
+    /// them by the rules of its recorder, whose generation is kept beside them.
+    pub(crate) rendered: OnceLock<(u64, RenderedContext)>,
 }
 
-pub(crate) struct Described {
+/// The column `context` of a record, in parts.
+pub(crate) struct RenderedContext {
     /// `"request_id":…,` and so on, without `extra`.
     members: String,
     /// Key and JSON text.
     extra: Vec<(String, String)>,
-    /// The whole object, for a call that adds nothing.
+    /// The whole object, for calls that add no fields.
     whole: Option<Json>,
     cuts: Vec<Truncation>,
-    /// What all of the context takes.
+    /// The memory of the whole context.
     bytes: usize,
 }
 
@@ -64,15 +65,16 @@ impl Clone for ContextData {
             extra: self.extra.clone(),
             recorder: self.recorder.clone(),
             cuts: self.cuts.clone(),
-            // The copy is about to be changed.
-            described: OnceLock::new(),
+            // The copy is made to be changed.
+            rendered: OnceLock::new(),
         }
     }
 }
 
 impl ContextData {
-    /// Writes what this context says into `record`; `fields` come from the call and override `extra`.
-    pub(crate) fn describe(
+    /// Sets the values of this context in `record`. `fields` belong to the call and override
+    /// `extra`.
+    pub(crate) fn add_to_record(
         &self,
         record: &mut Record,
         recorder: &Recorder,
@@ -87,40 +89,41 @@ impl ContextData {
         if self.service.is_some() {
             record.service.clone_from(&self.service);
         }
-        let (generation, described) = self.described(recorder);
-        let other;
-        let described = if *generation == recorder.generation() {
-            described
+        let (generation, rendered) = self.rendered(recorder);
+        let rendered_here;
+        let rendered = if *generation == recorder.generation() {
+            rendered
         } else {
-            other = self.render(&recorder.rules);
-            &other
+            rendered_here = self.render(&recorder.rules);
+            &rendered_here
         };
         record.truncated.extend_from_slice(&self.cuts);
-        record.truncated.extend_from_slice(&described.cuts);
+        record.truncated.extend_from_slice(&rendered.cuts);
         record.context = if fields.is_empty() {
-            described.whole.clone()
+            rendered.whole.clone()
         } else {
-            let mut extra = described.extra.clone();
+            let mut extra = rendered.extra.clone();
             for (key, value) in fields {
                 extra.retain(|(known, _)| *known != key);
                 extra.push((key, value));
             }
-            Some(object(&described.members, &extra))
+            Some(object(&rendered.members, &extra))
         };
     }
 
-    /// What this takes, if all that `recorder` hides of it is hidden, and [`describe`](Self::describe) only copies.
-    pub(crate) fn described_bytes(&self, recorder: &Recorder) -> Option<usize> {
-        let (generation, described) = self.described(recorder);
-        (*generation == recorder.generation()).then_some(described.bytes)
+    /// The memory of this context in bytes, if it has been rendered by the rules of `recorder`.
+    /// Then [`add_to_record`](Self::add_to_record) only copies, and may run on another thread.
+    pub(crate) fn rendered_bytes(&self, recorder: &Recorder) -> Option<usize> {
+        let (generation, rendered) = self.rendered(recorder);
+        (*generation == recorder.generation()).then_some(rendered.bytes)
     }
 
-    /// The parts without a column, and the recorder by whose rules they were made: the first that asked.
-    fn described(&self, recorder: &Recorder) -> &(u64, Described) {
-        self.described.get_or_init(|| (recorder.generation(), self.render(&recorder.rules)))
+    /// The values without a column, and the generation of the recorder that rendered them first.
+    fn rendered(&self, recorder: &Recorder) -> &(u64, RenderedContext) {
+        self.rendered.get_or_init(|| (recorder.generation(), self.render(&recorder.rules)))
     }
 
-    fn render(&self, rules: &Rules) -> Described {
+    fn render(&self, rules: &Rules) -> RenderedContext {
         let (mut members, mut cuts) = (String::new(), Vec::new());
         let mut texts = |name: &str, text: Option<&str>| {
             if let Some(text) = text {
@@ -130,7 +133,7 @@ impl ContextData {
         texts("request_id", self.request_id.as_deref());
         texts("session", self.session.as_deref());
         texts("user_agent", self.user_agent.as_deref());
-        texts("url", self.url.as_deref().map(|url| url::masked(url, rules)).as_deref());
+        texts("url", self.url.as_deref().map(|url| masked_url(url, rules)).as_deref());
         if let Some(details) = &self.actor_details {
             member(&mut members, &mut cuts, rules, "actor_details", &details.exactly());
         }
@@ -149,13 +152,14 @@ impl ContextData {
             })
             .collect();
         let whole = (!members.is_empty() || !extra.is_empty()).then(|| object(&members, &extra));
-        let mut described = Described { members, extra, whole, cuts, bytes: 0 };
-        described.bytes = self.bytes(&described);
-        described
+        let mut rendered = RenderedContext { members, extra, whole, cuts, bytes: 0 };
+        rendered.bytes = self.bytes(&rendered);
+        rendered
     }
 
-    /// The texts of this as it was given, and as it is `described`. A context of many calls counts in each.
-    fn bytes(&self, described: &Described) -> usize {
+    /// The memory of the values as they were given and as they are `rendered`. A context that many
+    /// calls share counts in each of them.
+    fn bytes(&self, rendered: &RenderedContext) -> usize {
         let names = [&self.actor, &self.on_behalf_of, &self.site, &self.service];
         let texts = [&self.request_id, &self.session, &self.user_agent, &self.url];
         size_of::<Self>()
@@ -165,10 +169,10 @@ impl ContextData {
             + self.actor_details.heap_bytes()
             + self.extra.heap_bytes()
             + self.cuts.heap_bytes()
-            + described.members.len()
-            + described.extra.heap_bytes()
-            + described.whole.heap_bytes()
-            + described.cuts.heap_bytes()
+            + rendered.members.len()
+            + rendered.extra.heap_bytes()
+            + rendered.whole.heap_bytes()
+            + rendered.cuts.heap_bytes()
     }
 }
 
@@ -188,7 +192,7 @@ fn member(
     members.push(',');
 }
 
-/// The record's context where there is none but the fields of the call itself.
+/// The column `context` of a call that has only fields of its own.
 pub(crate) fn extra_only(fields: Vec<(String, String)>) -> Option<Json> {
     (!fields.is_empty()).then(|| object("", &fields))
 }

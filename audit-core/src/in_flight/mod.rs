@@ -1,15 +1,21 @@
-//! The state of a call while it runs, and the record made of it.
+//! The state of an audited call while it runs, and the record made of it afterwards.
+//!
+//! A [`CallShared`] is shared by everything that adds to a call: the function itself, the tracing
+//! layer, [`note`](crate::note) and its siblings, and the calls nested in it. When the call ends,
+//! its state travels to the writer thread, which makes the [`Record`](audit_record::Record).
 
-mod annotate;
 mod call;
 mod context;
+mod limited;
 mod nested;
-mod pool;
 mod record;
+mod state;
 mod url;
 
-pub(crate) use annotate::{ANNOTATION_BYTES, ANNOTATIONS, limited, set_field, short};
-pub(crate) use call::{Began, CallShared, CallState, End, Failure, LogLine, Target};
+pub(crate) use call::{CallShared, StartTime, drain_spare_calls};
 pub(crate) use context::{ContextData, extra_only};
-pub(crate) use nested::{CHANGES, Object, Parts, Register, Told, Watched};
-pub(crate) use pool::drain as drain_spare_calls;
+pub(crate) use limited::{limited_text, set_field, target_text};
+pub(crate) use nested::{MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, WatchedObject};
+pub(crate) use state::{
+    CallEnd, CallState, FailureDetails, LogEvent, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Target,
+};

@@ -1,7 +1,12 @@
-//! Which objects a call and the calls around it watch, and what the calls within have told of each.
+//! Keeps nested calls from recording the same change of an object twice.
 //!
-//! The outer call tells only its own parts: what changed before an inner call, and what changed after. While
-//! a call holds an object by `&mut`, nothing but what it calls can hold an object of that type at that place.
+//! A call that is given an object as `&mut` watches it: its record holds what has changed. If the
+//! call passes the object on to another audited call, that call records its own part. The outer
+//! call then records only what changed before the nested call, between nested calls, and after
+//! them.
+//!
+//! Objects are identified by address and type. While a call holds a `&mut` to an object, only the
+//! calls nested in it can hold an object of that type at that address.
 
 use std::borrow::Cow;
 use std::mem;
@@ -14,134 +19,135 @@ use chrono::{DateTime, Utc};
 use crate::capture::Rules;
 use crate::fields::{Rows, TypeInfo, Values, change_time, difference};
 
-/// Changes that calls may leave in one record; of more, they are counted. One object's are never torn apart.
-pub(crate) const CHANGES: usize = 4_096;
+/// Limit of the changes in one record. Excess ones are only counted, but the changes of one object
+/// are never split.
+pub(crate) const MAX_CHANGES: usize = 4_096;
 
 /// Changes of one object, and what was cut in them.
-pub(crate) type Parts = (Vec<FieldChange>, Vec<Truncation>);
+pub(crate) type ObjectChanges = (Vec<FieldChange>, Vec<Truncation>);
 
-/// Where an object is, and its type.
-pub(crate) type Place = (usize, &'static str);
+/// The address and the type name of an object.
+pub(crate) type ObjectAddress = (usize, &'static str);
 
-/// What is known of a watched object without its type.
-pub(crate) struct Object {
-    pub(crate) place: Place,
+/// What identifies a watched object in memory and in records.
+pub(crate) struct ObjectIdentity {
+    pub(crate) address: ObjectAddress,
     pub(crate) info: &'static TypeInfo,
     pub(crate) type_path: Cow<'static, str>,
-    /// As the call found it.
+    /// The id that the object had when the call began.
     pub(crate) id: String,
 }
 
-impl Object {
-    /// `rows` as changes of this object.
-    pub(crate) fn changes(&self, rows: Rows, at: DateTime<Utc>) -> Parts {
+impl ObjectIdentity {
+    /// Converts `rows` to changes of this object.
+    pub(crate) fn changes(&self, rows: Rows, at: DateTime<Utc>) -> ObjectChanges {
         rows.into_changes(self.type_path.clone(), &self.id, ChangeKind::Changed, at)
     }
 }
 
 /// An object that a call watches.
-pub(crate) struct Watched {
-    pub(crate) object: Object,
-    told: Mutex<Told>,
-    /// The one that was watched before it, in this call or in one around.
-    before: Option<Arc<Watched>>,
-    /// It is watched no more.
-    over: AtomicBool,
+pub(crate) struct WatchedObject {
+    pub(crate) object: ObjectIdentity,
+    nested: Mutex<NestedChanges>,
+    /// The object that was added before this one, by this call or by a call around it.
+    previous: Option<Arc<WatchedObject>>,
+    has_ended: AtomicBool,
 }
 
-/// What the calls within have told of an object, for the call around to leave out.
+/// What nested calls have recorded about an object. The outer call leaves it out.
 #[derive(Default)]
-pub(crate) struct Told {
-    /// As the first of them found it, and when.
+pub(crate) struct NestedChanges {
+    /// The values when the first nested call began, and when that was.
     pub(crate) first: Option<(Values, DateTime<Utc>)>,
-    /// As the latest of them left it; as it found it while it runs.
+    /// The values when the latest nested call ended; while it runs, the values when it began.
     pub(crate) latest: Option<Values>,
-    /// What changed between two of them.
-    pub(crate) between: Parts,
-    /// Changes between two of them that found no room.
+    /// The changes between two nested calls.
+    pub(crate) between: ObjectChanges,
+    /// The number of changes between two nested calls that exceeded the limit.
     pub(crate) left_out: u64,
 }
 
-impl Watched {
-    /// It is watched no more.
-    pub(crate) fn ends(&self) {
-        self.over.store(true, Ordering::Relaxed);
+impl WatchedObject {
+    /// The call does not watch the object any more.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
     }
 
-    /// A call within begins, and finds the object with these `values`.
-    pub(crate) fn entered(&self, values: Option<Values>, rules: &Rules) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(values) = values else { return told.not_known() };
+    /// A nested call begins while the object has these `values`. `None` if reading them panicked.
+    pub(crate) fn nested_call_began(&self, values: Option<Values>, rules: &Rules) {
+        let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(values) = values else { return nested.set_incomplete() };
         let at = change_time();
-        match &told.latest {
+        match &nested.latest {
             Some(latest) => {
                 let rows = difference(self.object.info, rules, Some(latest), Some(&values));
                 let (changes, cuts) = self.object.changes(rows, at);
-                // They are kept for as long as the outer call runs, and it may run for ever.
-                if told.between.0.len() < CHANGES {
-                    told.between.0.extend(changes);
-                    told.between.1.extend(cuts);
+                // Limited, because the outer call may run for as long as the process.
+                if nested.between.0.len() < MAX_CHANGES {
+                    nested.between.0.extend(changes);
+                    nested.between.1.extend(cuts);
                 } else {
-                    told.left_out += changes.len() as u64;
+                    nested.left_out += changes.len() as u64;
                 }
             }
-            None => told.first = Some((values.clone(), at)),
+            None => nested.first = Some((values.clone(), at)),
         }
-        told.latest = Some(values);
+        nested.latest = Some(values);
     }
 
-    /// A call within has ended, has told its changes, and leaves the object with these `values`.
-    pub(crate) fn left(&self, values: Option<Values>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    /// A nested call has recorded its changes and ends while the object has these `values`. `None`
+    /// if reading them panicked.
+    pub(crate) fn nested_call_ended(&self, values: Option<Values>) {
+        let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
         match values {
-            Some(values) if told.latest.is_some() => told.latest = Some(values),
-            _ => told.not_known(),
+            Some(values) if nested.latest.is_some() => nested.latest = Some(values),
+            _ => nested.set_incomplete(),
         }
     }
 
-    pub(crate) fn take_told(&self) -> Told {
-        mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_nested_changes(&self) -> NestedChanges {
+        mem::take(&mut self.nested.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Told {
-    /// The object's own code panicked, so what the call around has changed can't be told apart.
-    fn not_known(&mut self) {
-        if self.between.1.len() < CHANGES {
+impl NestedChanges {
+    /// The object's own code panicked, so some changes of the outer call cannot be determined.
+    fn set_incomplete(&mut self) {
+        if self.between.1.len() < MAX_CHANGES {
             self.between.1.push(Truncation::new("changes", "fields", 0, None));
         }
     }
 }
 
-/// The objects that a call watches, and those around it; the latest first.
+/// The objects that a call and the calls around it watch: a linked list, the latest first.
 #[derive(Default)]
-pub(crate) struct Register(OnceLock<Mutex<Arc<Watched>>>);
+pub(crate) struct WatchList(OnceLock<Mutex<Arc<WatchedObject>>>);
 
-impl Register {
-    /// Takes over what the call around watches.
+impl WatchList {
+    /// Adds the objects that the call around this one watches.
     #[inline]
-    pub(crate) fn inherit(&self, around: &Register) {
-        if let Some(latest) = around.latest() {
+    pub(crate) fn inherit(&self, outer: &WatchList) {
+        if let Some(latest) = outer.latest() {
             let _ = self.0.set(Mutex::new(latest));
         }
     }
 
-    /// The object at `place`, as the innermost call watches it.
-    pub(crate) fn find(&self, place: Place) -> Option<Arc<Watched>> {
+    /// The object at `address`, as the innermost call watches it.
+    pub(crate) fn find(&self, address: ObjectAddress) -> Option<Arc<WatchedObject>> {
         let mut next = self.latest();
         while let Some(watched) = next {
-            if watched.object.place == place {
+            if watched.object.address == address {
                 return Some(watched);
             }
-            next = watched.before.clone();
+            next = watched.previous.clone();
         }
         None
     }
 
-    pub(crate) fn add(&self, object: Object) -> Arc<Watched> {
-        let new = |before| {
-            let (told, over) = (Mutex::default(), AtomicBool::new(false));
-            Arc::new(Watched { object, told, before, over })
+    pub(crate) fn add(&self, object: ObjectIdentity) -> Arc<WatchedObject> {
+        let new = |previous| {
+            let (nested, has_ended) = (Mutex::default(), AtomicBool::new(false));
+            Arc::new(WatchedObject { object, nested, previous, has_ended })
         };
         match self.0.get() {
             None => {
@@ -151,7 +157,7 @@ impl Register {
             }
             Some(latest) => {
                 let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-                let watched = new(still_watched(&latest));
+                let watched = new(latest_watched(&latest));
                 *latest = watched.clone();
                 watched
             }
@@ -159,21 +165,23 @@ impl Register {
     }
 
     #[inline]
-    fn latest(&self) -> Option<Arc<Watched>> {
+    fn latest(&self) -> Option<Arc<WatchedObject>> {
         let latest = self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner);
-        still_watched(&latest)
+        latest_watched(&latest)
     }
 }
 
-/// The latest that is watched still. Where each call is made under the context of the one before, all that they ever
-/// watched would hang together otherwise.
-fn still_watched(latest: &Arc<Watched>) -> Option<Arc<Watched>> {
+/// The first object from `latest` on that is still watched.
+///
+/// Skipping the others keeps the list short. Otherwise it would never be freed where each call is
+/// made under the context of the call before.
+fn latest_watched(latest: &Arc<WatchedObject>) -> Option<Arc<WatchedObject>> {
     let mut next = Some(latest);
     while let Some(watched) = next {
-        if !watched.over.load(Ordering::Relaxed) {
+        if !watched.has_ended.load(Ordering::Relaxed) {
             return Some(watched.clone());
         }
-        next = watched.before.as_ref();
+        next = watched.previous.as_ref();
     }
     None
 }

@@ -1,10 +1,10 @@
-//! What is masked in the address that was asked for.
+//! Masks secrets in a URL.
 
 use crate::capture::{REDACTED, Rules};
 
-/// Masks the password in `//user:password@host`, and the values of parameters by their names, be they in the
-/// path, the query or the fragment.
-pub(crate) fn masked(url: &str, rules: &Rules) -> String {
+/// Masks the password in `//user:password@host`, and the values of parameters whose name is on the
+/// mask. Parameters are found in the path, the query and the fragment.
+pub(crate) fn masked_url(url: &str, rules: &Rules) -> String {
     let mut masked = String::with_capacity(url.len());
     let mut rest = url;
     if let Some((scheme, after)) = url.split_once("://") {

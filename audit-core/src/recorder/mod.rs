@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use wildmatch::WildMatch;
 
 use crate::busy::busy;
-use crate::call_site::{CaptureLevel, Site};
+use crate::call_site::{CallSite, CaptureLevel};
 use crate::capture::Rules;
 
 mod clock;
@@ -237,7 +237,7 @@ impl Recorder {
 
     /// How much of a call at `site` is recorded.
     #[inline]
-    pub(crate) fn decide(&self, site: &'static Site) -> CaptureLevel {
+    pub(crate) fn decide(&self, site: &'static CallSite) -> CaptureLevel {
         site.decided(self.generation).unwrap_or_else(|| {
             let level = if self.is_skipped(site.action_name()) {
                 CaptureLevel::None

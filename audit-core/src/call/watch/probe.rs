@@ -1,138 +1,144 @@
-//! Whether changes of an object are seen is found by method lookup on its type, as in
+//! Finds out whether an object is watched, by method lookup on its type as described in
 //! [`probe`](crate::call::probe).
 //!
-//! `F` is `fn(&()) -> R`, with the return type as it is spelled. Only if `R` does not hang on the lifetime that
-//! is left out there, nothing that is returned can borrow from the object, and it can be looked at afterwards.
-//! Where the spelling alone tells that, `F` is [`Own`]: the compiler is quicker then.
+//! An object can be compared after the call only if the return value does not borrow from it. The
+//! type parameter `F` tells: it is `fn(&()) -> R`, where `R` is the return type as it is written.
+//! If `R` uses the elided lifetime of the argument, the type does not match the bound, and the
+//! object is not watched. Where the attribute can see that `R` contains no lifetime, `F` is
+//! [`OwnedReturn`], which compiles faster.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use crate::busy::busy;
 use crate::call::lifecycle::Call;
-use crate::call::watch::{Watch, unseen};
+use crate::call::watch::object::{ObjectWatch, record_unwatched, set_target};
 use crate::fields::AuditedFields;
 
-// ---- receivers --------------------------------------------------------------------------------------
+// ---- receivers ---------------------------------------------------------------------------------
 
-/// An object of a type that is not audited.
-pub struct NotAudited<'v, T: ?Sized, F>(&'v T, PhantomData<F>);
+/// A receiver of any type. Nothing is recorded.
+pub struct AnyReceiver<'v, T: ?Sized, F>(&'v T, PhantomData<F>);
 
-/// An object of an audited type, in a call whose value may borrow from it.
-pub struct MaybeAudited<'v, T: ?Sized, F>(NotAudited<'v, T, F>);
+/// A receiver, if its type has audited fields. It is not watched, because the return value may
+/// borrow from it.
+pub struct AuditedReceiver<'v, T: ?Sized, F>(AnyReceiver<'v, T, F>);
 
-/// An object of an audited type.
-pub struct MaybeWatched<'v, T: ?Sized, F>(MaybeAudited<'v, T, F>);
+/// A receiver, if its type has audited fields and the return value does not borrow from it. It is
+/// watched.
+pub struct WatchableReceiver<'v, T: ?Sized, F>(AuditedReceiver<'v, T, F>);
 
-/// What is returned borrows from nothing.
-pub enum Own {}
+/// Stands for `F` where the return type contains no lifetime.
+pub enum OwnedReturn {}
 
-/// The same as `F`, in a future: what is remembered of the object stands in it, and must be `Send` as the object is.
-/// Where that is not known, as of a type parameter, the object is not watched, and that is told.
+/// Stands for `F` in a future. The snapshot is part of the future, so it must be `Send`. If it is
+/// not known to be `Send`, for example for a type parameter, the object is not watched, and the
+/// record says so.
 pub struct InFuture<F>(PhantomData<F>);
 
-/// Looks up whether an object is watched from outside while the body has it. With `()` for `F` it is not, and
-/// that is told of an audited type.
+/// Looks up whether a receiver is watched. With `()` for `F` it never is; if its type has audited
+/// fields, the record says so.
 #[inline]
-pub fn watch<T: ?Sized, F>(object: &T) -> MaybeWatched<'_, T, F> {
-    MaybeWatched(MaybeAudited(NotAudited(object, PhantomData)))
+pub fn watch<T: ?Sized, F>(object: &T) -> WatchableReceiver<'_, T, F> {
+    WatchableReceiver(AuditedReceiver(AnyReceiver(object, PhantomData)))
 }
 
-impl<'v, T: ?Sized, F> Deref for MaybeWatched<'v, T, F> {
-    type Target = MaybeAudited<'v, T, F>;
+impl<'v, T: ?Sized, F> Deref for WatchableReceiver<'v, T, F> {
+    type Target = AuditedReceiver<'v, T, F>;
 
     #[inline]
-    fn deref(&self) -> &MaybeAudited<'v, T, F> {
+    fn deref(&self) -> &AuditedReceiver<'v, T, F> {
         &self.0
     }
 }
 
-impl<'v, T: ?Sized, F> Deref for MaybeAudited<'v, T, F> {
-    type Target = NotAudited<'v, T, F>;
+impl<'v, T: ?Sized, F> Deref for AuditedReceiver<'v, T, F> {
+    type Target = AnyReceiver<'v, T, F>;
 
     #[inline]
-    fn deref(&self) -> &NotAudited<'v, T, F> {
+    fn deref(&self) -> &AnyReceiver<'v, T, F> {
         &self.0
     }
 }
 
-impl<T: AuditedFields, R> MaybeWatched<'_, T, fn(&()) -> R> {
-    /// Remembers the object as it is.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
-        Watching(Watch::begin(call, self.0.0.0, parameter))
+impl<T: AuditedFields, R> WatchableReceiver<'_, T, fn(&()) -> R> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
-impl<T: AuditedFields> MaybeWatched<'_, T, Own> {
-    /// Remembers the object as it is.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
-        Watching(Watch::begin(call, self.0.0.0, parameter))
+impl<T: AuditedFields> WatchableReceiver<'_, T, OwnedReturn> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
-impl<T: AuditedFields<Snapshot: Send>, R> MaybeWatched<'_, T, InFuture<fn(&()) -> R>> {
-    /// Remembers the object as it is.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
-        Watching(Watch::begin(call, self.0.0.0, parameter))
+impl<T: AuditedFields<Snapshot: Send>, R> WatchableReceiver<'_, T, InFuture<fn(&()) -> R>> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
-impl<T: AuditedFields<Snapshot: Send>> MaybeWatched<'_, T, InFuture<Own>> {
-    /// Remembers the object as it is.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> Watching<T> {
-        Watching(Watch::begin(call, self.0.0.0, parameter))
+impl<T: AuditedFields<Snapshot: Send>> WatchableReceiver<'_, T, InFuture<OwnedReturn>> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
-impl<T: AuditedFields, F> MaybeAudited<'_, T, F> {
-    /// Says that the object is not watched.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> NotWatching {
-        tell(call, self.0.0, parameter);
-        NotWatching
+impl<T: AuditedFields, F> AuditedReceiver<'_, T, F> {
+    /// Records that the object is not watched.
+    pub fn begin(&self, call: &Call, parameter: &'static str) -> NoWatch {
+        record_not_watched(call, self.0.0, parameter);
+        NoWatch
     }
 }
 
-impl<T: ?Sized, F> NotAudited<'_, T, F> {
+impl<T: ?Sized, F> AnyReceiver<'_, T, F> {
     /// Does nothing.
     #[inline]
-    pub fn begin(&self, _: &Call, _: &'static str) -> NotWatching {
-        NotWatching
+    pub fn begin(&self, _: &Call, _: &'static str) -> NoWatch {
+        NoWatch
     }
 }
 
-/// The object is not watched, but named.
-fn tell<T: AuditedFields>(call: &Call, object: &T, parameter: &'static str) {
-    let _busy = crate::busy::busy();
+/// Records that the object is not watched, and makes it the target of the call.
+fn record_not_watched<T: AuditedFields>(call: &Call, object: &T, parameter: &'static str) {
+    let _busy = busy();
     if let Some(shared) = call.shared() {
-        crate::call::watch::about(shared, object);
-        unseen(shared, parameter);
+        set_target(shared, object);
+        record_unwatched(shared, parameter);
     }
 }
 
-/// An object that the body has.
-pub struct Watching<T: AuditedFields>(Option<Box<Watch<T>>>);
+/// A receiver that is watched while the body runs.
+pub struct ReceiverWatch<T: AuditedFields>(Option<Box<ObjectWatch<T>>>);
 
-impl<T: AuditedFields> Watching<T> {
-    /// Whether there is something to compare.
+impl<T: AuditedFields> ReceiverWatch<T> {
+    /// Whether there is a snapshot to compare with.
     #[inline]
     #[must_use]
     pub fn is_watching(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Tells what has changed.
+    /// Records what has changed.
     pub fn finish(&mut self, object: &T) {
         if let Some(watch) = self.0.take() {
             watch.finish(object);
         }
     }
 
-    /// Says that [`reached`] returns.
+    /// Fixes the type that [`reached`] returns to `()`.
     #[inline]
     pub fn was_reached(&self, _here: ()) {}
 }
 
-/// A future that is dropped early takes the object with it.
-impl<T: AuditedFields> Drop for Watching<T> {
+/// If a future is dropped before it is ready, its receiver can no longer be compared.
+impl<T: AuditedFields> Drop for ReceiverWatch<T> {
     fn drop(&mut self) {
         if let Some(watch) = self.0.take() {
             watch.give_up();
@@ -140,11 +146,11 @@ impl<T: AuditedFields> Drop for Watching<T> {
     }
 }
 
-/// An object of which nothing is told.
-pub struct NotWatching;
+/// Stands for a receiver that is not watched.
+pub struct NoWatch;
 
-impl NotWatching {
-    /// Never.
+impl NoWatch {
+    /// Always `false`.
     #[inline]
     #[must_use]
     pub fn is_watching(&self) -> bool {
@@ -155,25 +161,25 @@ impl NotWatching {
     #[inline]
     pub fn finish<T: ?Sized>(&self, _: &T) {}
 
-    /// Says that [`reached`] does not return.
+    /// Fixes the type that [`reached`] returns to `!`.
     #[inline]
     pub fn was_reached(&self, _here: Never) {}
 }
 
-/// Stands before code that is reached only if an object is watched.
+/// Marks code that runs only if an object is watched.
 ///
-/// Which one it is, is said afterwards, by `was_reached`. If it is `!`, the compiler does not check what comes in
-/// between for borrows, nor does it warn of it: when it looks for code that can't be reached, it does not yet
-/// know the type.
+/// The type of the result is `()` or `!`, and the method `was_reached` of the watch fixes it
+/// afterwards. If it is `!`, the borrow checker ignores the code in between. The compiler does not
+/// warn of unreachable code either, because it looks for that before it knows the type.
 #[inline]
 #[must_use]
 pub fn reached<V: Reached>() -> V {
     V::reached()
 }
 
-/// `()` or `!`
+/// `()` or `!`, for [`reached`].
 pub trait Reached {
-    /// The value, if there is one.
+    /// Returns the value; panics for `!`.
     fn reached() -> Self;
 }
 
@@ -184,16 +190,16 @@ impl Reached for () {
 
 impl Reached for Never {
     fn reached() -> Self {
-        unreachable!("nothing is watched")
+        unreachable!("no object is watched")
     }
 }
 
-/// `!`, which can't be named yet but as what a function returns.
+/// `!`, which stable Rust can name only as the return type of a function.
 pub(crate) type Never = <fn() -> ! as Returns>::Value;
 
-/// What a function returns.
+/// The return type of a function pointer.
 pub trait Returns {
-    /// Its type.
+    /// The return type.
     type Value;
 }
 
@@ -201,129 +207,131 @@ impl<R> Returns for fn() -> R {
     type Value = R;
 }
 
-/// Makes the body's closure borrow the whole receiver, and no parts of it: it must be `Send` as the whole is, and
-/// outlive what the whole outlives.
+/// Makes the closure of the body borrow the whole receiver instead of single fields. Then the
+/// closure is `Send` if the receiver is, and has the same lifetime.
 #[inline(always)]
-pub fn whole<T: ?Sized>(_: &mut T) {}
+pub fn borrow_whole<T: ?Sized>(_: &mut T) {}
 
-// ---- other parameters -------------------------------------------------------------------------------
+// ---- other parameters --------------------------------------------------------------------------
 
-/// An object of a type that is not audited.
-pub struct NoLoan<'a, T: ?Sized, F>(Option<&'a mut T>, PhantomData<F>);
+/// An argument of any type. Nothing is recorded.
+pub struct AnyArgument<'a, T: ?Sized, F>(Option<&'a mut T>, PhantomData<F>);
 
-/// An object of an audited type, in a call whose value may borrow from it.
-pub struct MaybeTold<'a, T: ?Sized, F>(NoLoan<'a, T, F>);
+/// An argument, if its type has audited fields. It is not watched, because the return value may
+/// borrow from it.
+pub struct AuditedArgument<'a, T: ?Sized, F>(AnyArgument<'a, T, F>);
 
-/// An object of an audited type.
-pub struct MaybeLoan<'a, T: ?Sized, F>(MaybeTold<'a, T, F>);
+/// An argument, if its type has audited fields and the return value does not borrow from it. It is
+/// watched.
+pub struct WatchableArgument<'a, T: ?Sized, F>(AuditedArgument<'a, T, F>);
 
-/// Looks up whether an object is only lent to the body. `F` is as for [`watch`].
+/// Looks up whether an argument of type `&mut T` is watched. `F` is as for [`watch`].
 #[inline]
-pub fn lend<T: ?Sized, F>(object: &mut T) -> MaybeLoan<'_, T, F> {
-    MaybeLoan(MaybeTold(NoLoan(Some(object), PhantomData)))
+pub fn lend<T: ?Sized, F>(object: &mut T) -> WatchableArgument<'_, T, F> {
+    WatchableArgument(AuditedArgument(AnyArgument(Some(object), PhantomData)))
 }
 
-impl<'a, T: ?Sized, F> Deref for MaybeLoan<'a, T, F> {
-    type Target = MaybeTold<'a, T, F>;
+impl<'a, T: ?Sized, F> Deref for WatchableArgument<'a, T, F> {
+    type Target = AuditedArgument<'a, T, F>;
 
-    fn deref(&self) -> &MaybeTold<'a, T, F> {
+    fn deref(&self) -> &AuditedArgument<'a, T, F> {
         &self.0
     }
 }
 
-impl<T: ?Sized, F> DerefMut for MaybeLoan<'_, T, F> {
+impl<T: ?Sized, F> DerefMut for WatchableArgument<'_, T, F> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
     }
 }
 
-impl<'a, T: ?Sized, F> Deref for MaybeTold<'a, T, F> {
-    type Target = NoLoan<'a, T, F>;
+impl<'a, T: ?Sized, F> Deref for AuditedArgument<'a, T, F> {
+    type Target = AnyArgument<'a, T, F>;
 
-    fn deref(&self) -> &NoLoan<'a, T, F> {
+    fn deref(&self) -> &AnyArgument<'a, T, F> {
         &self.0
     }
 }
 
-impl<T: ?Sized, F> DerefMut for MaybeTold<'_, T, F> {
+impl<T: ?Sized, F> DerefMut for AuditedArgument<'_, T, F> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
     }
 }
 
-const ONCE: &str = "taken once, by the expansion that put it there";
+const TAKEN_ONCE: &str = "the expansion takes the argument once";
 
-impl<'a, T: AuditedFields, R> MaybeLoan<'a, T, fn(&()) -> R> {
-    /// Remembers the object as it is.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
-        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+impl<'a, T: AuditedFields, R> WatchableArgument<'a, T, fn(&()) -> R> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
-impl<'a, T: AuditedFields> MaybeLoan<'a, T, Own> {
-    /// Remembers the object as it is.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
-        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+impl<'a, T: AuditedFields> WatchableArgument<'a, T, OwnedReturn> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
-impl<'a, T: AuditedFields<Snapshot: Send>, R> MaybeLoan<'a, T, InFuture<fn(&()) -> R>> {
-    /// Remembers the object as it is.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
-        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+impl<'a, T: AuditedFields<Snapshot: Send>, R> WatchableArgument<'a, T, InFuture<fn(&()) -> R>> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
-impl<'a, T: AuditedFields<Snapshot: Send>> MaybeLoan<'a, T, InFuture<Own>> {
-    /// Remembers the object as it is.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Lent<'a, T> {
-        Lent::begin(self.0.0.0.take().expect(ONCE), call, parameter)
+impl<'a, T: AuditedFields<Snapshot: Send>> WatchableArgument<'a, T, InFuture<OwnedReturn>> {
+    /// Takes a snapshot of the object.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
-impl<'a, T: AuditedFields, F> MaybeTold<'a, T, F> {
-    /// Says that the object is not watched.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> Given<'a, T> {
-        let object = self.0.0.take().expect(ONCE);
-        tell(call, object, parameter);
-        Given(Some(object))
+impl<'a, T: AuditedFields, F> AuditedArgument<'a, T, F> {
+    /// Records that the object is not watched.
+    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> UnwatchedArgument<'a, T> {
+        let object = self.0.0.take().expect(TAKEN_ONCE);
+        record_not_watched(call, object, parameter);
+        UnwatchedArgument(Some(object))
     }
 }
 
-impl<'a, T: ?Sized, F> NoLoan<'a, T, F> {
-    /// Takes the object.
+impl<'a, T: ?Sized, F> AnyArgument<'a, T, F> {
+    /// Takes the argument; it is not watched.
     #[inline]
-    pub fn begin(&mut self, _: &Call, _: &'static str) -> Given<'a, T> {
-        Given(self.0.take())
+    pub fn begin(&mut self, _: &Call, _: &'static str) -> UnwatchedArgument<'a, T> {
+        UnwatchedArgument(self.0.take())
     }
 }
 
-/// An object that is lent to the body, and looked at when the body has ended, however it did.
-pub struct Lent<'a, T: AuditedFields> {
+/// An argument that is lent to the body, and compared when the body has ended, in whatever way.
+pub struct WatchedArgument<'a, T: AuditedFields> {
     object: &'a mut T,
-    watch: Option<Box<Watch<T>>>,
+    watch: Option<Box<ObjectWatch<T>>>,
 }
 
-impl<'a, T: AuditedFields> Lent<'a, T> {
+impl<'a, T: AuditedFields> WatchedArgument<'a, T> {
     fn begin(object: &'a mut T, call: &Call, parameter: &'static str) -> Self {
-        Self { watch: Watch::begin(call, object, parameter), object }
+        Self { watch: ObjectWatch::begin(call, object, parameter), object }
     }
 
-    /// The object as an argument.
+    /// The argument, to be captured.
     #[must_use]
     pub fn argument(&self) -> &&'a mut T {
         &self.object
     }
 
-    /// Lends the object.
+    /// Lends the object to the body.
     #[inline]
     pub fn lend(&mut self) -> &mut T {
         self.object
     }
 
-    /// Tells what has changed.
+    /// Records what has changed.
     pub fn finish(&mut self) {
         if let Some(watch) = self.watch.take() {
             watch.finish(self.object);
@@ -331,36 +339,36 @@ impl<'a, T: AuditedFields> Lent<'a, T> {
     }
 }
 
-/// A future that is dropped early gives the object back all the same.
-impl<T: AuditedFields> Drop for Lent<'_, T> {
+/// The object is also compared if a future is dropped before it is ready.
+impl<T: AuditedFields> Drop for WatchedArgument<'_, T> {
     fn drop(&mut self) {
         self.finish();
     }
 }
 
-/// An object that is the body's for good.
-pub struct Given<'a, T: ?Sized>(Option<&'a mut T>);
+/// An argument that is moved into the body.
+pub struct UnwatchedArgument<'a, T: ?Sized>(Option<&'a mut T>);
 
-impl<'a, T: ?Sized> Given<'a, T> {
-    /// The object as an argument.
+impl<'a, T: ?Sized> UnwatchedArgument<'a, T> {
+    /// The argument, to be captured.
     ///
     /// # Panics
     ///
-    /// When the object has been handed over.
+    /// If the argument has been moved into the body.
     #[inline]
     #[must_use]
     pub fn argument(&self) -> &&'a mut T {
-        self.0.as_ref().expect(ONCE)
+        self.0.as_ref().expect(TAKEN_ONCE)
     }
 
-    /// Hands the object over.
+    /// Moves the argument into the body.
     ///
     /// # Panics
     ///
-    /// The second time.
+    /// If it is called twice.
     #[inline]
     pub fn lend(&mut self) -> &'a mut T {
-        self.0.take().expect(ONCE)
+        self.0.take().expect(TAKEN_ONCE)
     }
 
     /// Does nothing.
@@ -368,8 +376,8 @@ impl<'a, T: ?Sized> Given<'a, T> {
     pub fn finish(&mut self) {}
 }
 
-/// A parameter on its way into a body that borrows what it can: it is moved, also if it is `Copy`.
-pub struct Moved<T> {
-    /// The parameter.
-    pub it: T,
+/// Moves an argument into a body that would otherwise borrow it, even if it is `Copy`.
+pub struct MovedArgument<T> {
+    /// The argument.
+    pub value: T,
 }

@@ -18,11 +18,11 @@ use crate::tokens::local;
 ///     let mut input = call.input();
 ///     let held = {
 ///         let output = run_async(&mut call, async move {
-///             if false { return conjure::<R>(); }
+///             if false { return unreachable_value::<R>(); }
 ///             capture and bind;
-///             return match () { () if false => conjure::<R>(), () => { body } };
+///             return match () { () if false => unreachable_value::<R>(), () => { body } };
 ///         }).await;
-///         finish; keep(output).held()
+///         finish; async_output(output).hold()
 ///     };
 ///     wait for the record; held.release()
 /// }
@@ -47,7 +47,7 @@ pub(crate) fn expand_async(expansion: &Expansion<'_>) -> (Signature, TokenStream
             let run = quote! {
                 let #ran = #private::try_run_async(&mut #call, #block).await;
                 #finish_watches
-                let #output = #call.ran(#ran);
+                let #output = #call.unwrap_or_resume(#ran);
             };
             return_when_stored(expansion, &run)
         }
@@ -62,9 +62,9 @@ pub(crate) fn expand_async(expansion: &Expansion<'_>) -> (Signature, TokenStream
 /// Output:
 /// ```text
 /// async move {
-///     if false { return conjure::<R>(); }
+///     if false { return unreachable_value::<R>(); }
 ///     capture and bind;
-///     return match () { () if false => conjure::<R>(), () => { body } };
+///     return match () { () if false => unreachable_value::<R>(), () => { body } };
 /// }
 /// ```
 /// without `move` where the body borrows the receiver.
@@ -75,7 +75,7 @@ pub(crate) fn expand_async(expansion: &Expansion<'_>) -> (Signature, TokenStream
 /// future. In a function `-> !` it does not: the statement would be reported as unreachable.
 fn async_block(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, return_kind, .. } = expansion;
-    let value = return_kind.annotation().map(|ty| quote!(#private::conjure::<#ty>()));
+    let value = return_kind.annotation().map(|ty| quote!(#private::unreachable_value::<#ty>()));
     let branch = value.as_ref().map(|value| quote!(if false { return #value; }));
     let body = if matches!(return_kind, ReturnKind::Never) {
         body::body(expansion)
@@ -92,9 +92,9 @@ fn async_block(expansion: &Expansion<'_>) -> TokenStream {
 
 /// Output, where `run` leaves the returned value in `output`:
 /// ```text
-/// let held = { run; finish; keep(output).held() };
+/// let held = { run; finish; async_output(output).hold() };
 /// if held.is_waiting(&mut call) {
-///     let _here = reached(); call.stored().await; held.was_reached(_here);
+///     let _here = reached(); call.wait_async().await; held.was_reached(_here);
 /// }
 /// held.release()
 /// ```
@@ -117,10 +117,10 @@ fn return_when_stored(expansion: &Expansion<'_>, run: &TokenStream) -> TokenStre
     }
     let (held, here) = (local("__audited_held"), local("_audited_here"));
     quote! {
-        let #held = { #run #finish #private::keep(#output).held() };
+        let #held = { #run #finish #private::async_output(#output).hold() };
         if #held.is_waiting(&mut #call) {
             let #here = { let _held = &#held; #private::reached() };
-            #call.stored().await;
+            #call.wait_async().await;
             #held.was_reached(#here);
         }
         #held.release()

@@ -87,8 +87,8 @@ fn bind_parameter(expansion: &Expansion<'_>, index: usize, typed: &PatType) -> T
     }
 }
 
-/// Output: `if false { self = conjure(); } let _ = &self;` where `self` is a value;
-/// `whole(&mut *self);` where it is compared.
+/// Output: `if false { self = unreachable_value(); } let _ = &self;` where `self` is a value;
+/// `borrow_whole(&mut *self);` where it is compared.
 ///
 /// Since edition 2021, a closure moves in only the fields that its body names. The function would
 /// drop the rest later, in another order than the original function.
@@ -112,7 +112,7 @@ fn use_whole_receiver(expansion: &Expansion<'_>) -> Option<TokenStream> {
     // A `mut self` that is never assigned must still be reported as `unused_mut`.
     let assigns =
         receiver.mutability.is_some() && assigns_to_self(expansion.function.body.to_token_stream());
-    let assign = assigns.then(|| quote!(if false { #this = #private::conjure(); }));
+    let assign = assigns.then(|| quote!(if false { #this = #private::unreachable_value(); }));
     Some(quote!(#assign let _ = &#this;))
 }
 

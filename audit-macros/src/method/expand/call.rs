@@ -16,7 +16,7 @@ pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, call, input, .. } = expansion;
     let call_site = call_site(expansion);
     quote! {
-        let mut #call = #private::enter(#call_site);
+        let mut #call = #private::begin_call(#call_site);
         let mut #input = #call.input();
     }
 }
@@ -24,7 +24,7 @@ pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
 /// Output:
 /// ```text
 /// {
-///     static CALLSITE: Site = Site::new(module_path!(), "name").action("…");
+///     static CALLSITE: CallSite = CallSite::new(module_path!(), "name").action("…");
 ///     register it in the catalogue;
 ///     &CALLSITE
 /// }
@@ -36,8 +36,8 @@ fn call_site(expansion: &Expansion<'_>) -> TokenStream {
     let register = register(private, &quote!(#private::Entry::site(&__AUDITED_CALLSITE)));
     quote! {
         {
-            static __AUDITED_CALLSITE: #private::Site =
-                #private::Site::new(#private::module_path!(), #name) #options;
+            static __AUDITED_CALLSITE: #private::CallSite =
+                #private::CallSite::new(#private::module_path!(), #name) #options;
             #register
             &__AUDITED_CALLSITE
         }

@@ -29,7 +29,7 @@ use crate::tokens::local;
 ///     let mut input = call.input();
 ///     capture;
 ///     let mut guard = call.guard::<R>();
-///     let output: R = match () { () if false => conjure::<R>(), () => { body } };
+///     let output: R = match () { () if false => unreachable_value::<R>(), () => { body } };
 ///     return { finish; output };
 /// }
 /// ```
@@ -73,7 +73,7 @@ fn run_named(expansion: &Expansion<'_>, ty: &Type) -> TokenStream {
     quote! {
         #hold
         #refuse
-        let #output: #ty = match () { () if false => #private::conjure::<#ty>(), () => #body };
+        let #output: #ty = match () { () if false => #private::unreachable_value::<#ty>(), () => #body };
         return { #finish #output };
     }
 }
@@ -84,8 +84,11 @@ fn run_unnamed(expansion: &Expansion<'_>) -> TokenStream {
     // Not in a `match`: an arm would hide from a closure what the signature expects of it.
     let body = with_empty_statement(&function.body);
     // The type can't be named, but an error must not be recorded as a success.
-    let guarded =
-        if looks_like_result(&function.sig.output) { quote!(#private::Unseen) } else { quote!(()) };
+    let guarded = if looks_like_result(&function.sig.output) {
+        quote!(#private::UnnamedResult)
+    } else {
+        quote!(())
+    };
     quote!(let #guard = #call.guard::<#guarded, _>(|| ()); #body)
 }
 

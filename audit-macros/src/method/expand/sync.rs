@@ -38,7 +38,7 @@ use crate::tokens::local;
 ///         let _here = reached(); watch.finish(&*self); watch.was_reached(_here);
 ///     }
 ///     lent_1.finish();
-///     let output = call.ran(ran);
+///     let output = call.unwrap_or_resume(ran);
 ///     finish; output
 /// }
 /// ```
@@ -89,7 +89,7 @@ fn run_closure(expansion: &Expansion<'_>, closure: &TokenStream) -> TokenStream 
         quote! {
             let #ran = #call.try_run(#closure);
             #finish_watches
-            let #output = #call.ran(#ran);
+            let #output = #call.unwrap_or_resume(#ran);
         }
     } else {
         quote!(let #output = #call.run(#closure);)
@@ -121,8 +121,8 @@ fn run_future(
     let Expansion { private, call, args, .. } = expansion;
     let finish = finish_closure(expansion, output);
     let room = match output.filter(|_| !args.never_waits()) {
-        Some(ty) => quote!(#private::room::<#ty>().make()),
-        None => quote!(#private::NoRoom),
+        Some(ty) => quote!(#private::output_slot::<#ty>().make()),
+        None => quote!(#private::NoSlot),
     };
     quote!(#private::run_future(#call, #closure, #finish, #room))
 }

@@ -56,7 +56,7 @@ fn lookup_marker(expansion: &Expansion<'_>, returned: Option<&Type>) -> TokenStr
     let is_unit = |ty: &Type| matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty());
     let marker = match returned.filter(|ty| !is_unit(ty)) {
         Some(returned) => quote!(fn(&()) -> #returned),
-        None => quote!(#private::Own),
+        None => quote!(#private::OwnedReturn),
     };
     if expansion.function.is_async() { quote!(#private::InFuture<#marker>) } else { marker }
 }
@@ -129,13 +129,13 @@ pub(crate) fn finish(expansion: &Expansion<'_>) -> TokenStream {
     tokens
 }
 
-/// Output, first in a body that borrows `self`: `whole(&mut *self);`
+/// Output, first in a body that borrows `self`: `borrow_whole(&mut *self);`
 pub(crate) fn borrow_receiver(expansion: &Expansion<'_>) -> Option<TokenStream> {
     let (this, private) = (expansion.receiver()?, &expansion.private);
-    expansion.watch_plan.compares_receiver().then(|| quote!(#private::whole(&mut *#this);))
+    expansion.watch_plan.compares_receiver().then(|| quote!(#private::borrow_whole(&mut *#this);))
 }
 
-/// Output, before the body: `let moved_1 = Moved { it: a };`
+/// Output, before the body: `let moved_1 = MovedArgument { value: a };`
 ///
 /// An async block that borrows `self` also borrows other parameters that are `Copy`, and is then
 /// `Send` only if they are `Sync`. The wrapper is not `Copy`, so the block moves it.
@@ -146,12 +146,13 @@ fn wrap_parameters(expansion: &Expansion<'_>) -> TokenStream {
         let (wrapper, cfgs) = (numbered("__audited_moved", index), cfgs(&typed.attrs));
         let ident = expansion.hidden(&parameter_ident(typed, index));
         let allow = allow_shadowing(expansion, &ident);
-        tokens.extend(quote!(#cfgs #allow let #wrapper = #private::Moved { it: #ident };));
+        tokens
+            .extend(quote!(#cfgs #allow let #wrapper = #private::MovedArgument { value: #ident };));
     }
     tokens
 }
 
-/// Output, in the body: `let moved_1 = moved_1; let a = moved_1.it;`
+/// Output, in the body: `let moved_1 = moved_1; let a = moved_1.value;`
 pub(crate) fn unwrap_parameters(expansion: &Expansion<'_>) -> TokenStream {
     let mut tokens = TokenStream::new();
     for (index, typed) in wrapped_parameters(expansion) {
@@ -160,7 +161,7 @@ pub(crate) fn unwrap_parameters(expansion: &Expansion<'_>) -> TokenStream {
         let allow = allow_shadowing(expansion, &ident);
         tokens.extend(quote! {
             #cfgs let #wrapper = #wrapper;
-            #cfgs #allow let #ident = #wrapper.it;
+            #cfgs #allow let #ident = #wrapper.value;
         });
     }
     tokens

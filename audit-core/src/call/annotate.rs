@@ -1,0 +1,185 @@
+//! What the program can add to a call: [`note`], [`reason`], [`target`] and [`field`].
+//!
+//! These functions add to the innermost recorded call of the thread. They do nothing if there is
+//! none, and nothing while a value is being captured.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use audit_record::Note;
+use serde::Serialize;
+
+use crate::in_flight::{
+    CallShared, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Target, limited_text, set_field, target_text,
+};
+use crate::{capture, recorder, scope};
+
+/// Attaches a note to the innermost recorded call.
+///
+/// It does nothing outside a call. One call keeps at most 1,000 notes and 256 KiB of them; excess
+/// notes are counted in the record.
+///
+/// ```
+/// let records = audited::testing::capture(|| {
+///     audited::execute("pay invoice", "bank::pay", (), || {
+///         audited::note("ticket", "approved by phone");
+///     });
+/// });
+/// assert_eq!(records[0].notes[0].title, "ticket");
+/// assert_eq!(records[0].notes[0].description, "approved by phone");
+/// ```
+pub fn note(title: impl Display, description: impl Display) {
+    with_call(|call| {
+        let note = Note::new(
+            limited_text(call, "notes.title", &title),
+            limited_text(call, "notes.description", &description),
+        );
+        call.while_running(|state| {
+            let annotations = state.annotations();
+            let bytes = annotations.note_bytes + note.title.len() + note.description.len();
+            if annotations.notes.len() < MAX_ANNOTATIONS && bytes <= MAX_ANNOTATION_BYTES {
+                annotations.note_bytes = bytes;
+                annotations.notes.push(note);
+            } else {
+                annotations.notes_left_out += 1;
+            }
+        });
+    });
+}
+
+/// Sets the reason for the innermost recorded call. It does nothing outside a call.
+///
+/// A later reason replaces an earlier one.
+///
+/// ```
+/// let records = audited::testing::capture(|| {
+///     audited::execute("delete account", "bank::delete", (), || {
+///         audited::reason("requested by the customer");
+///     });
+/// });
+/// assert_eq!(records[0].reason.as_deref(), Some("requested by the customer"));
+/// ```
+pub fn reason(reason: impl Display) {
+    with_call(|call| {
+        let reason = limited_text(call, "reason", &reason);
+        call.while_running(|state| state.annotations().reason = Some(reason));
+    });
+}
+
+/// Sets the object that the innermost recorded call is about: its type and its id. It does nothing
+/// outside a call.
+///
+/// A later target replaces an earlier one. Each part is cut at 1,024 bytes.
+///
+/// ```
+/// let records = audited::testing::capture(|| {
+///     audited::execute("pay invoice", "bank::pay", (), || {
+///         audited::target("invoice", 4711);
+///     });
+/// });
+/// assert_eq!(records[0].target_type.as_deref(), Some("invoice"));
+/// assert_eq!(records[0].target_id.as_deref(), Some("4711"));
+/// ```
+pub fn target(type_name: impl Into<Cow<'static, str>>, id: impl Display) {
+    with_call(|call| {
+        let id = target_text(&id);
+        let type_name = match type_name.into() {
+            Cow::Owned(name) => Cow::Owned(target_text(&name)),
+            name => name,
+        };
+        let target = Target { type_name, id, label: None };
+        call.while_running(|state| state.annotations().target = Some(target));
+    });
+}
+
+/// Sets the field `key` in the `extra` of the innermost recorded call. It does nothing outside a
+/// call.
+///
+/// In this one record, it overrides the field that [`Context::field`](crate::Context::field) has
+/// set for the same key. The value is masked if the key is on the [`Mask`](crate::Mask). One call
+/// keeps at most 1,000 fields and 256 KiB of them; excess fields are counted in the record.
+///
+/// ```
+/// use audited::Context;
+/// use serde_json::json;
+///
+/// let records = audited::testing::capture(|| {
+///     Context::new().field("tenant", 5).scope(|| {
+///         audited::execute("pay invoice", "bank::pay", (), || audited::field("tenant", 6));
+///     });
+/// });
+/// assert_eq!(records[0].context.as_ref().unwrap().to_value(), json!({"extra": {"tenant": 6}}));
+/// ```
+pub fn field(key: impl AsRef<str>, value: impl Serialize) {
+    with_call(|call| {
+        set_field(call, key.as_ref(), |out, cuts, path, rules| {
+            capture::write_serialize(out, cuts, path, rules, &value);
+        });
+    });
+}
+
+fn with_call(annotate: impl FnOnce(&Arc<CallShared>)) {
+    // What a `Serialize` adds while a value is captured does not belong to the call.
+    if !recorder::is_any_active() || capture::in_progress() {
+        return;
+    }
+    if let Some(call) = scope::with(|scope| scope.call.clone()) {
+        annotate(&call);
+    }
+}
+
+/// A value of the attribute's argument `target`: a type and an id, or a type, an id and a label.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the target of a call",
+    note = "write `target = (type, id)` or `target = (type, id, label)`, where the type is a \
+            string and the other parts are `Display`"
+)]
+pub trait IntoTarget {
+    /// Converts the parts to text.
+    fn into_target(self) -> TargetParts;
+}
+
+/// The parts of a target, as text.
+#[derive(Debug)]
+pub struct TargetParts(pub(super) Target);
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str> + ?Sized, I: Display + ?Sized> IntoTarget for (&T, &I) {
+    fn into_target(self) -> TargetParts {
+        TargetParts(Target {
+            type_name: Cow::Owned(target_text(&self.0.as_ref())),
+            id: target_text(&self.1),
+            label: None,
+        })
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, I, L> IntoTarget for (&T, &I, &L)
+where
+    T: AsRef<str> + ?Sized,
+    I: Display + ?Sized,
+    L: Display + ?Sized,
+{
+    fn into_target(self) -> TargetParts {
+        TargetParts(Target {
+            label: Some(target_text(&self.2)),
+            ..(self.0, self.1).into_target().0
+        })
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str>, I: Display> IntoTarget for &(T, I) {
+    fn into_target(self) -> TargetParts {
+        (&self.0, &self.1).into_target()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str>, I: Display, L: Display> IntoTarget for &(T, I, L) {
+    fn into_target(self) -> TargetParts {
+        (&self.0, &self.1, &self.2).into_target()
+    }
+}

@@ -1,0 +1,131 @@
+//! [`ObjectWatch`]: compares one object before and after a call.
+
+use std::any::type_name;
+use std::sync::Arc;
+
+use audit_record::{FieldChange, Truncation};
+
+use crate::busy::busy;
+use crate::call::lifecycle::Call;
+use crate::capture;
+use crate::fields::{AuditedFields, change_time, compared, difference, values};
+use crate::in_flight::{
+    CallShared, CallState, MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, Target,
+    WatchedObject,
+};
+
+/// An object as it was when the call began.
+pub(super) struct ObjectWatch<T: AuditedFields> {
+    call: Arc<CallShared>,
+    /// The parameter that holds the object.
+    parameter: &'static str,
+    before: T::Snapshot,
+    /// The entry of this call in the watch list.
+    watched: Arc<WatchedObject>,
+    /// The entry of the innermost call around this one that watches the same object.
+    outer: Option<Arc<WatchedObject>>,
+}
+
+impl<T: AuditedFields> ObjectWatch<T> {
+    /// Returns `None` if the call is not recorded, or if the object's own code panicked.
+    pub(super) fn begin(call: &Call, object: &T, parameter: &'static str) -> Option<Box<Self>> {
+        // The first use of a type allocates: an audited allocator must not be recorded here.
+        let _busy = busy();
+        let shared = call.shared()?;
+        let id = set_target(shared, object);
+        let Some(before) = capture::guarded(|| object.snapshot()) else {
+            record_unwatched(shared, parameter);
+            return None;
+        };
+        let address = (std::ptr::from_ref(object).addr(), type_name::<T>());
+        let outer = shared.watched.find(address);
+        if let Some(outer) = &outer {
+            outer.nested_call_began(values(object, None, shared.rules()), shared.rules());
+        }
+        let identity = ObjectIdentity { address, info: T::TYPE, type_path: T::type_path(), id };
+        let watched = shared.watched.add(identity);
+        Some(Box::new(Self { call: shared.clone(), parameter, before, watched, outer }))
+    }
+
+    /// Adds the changes of the object to the call.
+    pub(super) fn finish(self: Box<Self>, object: &T) {
+        // Created first, so that all of this is freed before it ends.
+        let _busy = busy();
+        let this = self;
+        let rules = this.call.rules();
+        let (mut changes, mut cuts) = (Vec::new(), Vec::new());
+        let mut add = |(more, more_cuts): ObjectChanges| {
+            changes.extend(more);
+            cuts.extend(more_cuts);
+        };
+        let NestedChanges { first, latest, between, left_out } = this.watched.take_nested_changes();
+        let last = match (first, latest) {
+            // Nested calls have recorded their changes. Left are those before the first nested
+            // call, between nested calls, and after the last one.
+            (Some((at_first, time)), Some(at_latest)) => {
+                let before = values(object, Some(&this.before), rules);
+                let rows = difference(T::TYPE, rules, before.as_ref(), Some(&at_first));
+                add(this.watched.object.changes(rows, time));
+                let now = values(object, None, rules);
+                difference(T::TYPE, rules, Some(&at_latest), now.as_ref())
+            }
+            _ => compared(object, &this.before, rules),
+        };
+        add(between);
+        add(this.watched.object.changes(last, change_time()));
+        add_changes(&mut this.call.state(), changes, cuts, left_out);
+        if let Some(outer) = &this.outer {
+            outer.nested_call_ended(values(object, None, rules));
+        }
+    }
+
+    /// Records that the object cannot be compared.
+    pub(super) fn give_up(self: Box<Self>) {
+        let _busy = busy();
+        let this = self;
+        record_unwatched(&this.call, this.parameter);
+    }
+}
+
+impl<T: AuditedFields> Drop for ObjectWatch<T> {
+    fn drop(&mut self) {
+        self.watched.end();
+    }
+}
+
+/// Adds the changes of one object. `left_out` further changes are only counted.
+fn add_changes(
+    state: &mut CallState,
+    changes: Vec<FieldChange>,
+    cuts: Vec<Truncation>,
+    left_out: u64,
+) {
+    if left_out > 0 || !changes.is_empty() {
+        let annotations = state.annotations();
+        annotations.changes_left_out += left_out;
+        if annotations.changes.len() < MAX_CHANGES {
+            annotations.changes.extend(changes);
+        } else {
+            annotations.changes_left_out += changes.len() as u64;
+        }
+    }
+    cuts.into_iter().for_each(|cut| state.cut(cut));
+}
+
+/// Makes `object` the target of the call, unless it has a target. Returns the id of the object.
+pub(super) fn set_target<T: AuditedFields>(call: &CallShared, object: &T) -> String {
+    let known = capture::guarded(|| (T::type_path(), object.target_id(), object.label()));
+    let (type_name, id, label) = known.unwrap_or_default();
+    let mut state = call.state();
+    let annotations = state.annotations();
+    if annotations.target.is_none() {
+        annotations.target = Some(Target { type_name, id: id.clone(), label });
+    }
+    id
+}
+
+/// Records that the changes of the object in `parameter` are not known.
+pub(super) fn record_unwatched(call: &CallShared, parameter: &str) {
+    let cut = Truncation::new(format!("changes.{parameter}"), "objects", 0, Some(1));
+    call.state().cut(cut);
+}
