@@ -397,9 +397,10 @@ fn captured(path: &str, value: &impl Serialize) -> (Json, Vec<Truncation>) {
     let (mut json, mut cuts) = (String::new(), Vec::new());
     match current::recorder() {
         Some(recorder) => {
-            capture::write_serialize(&mut json, &mut cuts, path, &recorder.rules, value);
+            capture::ValueWriter::new(&mut json, &mut cuts, path, &recorder.rules).serialize(value);
         }
-        None => capture::write_serialize(&mut json, &mut cuts, path, &Rules::default(), value),
+        None => capture::ValueWriter::new(&mut json, &mut cuts, path, &Rules::default())
+            .serialize(value),
     }
     (Json::trusted(json), cuts)
 }

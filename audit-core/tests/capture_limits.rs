@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use audit_core::capture::{Limits, Mask, Rules, write_debug, write_serialize, write_text};
+use audit_core::capture::{Limits, Mask, Rules, ValueWriter};
 use audit_record::Truncation;
 use serde::ser::{Error as _, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
@@ -22,7 +22,7 @@ fn assert_truncated<T: ?Sized + Serialize>(
     expected_truncations: &[ExpectedTruncation],
 ) {
     let (mut text, mut cuts) = (String::new(), Vec::new());
-    write_serialize(&mut text, &mut cuts, "input.v", &rules_with(limit), value);
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &rules_with(limit)).serialize(value);
     assert_eq!(text, expected);
     let expected = expected_truncations.iter();
     let expected = expected.map(|&(path, unit, kept, was)| Truncation::new(path, unit, kept, was));
@@ -48,7 +48,7 @@ fn long_texts_are_truncated_at_a_character_boundary() {
     let text = r#""\u0001\u0001… [cut: 4 bytes]""#;
     assert_truncated(bytes(16), "\u{1}\u{1}\u{1}\u{1}", text, &at(2, Some(4)));
     let (mut text, mut cuts) = (String::new(), Vec::new());
-    write_text(&mut text, &mut cuts, "reason", &rules_with(bytes(16)), &"x".repeat(99));
+    ValueWriter::new(&mut text, &mut cuts, "reason", &rules_with(bytes(16))).text(&"x".repeat(99));
     assert_eq!(text, r#""xxxxxxxxxxxxxx… [cut: 99 bytes]""#);
     assert_eq!(cuts, [Truncation::new("reason", "bytes", 14, Some(99))]);
 }
@@ -70,7 +70,7 @@ fn formatting_stops_at_the_limit() {
 #[test]
 fn long_debug_texts_are_truncated() {
     let (mut text, mut cuts) = (String::new(), Vec::new());
-    write_debug(&mut text, &mut cuts, "input.v", &rules_with(bytes(8)), "abcdefgh");
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &rules_with(bytes(8))).debug("abcdefgh");
     assert_eq!(text, r#""\"abcd… [cut]""#);
     assert_eq!(cuts, [Truncation::new("input.v", "bytes", 5, None)]);
 }
@@ -88,7 +88,7 @@ fn a_cyclic_debug_text_stops_at_the_limit() {
     let knot = Rc::new(Knot(RefCell::default()));
     *knot.0.borrow_mut() = Rc::downgrade(&knot);
     let (mut text, mut cuts) = (String::new(), Vec::new());
-    write_debug(&mut text, &mut cuts, "input.v", &rules_with(bytes(14)), &knot);
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &rules_with(bytes(14))).debug(&knot);
     assert_eq!(text, r#""Knot(Knot(Kn… [cut]""#);
 }
 
@@ -208,7 +208,7 @@ fn the_depth_is_bounded_whatever_the_limit() {
     let nest = (0..1_000).fold(Nest { next: None }, |next, _| Nest { next: Some(next.into()) });
     let (mut text, mut cuts) = (String::new(), Vec::new());
     let rules = rules_with(Limits::default().depth(100_000));
-    write_serialize(&mut text, &mut cuts, "output", &rules, &nest);
+    ValueWriter::new(&mut text, &mut cuts, "output", &rules).serialize(&nest);
     assert_eq!(text.matches('{').count(), Limits::MAX_DEPTH);
     assert!(text.contains(r#""[cut: deeper than 100 levels]""#));
     assert_eq!(cuts.len(), 1);

@@ -3,18 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use audit_core::capture::{Limits, Mask, Rules, in_progress, write_serialize};
+use audit_core::capture::{Limits, Mask, Rules, ValueWriter, in_progress};
 use audit_record::Truncation;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde::ser::{self, Error as _, Serializer};
-use serde::{Serialize, ser::SerializeMap as _};
+use serde::ser::{self, Error as _, SerializeMap as _, Serializer};
 use serde_json::Value;
 
 fn capture<T: Serialize>(rules: &Rules, value: &T) -> (String, Vec<Truncation>) {
     let (mut text, mut cuts) = ("é".to_owned(), Vec::new());
-    write_serialize(&mut text, &mut cuts, "v", rules, value);
+    ValueWriter::new(&mut text, &mut cuts, "v", rules).serialize(value);
     assert!(!in_progress());
     (text.strip_prefix('é').expect("text before is kept").to_owned(), cuts)
 }

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use audit_core::capture::{Redacted, Rules, in_progress, is_secret_type, write_debug};
-use audit_core::capture::{write_serialize, write_type_name};
+use audit_core::capture::{Redacted, Rules, ValueWriter, in_progress, is_secret_type};
 use audit_record::Truncation;
 use serde::ser::{Error as _, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 
 fn capture_with<T: ?Sized + Serialize>(rules: &Rules, value: &T) -> (String, Vec<Truncation>) {
     let (mut text, mut cuts) = ("before ".to_owned(), Vec::new());
-    write_serialize(&mut text, &mut cuts, "input.v", rules, value);
+    ValueWriter::new(&mut text, &mut cuts, "input.v", rules).serialize(value);
     (text.strip_prefix("before ").expect("text before is kept").to_owned(), cuts)
 }
 
@@ -198,6 +197,21 @@ fn values_are_hidden_by_type() {
         code: Redacted<u32>,
         open: u32,
     }
+    #[derive(Serialize)]
+    struct Wrapped(SecretBox<Pass>);
+    #[derive(Serialize)]
+    enum Login {
+        With(SecretBox<Pass>),
+        As { user: u8, with: Wrapped },
+    }
+    struct Keyed;
+    impl Serialize for Keyed {
+        fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            let mut map = s.serialize_map(None)?;
+            map.serialize_entry(&Wrapped(SecretBox::new(Box::new(Pass(7)))), &8)?;
+            map.end()
+        }
+    }
     let secret = || SecretBox::new(Box::new(Pass(7)));
     assert_eq!(serde_json::to_string(&secret()).expect("the secret is serialisable"), "7");
     assert_eq!(secret().expose_secret().0, 7);
@@ -206,10 +220,17 @@ fn values_are_hidden_by_type() {
         &Form { first: secret(), all: vec![Some(secret())], code: 7.into(), open: 8 },
         r#"{"first":"[redacted]","all":"[redacted]","code":"[redacted]","open":8}"#,
     );
+    assert_captured(&Wrapped(secret()), r#""[redacted]""#);
+    assert_captured(&[Login::With(secret())], r#"[{"With":"[redacted]"}]"#);
+    assert_captured(
+        &Login::As { user: 1, with: Wrapped(secret()) },
+        r#"{"As":{"user":1,"with":"[redacted]"}}"#,
+    );
+    assert_captured(&Keyed, r#"{"[redacted]":8}"#);
     assert!(is_secret_type::<Option<&SecretBox<str>>>());
     assert!(!is_secret_type::<str>() && !is_secret_type::<BTreeMap<String, Vec<u8>>>());
     let (mut text, mut cuts) = (String::new(), Vec::new());
-    write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &Some(secret()));
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &Rules::default()).debug(&Some(secret()));
     assert_eq!(text, r#""[redacted]""#);
     let read: Redacted<u32> = serde_json::from_str("7").expect("reads as the value itself");
     assert_eq!((read, read.into_inner()), (Redacted::new(7), 7));
@@ -241,7 +262,7 @@ fn values_that_fail_are_recorded_with_the_reason() {
     let text = format!(r#""[not recorded: line 1 line \"2\" {}]""#, "é".repeat(92));
     assert_captured(&(1, [Fails]), &text);
     let (mut text, mut cuts) = (String::new(), Vec::new());
-    write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &Panics);
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &Rules::default()).debug(&Panics);
     assert_eq!(text, r#""[not recorded: formatting it panicked]""#);
     struct NoText;
     impl fmt::Debug for NoText {
@@ -250,7 +271,7 @@ fn values_that_fail_are_recorded_with_the_reason() {
         }
     }
     text.clear();
-    write_debug(&mut text, &mut cuts, "input.v", &Rules::default(), &NoText);
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &Rules::default()).debug(&NoText);
     assert_eq!((text.as_str(), cuts.len()), (r#""[not recorded: formatting it failed]""#, 0));
     assert!(!in_progress());
 }
@@ -288,8 +309,10 @@ fn captures_may_be_nested() {
 
 #[test]
 fn type_names_are_recorded_in_angle_brackets() {
-    let mut text = String::new();
-    write_type_name::<Option<std::cell::Cell<u8>>>(&mut text);
+    let (mut text, mut cuts) = (String::new(), Vec::new());
+    let rules = Rules::default();
+    ValueWriter::new(&mut text, &mut cuts, "input.v", &rules)
+        .type_name::<Option<std::cell::Cell<u8>>>();
     assert_eq!(text, r#""<core::option::Option<core::cell::Cell<u8>>>""#);
 }
 

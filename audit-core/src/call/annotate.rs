@@ -113,8 +113,8 @@ pub fn target(type_name: impl Into<Cow<'static, str>>, id: impl Display) {
 /// ```
 pub fn field(key: impl AsRef<str>, value: impl Serialize) {
     with_call(|call| {
-        set_field(call, key.as_ref(), |out, cuts, path, rules| {
-            capture::write_serialize(out, cuts, path, rules, &value);
+        set_field(call, key.as_ref(), |writer| {
+            writer.serialize(&value);
         });
     });
 }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::call::future::run_async;
 use crate::call::lifecycle::{Call, begin_direct};
 use crate::call::returned::Returned;
-use crate::capture;
 
 /// Runs `f` as a recorded call, without an attribute.
 ///
@@ -104,8 +103,8 @@ pub fn begin_execute(
     let call = begin_direct(action.into(), method.into());
     let mut input = call.input();
     if let Some(input) = input.wanted() {
-        input.whole(|out, cuts, path, rules| {
-            capture::write_serialize(out, cuts, path, rules, &parameters);
+        input.whole(|writer| {
+            writer.serialize(&parameters);
         });
     }
     input.done();

@@ -198,7 +198,7 @@ impl RenderedError {
 fn failed<E: ?Sized>(call: &mut Call, render: impl FnOnce(usize) -> RenderedError) {
     let Some(running) = call.running() else { return };
     let limit = running.shared.rules().limits.bytes;
-    let rendered = capture::guarded(|| render(limit)).unwrap_or_else(|| {
+    let rendered = capture::run_user_code(|| render(limit)).unwrap_or_else(|| {
         RenderedError::message_only("[not recorded: formatting it panicked]".to_owned())
     });
     let info =
@@ -208,5 +208,5 @@ fn failed<E: ?Sized>(call: &mut Call, render: impl FnOnce(usize) -> RenderedErro
 
 /// The formatted text, cut at `limit` bytes.
 fn text(limit: usize, arguments: fmt::Arguments<'_>) -> String {
-    capture::bounded(limit, arguments).text
+    capture::format_limited(limit, arguments).text
 }

@@ -12,7 +12,7 @@ use crate::busy::busy;
 use crate::call::annotate::IntoTarget;
 use crate::call::lifecycle::{Call, CallStage};
 use crate::call_site::{CallSite, CaptureLevel};
-use crate::capture::{self, Rules};
+use crate::capture;
 use crate::in_flight::{CallShared, limited_text, set_field};
 use crate::spare::SpareSlots;
 
@@ -96,11 +96,7 @@ impl Input {
     }
 
     /// Sets the field `name` in the `extra` of the record.
-    pub(crate) fn field(
-        &mut self,
-        name: &str,
-        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
-    ) {
+    pub(crate) fn field(&mut self, name: &str, write: impl FnOnce(capture::ValueWriter<'_>)) {
         if let Some(call) = self.call() {
             set_field(call, name, write);
         }
@@ -145,14 +141,14 @@ impl InputBuffer {
 
     /// Records the argument `name` without its value.
     pub fn redacted(&mut self, name: &'static str) {
-        self.argument(name, |out, _, _, _| capture::write_redacted(out));
+        self.argument(name, |writer| writer.redacted());
     }
 
     /// Records the argument `name`. It is masked if its name is on the mask.
     pub(crate) fn argument(
         &mut self,
         name: &'static str,
-        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
+        write: impl FnOnce(capture::ValueWriter<'_>),
     ) {
         let Self { call: Some(call), json, cuts, .. } = self else { return };
         json.push(if json.is_empty() { '{' } else { ',' });
@@ -162,7 +158,7 @@ impl InputBuffer {
             capture::write_redacted(json);
         } else {
             let before = cuts.len();
-            write(json, cuts, name, rules);
+            write(capture::ValueWriter::new(json, cuts, name, rules));
             // Cuts are rare, so the full path is created only for them.
             for cut in &mut cuts[before..] {
                 cut.path.insert_str(0, "input.");
@@ -171,12 +167,9 @@ impl InputBuffer {
     }
 
     /// Records one value as the whole input, for a call without attribute.
-    pub(crate) fn whole(
-        &mut self,
-        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
-    ) {
+    pub(crate) fn whole(&mut self, write: impl FnOnce(capture::ValueWriter<'_>)) {
         let Self { call: Some(call), json, cuts, .. } = self else { return };
-        write(json, cuts, "input", call.rules());
+        write(capture::ValueWriter::new(json, cuts, "input", call.rules()));
         self.is_whole = true;
     }
 

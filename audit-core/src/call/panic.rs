@@ -88,7 +88,7 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 
 /// The message, cut at its limit.
 fn limited(message: &str) -> String {
-    capture::bounded(MAX_MESSAGE_BYTES, format_args!("{message}")).text
+    capture::format_limited(MAX_MESSAGE_BYTES, format_args!("{message}")).text
 }
 
 /// The error and the backtrace of the panic with `payload`, in a call that began at `since`.
@@ -137,7 +137,7 @@ pub(crate) fn describe_latest(since: Instant) -> (ErrorInfo, Option<String>) {
 /// The backtrace from the location of the panic on. The frames above belong to the hook and to the
 /// standard library.
 fn traceback(backtrace: &Backtrace) -> String {
-    let text = capture::bounded(MAX_TRACEBACK_BYTES, format_args!("{backtrace}")).text;
+    let text = capture::format_limited(MAX_TRACEBACK_BYTES, format_args!("{backtrace}")).text;
     let mut rest = text.as_str();
     if let Some(at) = rest.find("rust_begin_unwind") {
         rest = &rest[at..];

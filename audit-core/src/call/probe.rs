@@ -22,10 +22,8 @@ use crate::call::future::ReturnedFuture;
 use crate::call::input::{Input, InputBuffer};
 use crate::call::lifecycle::Call;
 use crate::call::wait::{NoSlot, SendSlot};
-use crate::capture::{self, Rules};
+use crate::capture;
 use crate::scratch;
-
-type Cuts = Vec<Truncation>;
 
 /// Defines `$outer`, which derefs to `$inner`. Methods that `$outer` does not have are looked up
 /// there.
@@ -115,24 +113,24 @@ impl SkippedOutput {
 /// Defines the methods of a wrapper: record the value as an argument, as a field, or as a return
 /// value.
 macro_rules! records {
-    ($wrapper:ident, $($bound:path)?, |$this:ident, $out:ident, $cuts:ident, $path:ident, $rules:ident| $write:expr) => {
+    ($wrapper:ident, $($bound:path)?, |$this:ident, $writer:ident| $write:expr) => {
         impl<T: ?Sized $(+ $bound)?> $wrapper<'_, T> {
             /// Records the value as the argument `name`.
             pub fn record(&self, input: &mut InputBuffer, name: &'static str) {
-                input.argument(name, |out, cuts, path, rules| self.write(out, cuts, path, rules));
+                input.argument(name, |writer| self.write(writer));
             }
 
             /// Records the value as the field `name`.
             pub fn record_field(&self, input: &mut Input, name: &str) {
-                input.field(name, |out, cuts, path, rules| self.write(out, cuts, path, rules));
+                input.field(name, |writer| self.write(writer));
             }
 
             /// Records the value as the return value, and that the call succeeded.
             pub fn record_output(&self, call: &mut Call) {
-                record_output::<T>(call, |out, cuts, path, rules| self.write(out, cuts, path, rules));
+                record_output::<T>(call, |writer| self.write(writer));
             }
 
-            fn write(&self, $out: &mut String, $cuts: &mut Cuts, $path: &str, $rules: &Rules) {
+            fn write(&self, $writer: capture::ValueWriter<'_>) {
                 let $this = self;
                 $write
             }
@@ -140,13 +138,9 @@ macro_rules! records {
     };
 }
 
-records!(ValueBySerialize, Serialize, |this, out, cuts, path, rules| {
-    capture::write_serialize(out, cuts, path, rules, this.0.0.0)
-});
-records!(ValueByDebug, Debug, |this, out, cuts, path, rules| {
-    capture::write_debug(out, cuts, path, rules, this.0.0)
-});
-records!(ValueByTypeName, , |_this, out, _cuts, _path, _rules| capture::write_type_name::<T>(out));
+records!(ValueBySerialize, Serialize, |this, writer| writer.serialize(this.0.0.0));
+records!(ValueByDebug, Debug, |this, writer| writer.debug(this.0.0));
+records!(ValueByTypeName, , |_this, writer| writer.type_name::<T>());
 
 /// Marks the thread as busy, because an audited allocator that recorded this allocation would
 /// recurse without end.
@@ -155,15 +149,12 @@ fn buffer() -> String {
     scratch::take()
 }
 
-fn record_output<T: ?Sized>(
-    call: &mut Call,
-    write: impl FnOnce(&mut String, &mut Cuts, &str, &Rules),
-) {
+fn record_output<T: ?Sized>(call: &mut Call, write: impl FnOnce(capture::ValueWriter<'_>)) {
     if let Some(running) = call.wants_output()
         && type_name::<T>() != "()"
     {
         let (mut json, mut cuts) = (buffer(), Vec::new());
-        write(&mut json, &mut cuts, "output", running.shared.rules());
+        write(capture::ValueWriter::new(&mut json, &mut cuts, "output", running.shared.rules()));
         call.set_output(json, cuts);
     }
     call.succeeded();

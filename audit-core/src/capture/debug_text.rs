@@ -1,11 +1,11 @@
-//! Masking by name inside the text of a `Debug`.
+//! Hides values by their names inside a `Debug` text.
 //!
-//! `#[derive(Debug)]`, and the standard library's maps, write `name: value` and `"name": value`, with texts in
-//! quotes and all else balanced. That is form enough to find a name that is to be hidden, and the end of
-//! its value. A `Debug` written by hand may have another form; then nothing is found.
+//! `#[derive(Debug)]` and the maps of the standard library write `name: value` and
+//! `"name": value`, with texts in quotes and brackets in pairs. So a hidden name and the end of
+//! its value can be found. A hand-written `Debug` may have another form; then nothing is found.
 
 use crate::capture::mask::Mask;
-use crate::capture::redacted::REDACTED;
+use crate::capture::policy::REDACTED;
 
 /// `text` with the values of hidden names replaced; `None` if there are none.
 pub(crate) fn masked(text: &str, mask: &Mask) -> Option<String> {
@@ -43,7 +43,7 @@ fn name_before(text: &str) -> Option<&str> {
     Some(&text[start..])
 }
 
-/// Where the value at the beginning of `text` ends: at a comma or a bracket that it has not opened itself.
+/// Where the value at the start of `text` ends: at a comma, or at a bracket that it has not opened.
 fn end_of_value(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut chars = text.char_indices();
@@ -58,7 +58,7 @@ fn end_of_value(text: &str) -> usize {
                     }
                 }
             }
-            // A character in quotes: what it is does not count, be it a bracket. `'\''`, `'\u{7f}'`, `'}'`.
+            // A character in quotes may be a bracket or a quote: `'}'`, `'\''`, `'\u{7f}'`.
             '\'' => {
                 if let Some((_, '\\')) = chars.next() {
                     chars.next();
@@ -78,35 +78,35 @@ fn end_of_value(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn is(text: &str, expected: &str) {
+    fn assert_masked(text: &str, expected: &str) {
         let mask = Mask::default();
         assert_eq!(masked(text, &mask).as_deref().unwrap_or(text), expected);
     }
 
     #[test]
-    fn fields_and_keys_are_masked_and_their_neighbours_stay() {
-        is(
+    fn fields_and_keys_are_masked_without_their_neighbours() {
+        assert_masked(
             r#"Login { user: "a", password: "p\", x: \"q", api_key: Some(Key { id: [1, 2] }), n: 1 }"#,
             r#"Login { user: "a", password: [redacted], api_key: [redacted], n: 1 }"#,
         );
-        is(
+        assert_masked(
             r#"{"user": 1, "API-KEY": ("x", '}'), "n": 2}"#,
             r#"{"user": 1, "API-KEY": [redacted], "n": 2}"#,
         );
-        is(r#"Pin { secret: '\'' }"#, "Pin { secret: [redacted] }");
-        is(
+        assert_masked(r#"Pin { secret: '\'' }"#, "Pin { secret: [redacted] }");
+        assert_masked(
             r#"[Item { token: "t" }, Item { token: "u" }]"#,
             "[Item { token: [redacted] }, Item { token: [redacted] }]",
         );
     }
 
     #[test]
-    fn what_is_cut_is_hidden_to_its_end() {
-        is(r#"Login { password: "hunt… [cut]"#, "Login { password: [redacted]");
+    fn a_value_that_was_cut_is_hidden_to_its_end() {
+        assert_masked(r#"Login { password: "hunt… [cut]"#, "Login { password: [redacted]");
     }
 
     #[test]
-    fn all_else_stays() {
+    fn other_text_is_unchanged() {
         for text in [
             "",
             ":",
@@ -118,7 +118,7 @@ mod tests {
             ": x",
             "token",
         ] {
-            is(text, text);
+            assert_masked(text, text);
         }
     }
 }

@@ -1,12 +1,9 @@
-//! How much of one value is recorded, and which names are hidden.
+//! [`Limits`]: how much of one value is recorded. [`Rules`]: the limits and the hidden names.
 
 use crate::capture::mask::Mask;
 
-/// With what every mark of a cut begins, behind a `…`.
-pub(crate) const CUT: &str = "[cut";
-
-/// The most cuts of one value that are listed; all are marked in its text.
-pub(super) const MAX_CUTS: usize = 64;
+/// The most truncations of one value that a record lists; all are marked in the text.
+pub(super) const MAX_TRUNCATIONS: usize = 64;
 
 /// How much of one value is recorded: one argument, or one result.
 ///
@@ -19,14 +16,14 @@ pub(super) const MAX_CUTS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of JSON text, 16 KiB unless set. One text inside a list, map or struct takes at most
-    /// a quarter, so that a long one does not push out all that follows. Marks and closing
-    /// brackets come on top: at most [`Limits::MARK`] for each level.
+    /// Bytes of JSON text, 16 KiB unless set. A text inside a list, map or struct takes at most a
+    /// quarter, so that a long one leaves room for the parts after it. Marks and closing brackets
+    /// come on top: at most [`Limits::MARK`] bytes for each level.
     pub bytes: usize,
-    /// Lists and maps inside each other, 32 unless set; more than [`Limits::MAX_DEPTH`] counts
-    /// as that.
+    /// Levels of lists and maps inside each other, 32 unless set. More than [`Limits::MAX_DEPTH`]
+    /// has the same effect as that.
     pub depth: usize,
-    /// Elements of one list, or entries of one map or struct; 1,000 unless set.
+    /// Elements of one list, or entries of one map or struct, 1,000 unless set.
     pub length: usize,
 }
 
@@ -36,6 +33,10 @@ impl Limits {
     /// The deepest value that is recorded. Common parsers, `serde_json` among them, read 127.
     pub const MAX_DEPTH: usize = 100;
 
+    /// Everything except what is too deep.
+    pub(crate) const UNLIMITED: Self =
+        Self { bytes: usize::MAX, depth: Self::MAX_DEPTH, length: usize::MAX };
+
     /// Sets the bytes of JSON text.
     #[must_use]
     pub const fn bytes(mut self, bytes: usize) -> Self {
@@ -43,14 +44,14 @@ impl Limits {
         self
     }
 
-    /// Sets the number of lists and maps inside each other.
+    /// Sets how many levels of lists and maps are recorded.
     #[must_use]
     pub const fn depth(mut self, levels: usize) -> Self {
         self.depth = levels;
         self
     }
 
-    /// Sets the number of elements or entries.
+    /// Sets how many elements or entries are recorded.
     #[must_use]
     pub const fn length(mut self, elements: usize) -> Self {
         self.length = elements;
@@ -61,13 +62,6 @@ impl Limits {
     pub(super) fn levels(&self) -> usize {
         self.depth.min(Self::MAX_DEPTH)
     }
-
-    /// How many values may be gone through that leave no bracket, as `Some`: there are a few
-    /// for each level in ordinary types, and a limit protects the stack from the others.
-    #[inline]
-    pub(super) fn hops(&self) -> usize {
-        8 * (self.levels() + 1)
-    }
 }
 
 impl Default for Limits {
@@ -76,7 +70,7 @@ impl Default for Limits {
     }
 }
 
-/// What of a value is recorded: the limits, and the names that are hidden.
+/// Which parts of a value are recorded: the limits, and the names that are hidden.
 ///
 /// ```
 /// use audit_core::capture::{Limits, Mask, Rules};

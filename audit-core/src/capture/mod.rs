@@ -1,17 +1,18 @@
-//! Turns arguments and results into JSON text, on the thread of the call, in one pass.
+//! Captures values as JSON text, on the thread of the call, in one pass.
 //!
-//! What is hidden ([`Mask`], [`Redacted`]) never reaches the text, and what is too large
-//! ([`Limits`]) is cut and marked. Nothing here fails: a value that cannot be recorded leaves a
-//! text that says why, whatever the code that serialises it does, short of ending the process.
+//! Hidden parts ([`Mask`], [`Redacted`]) never reach the text, and parts that are too large
+//! ([`Limits`]) are cut and marked. Capturing never fails: a value that cannot be recorded is
+//! replaced by a text that says why. The code that serialises it may do anything except end the
+//! process.
 //!
 //! | a value | is recorded as |
 //! |---|---|
 //! | hidden by name or type | `"[redacted]"` |
-//! | a long text | `"abc… [cut: 123456 bytes]"`, the length being that of the whole text |
+//! | a long text | `"abc… [cut: 123456 bytes]"`, with the length of the whole text |
 //! | a long `Debug` or `Display` text | `"abc… [cut]"` |
 //! | a long list | its last element is `"… [cut: 990 more elements]"` |
 //! | a large map or struct | its last entry is `"…": "[cut: 5 more entries]"` |
-//! | too deep a value | `"[cut: deeper than 32 levels]"` |
+//! | a value that is too deep | `"[cut: deeper than 32 levels]"` |
 //! | bytes | `"0x00ff"` |
 //! | NaN and the infinities | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | an integer beyond 64 bits | a string of its digits |
@@ -19,43 +20,54 @@
 //! | a value whose `Serialize` fails or panics | `"[not recorded: …]"` |
 //!
 //! Everything else is written as `serde_json` writes it. JSON that `serde_json` holds as text
-//! (`RawValue`) is read and written anew, so that names in it are hidden too.
+//! (`RawValue`) is read and written again, so that names in it are hidden too.
+//!
+//! [`ValueWriter`] is the entry point. The module `policy` decides what is hidden and how deep a
+//! value is read, here and in the module `value`.
 //!
 //! ```
-//! use audit_core::capture::{Rules, write_serialize};
+//! use audit_core::capture::{Rules, ValueWriter};
 //!
 //! #[derive(serde::Serialize)]
 //! struct Login { user: &'static str, password: &'static str }
 //!
-//! let (mut text, mut cuts) = (String::new(), Vec::new());
+//! let (mut json, mut truncations) = (String::new(), Vec::new());
 //! let login = Login { user: "alice", password: "hunter2" };
-//! write_serialize(&mut text, &mut cuts, "input.login", &Rules::default(), &login);
-//! assert_eq!(text, r#"{"user":"alice","password":"[redacted]"}"#);
-//! assert!(cuts.is_empty());
+//! let rules = Rules::default();
+//! ValueWriter::new(&mut json, &mut truncations, "input.login", &rules).serialize(&login);
+//! assert_eq!(json, r#"{"user":"alice","password":"[redacted]"}"#);
+//! assert!(truncations.is_empty());
 //! ```
 
-mod bounded;
-mod compound;
+mod compound_serializer;
 mod debug_text;
+mod decision_cache;
+mod formatters;
+mod json_buffer;
+mod limited_text;
 mod limits;
 mod mask;
+mod path;
+mod policy;
 mod redacted;
-mod running;
-mod scalar;
-mod ser;
-mod text;
-mod write;
-mod writer;
+mod scalar_serializer;
+mod type_names;
+mod user_code;
+mod value_serializer;
+mod value_writer;
+mod words;
 
-pub(crate) use bounded::{Bounded, bounded, write_bounded};
 pub(crate) use debug_text::masked as masked_debug;
-pub(crate) use limits::CUT;
+pub(crate) use limited_text::{LimitedText, format_limited, write_limited};
 pub use limits::{Limits, Rules};
-pub(crate) use mask::{HINTS, remembered};
-pub use mask::{Mask, is_secret_type};
-pub(crate) use redacted::REDACTED;
+pub use mask::Mask;
+pub(crate) use policy::{
+    CUT_MARK, Depth, NOT_RECORDED_MARK, Policy, REDACTED, RawJson, StructContent, VariantForm,
+};
 pub use redacted::Redacted;
-pub use running::in_progress;
-pub(crate) use running::{Running, discard, guarded};
-pub use write::{write_debug, write_redacted, write_serialize, write_text, write_type_name};
-pub(crate) use writer::Stop;
+pub(crate) use scalar_serializer::{ScalarOutput, scalar_text};
+pub(crate) use type_names::TypeHint;
+pub use type_names::is_secret_type;
+pub use user_code::in_progress;
+pub(crate) use user_code::{CaptureError, UserCodeGuard, drop_panic, run_user_code};
+pub use value_writer::{ValueWriter, write_redacted};

@@ -1,15 +1,14 @@
-//! [`Redacted`]: a value that shows itself to nobody.
+//! [`Redacted`]: a value that is never shown.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What stands in a record for a value that is hidden.
-pub(crate) const REDACTED: &str = "[redacted]";
+use crate::capture::policy::REDACTED;
 
 /// Holds a value that is written as `[redacted]` wherever it is shown, logged or recorded.
 ///
-/// Reading works as for the value itself, so it can stand in a type that is deserialised.
+/// Deserialising works as for the value itself, so the type of a field can be changed to this.
 ///
 /// ```
 /// use audited::Redacted;
@@ -29,12 +28,12 @@ impl<T> Redacted<T> {
         Self(value)
     }
 
-    /// The value itself.
+    /// Returns a reference to the value itself.
     pub const fn expose(&self) -> &T {
         &self.0
     }
 
-    /// The value itself, taken out.
+    /// Returns the value itself.
     pub fn into_inner(self) -> T {
         self.0
     }

@@ -342,7 +342,7 @@ fn summed_up(
         json.push_str(&name);
         json.push_str("\":");
         let path = format!("input.{name}");
-        capture::write_serialize(&mut json, &mut cuts, &path, &recorder.rules, keys);
+        capture::ValueWriter::new(&mut json, &mut cuts, &path, &recorder.rules).serialize(keys);
     }
     json.push('}');
     (Json::trusted(json), cuts)

@@ -33,7 +33,7 @@ use crate::value::{Tree, diff};
 pub fn change<T: AuditedFields>(before: &T, after: &T) {
     let Some(recorder) = current::active_recorder() else { return };
     let mut delta = Delta::rows(T::TYPE, &recorder.rules, ChangeKind::Changed);
-    let done = capture::guarded(|| after.compare(&before.snapshot(), &mut delta));
+    let done = capture::run_user_code(|| after.compare(&before.snapshot(), &mut delta));
     let mut rows = delta.into_rows();
     if done.is_none() {
         rows.not_told();

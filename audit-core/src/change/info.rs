@@ -64,7 +64,7 @@ impl SaveInfo {
             capture::write_redacted(&mut json);
         } else {
             let path = format!("context.extra.{key}");
-            capture::write_serialize(&mut json, &mut cuts, &path, &rules, &value);
+            capture::ValueWriter::new(&mut json, &mut cuts, &path, &rules).serialize(&value);
         }
         self.fields.retain(|said| said.key != key);
         self.fields.push(Said { key, value: Json::trusted(json), cuts });
@@ -97,5 +97,5 @@ impl Said {
 }
 
 fn limited(bytes: usize, text: &dyn Display) -> String {
-    capture::bounded(bytes, format_args!("{text}")).text
+    capture::format_limited(bytes, format_args!("{text}")).text
 }

@@ -28,7 +28,7 @@ pub(super) enum Stored<T: AuditedFields> {
 impl<T: AuditedFields> Stored<T> {
     pub(super) fn of(value: &T) -> Self {
         let id = value.target_id();
-        match capture::guarded(|| value.snapshot()) {
+        match capture::run_user_code(|| value.snapshot()) {
             Some(fields) => Self::As { id, fields },
             None => Self::Unknown { id },
         }
@@ -37,7 +37,7 @@ impl<T: AuditedFields> Stored<T> {
     /// What of `value` is not as it is stored.
     pub(super) fn rows(&self, value: &T, kind: ChangeKind, rules: &Rules) -> Rows {
         let mut delta = Delta::rows(T::TYPE, rules, kind);
-        let done = capture::guarded(|| match (self, kind) {
+        let done = capture::run_user_code(|| match (self, kind) {
             (Self::As { fields, .. }, ChangeKind::Changed) => value.compare(fields, &mut delta),
             (Self::As { fields, .. }, ChangeKind::Deleted) => {
                 value.describe(Some(fields), &mut delta);
@@ -75,7 +75,7 @@ impl<T: AuditedFields> Stored<T> {
         let known = match self {
             Self::As { id, fields } => {
                 *id = value.target_id();
-                capture::guarded(|| value.refresh(fields)).is_some()
+                capture::run_user_code(|| value.refresh(fields)).is_some()
             }
             _ => false,
         };

@@ -10,7 +10,7 @@ use audit_record::{ChangeKind, ErrorInfo, FieldChange, Json, Kind, Note, Outcome
 
 use crate::busy::busy;
 use crate::call::{self, Call};
-use crate::capture::{self, Bounded};
+use crate::capture::{self, LimitedText};
 use crate::change::SaveInfo;
 use crate::fields::{Rows, TypeInfo};
 use crate::in_flight::{StartTime, Target, set_field};
@@ -36,7 +36,7 @@ pub(super) struct Failed {
 impl Failed {
     /// The store said no.
     pub(super) fn by_error<E: Display + ?Sized>(error: &E) -> Self {
-        let Bounded { text, .. } = capture::bounded(MESSAGE, format_args!("{error}"));
+        let LimitedText { text, .. } = capture::format_limited(MESSAGE, format_args!("{error}"));
         let error = ErrorInfo::new(std::any::type_name::<E>(), text, Vec::new(), None);
         Self { outcome: Outcome::Failure, error: Some(error), traceback: None }
     }
@@ -137,9 +137,9 @@ impl Occasion {
         )?;
         if let Some(shared) = call.shared() {
             for said in &info.fields {
-                set_field(shared, &said.key, |out, cuts, _, rules| {
-                    out.push_str(said.masked(&rules.mask).as_str());
-                    cuts.extend(said.cuts.iter().cloned());
+                set_field(shared, &said.key, |writer| {
+                    let json = said.masked(writer.mask());
+                    writer.captured(&json, &said.cuts);
                 });
             }
             let mut state = shared.state();

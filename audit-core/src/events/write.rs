@@ -73,11 +73,7 @@ impl<'r> EventFields<'r> {
         Self { rules, is_log, message, json, cuts: Vec::new() }
     }
 
-    fn field(
-        &mut self,
-        field: &Field,
-        write: impl FnOnce(&mut String, &mut Vec<Truncation>, &Rules),
-    ) {
+    fn field(&mut self, field: &Field, write: impl FnOnce(capture::ValueWriter<'_>)) {
         let name = field.name();
         // `tracing-log` puts the location of a `log` record into fields; the target contains it
         // already.
@@ -89,14 +85,14 @@ impl<'r> EventFields<'r> {
         if self.rules.mask.matches_static(name) {
             capture::write_redacted(&mut self.json);
         } else {
-            write(&mut self.json, &mut self.cuts, self.rules);
+            write(capture::ValueWriter::new(&mut self.json, &mut self.cuts, name, self.rules));
         }
     }
 
     fn message(&mut self, value: fmt::Arguments<'_>) {
         // If there are two messages, the last one counts.
         self.message.clear();
-        let cut = capture::write_bounded(&mut self.message, self.rules.limits.bytes, value);
+        let cut = capture::write_limited(&mut self.message, self.rules.limits.bytes, value);
         if let Some((kept, was)) = cut {
             self.cuts.push(Truncation::new("message", "bytes", kept, was));
         }
@@ -108,8 +104,8 @@ impl Visit for EventFields<'_> {
         if field.name() == "message" {
             self.message(format_args!("{value:?}"));
         } else {
-            self.field(field, |out, cuts, rules| {
-                capture::write_debug(out, cuts, field.name(), rules, value);
+            self.field(field, |writer| {
+                writer.debug(value);
             });
         }
     }
@@ -118,8 +114,8 @@ impl Visit for EventFields<'_> {
         if field.name() == "message" {
             self.message(format_args!("{value}"));
         } else {
-            self.field(field, |out, cuts, rules| {
-                capture::write_text(out, cuts, field.name(), rules, value);
+            self.field(field, |writer| {
+                writer.text(value);
             });
         }
     }
@@ -155,8 +151,8 @@ impl Visit for EventFields<'_> {
 
 impl EventFields<'_> {
     fn serialize(&mut self, field: &Field, value: &impl serde::Serialize) {
-        self.field(field, |out, cuts, rules| {
-            capture::write_serialize(out, cuts, field.name(), rules, value);
+        self.field(field, |writer| {
+            writer.serialize(value);
         });
     }
 }

@@ -8,7 +8,7 @@ use crate::fields::{AuditedFields, Delta, Rows, TypeInfo, Values};
 /// What differs in `object`.
 pub(crate) fn compared<T: AuditedFields>(object: &T, before: &T::Snapshot, rules: &Rules) -> Rows {
     let mut delta = Delta::rows(T::TYPE, rules, ChangeKind::Changed);
-    let done = capture::guarded(|| object.compare(before, &mut delta));
+    let done = capture::run_user_code(|| object.compare(before, &mut delta));
     let mut rows = delta.into_rows();
     if done.is_none() {
         rows.not_told();
@@ -23,7 +23,7 @@ pub(crate) fn values<T: AuditedFields>(
     rules: &Rules,
 ) -> Option<Values> {
     let mut delta = Delta::values(T::TYPE, rules);
-    capture::guarded(|| object.describe(before, &mut delta))?;
+    capture::run_user_code(|| object.describe(before, &mut delta))?;
     Some(delta.into_values())
 }
 

@@ -126,5 +126,5 @@ pub fn child_path<P: AuditedFields>(child: &TypeInfo) -> Vec<String> {
 
 /// What `Display` says; one that panics gives a mark.
 pub(crate) fn part(key: &dyn Display) -> String {
-    capture::bounded(PART, format_args!("{key}")).text
+    capture::format_limited(PART, format_args!("{key}")).text
 }

@@ -239,7 +239,7 @@ fn fill_in(state: &mut State, change: &ObjectChange, seen: &mut Vec<String>) {
             state.fields.insert(&name, before);
         } else if let (true, Some(known), Some(before)) =
             (is_whole, state.fields.get(&name), &field.before)
-            && !known.may_be(&Tree::from_json(before.as_str()))
+            && !known.may_equal(&Tree::from_json(before.as_str()))
         {
             // Something in between is not on record.
             state.uncertain.push(name.clone());

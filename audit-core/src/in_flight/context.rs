@@ -146,7 +146,8 @@ impl ContextData {
                     capture::write_redacted(&mut json);
                 } else {
                     let path = format!("context.extra.{key}");
-                    capture::write_serialize(&mut json, &mut cuts, &path, rules, &value.exactly());
+                    capture::ValueWriter::new(&mut json, &mut cuts, &path, rules)
+                        .serialize(&value.exactly());
                 }
                 (key.clone(), json)
             })
@@ -187,7 +188,8 @@ fn member(
     if rules.mask.matches(name) {
         capture::write_redacted(members);
     } else {
-        capture::write_serialize(members, cuts, &format!("context.{name}"), rules, value);
+        capture::ValueWriter::new(members, cuts, &format!("context.{name}"), rules)
+            .serialize(value);
     }
     members.push(',');
 }

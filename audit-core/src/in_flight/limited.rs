@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use audit_record::Truncation;
 
-use crate::capture::{self, Bounded, Rules};
+use crate::capture::{self, LimitedText};
 use crate::in_flight::{CallShared, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
 
 /// Limit of the name of a field, in bytes.
@@ -17,15 +17,20 @@ const MAX_TARGET_PART_BYTES: usize = 1_024;
 pub(crate) fn set_field(
     call: &CallShared,
     name: &str,
-    write: impl FnOnce(&mut String, &mut Vec<Truncation>, &str, &Rules),
+    write: impl FnOnce(capture::ValueWriter<'_>),
 ) {
     let rules = call.rules();
-    let name = &*capture::bounded(MAX_FIELD_NAME_BYTES, format_args!("{name}")).text;
+    let name = &*capture::format_limited(MAX_FIELD_NAME_BYTES, format_args!("{name}")).text;
     let (mut json, mut cuts) = (String::new(), Vec::new());
     if rules.mask.matches(name) {
         capture::write_redacted(&mut json);
     } else {
-        write(&mut json, &mut cuts, &format!("context.extra.{name}"), rules);
+        write(capture::ValueWriter::new(
+            &mut json,
+            &mut cuts,
+            &format!("context.extra.{name}"),
+            rules,
+        ));
     }
     call.while_running(|state| {
         cuts.into_iter().for_each(|cut| state.cut(cut));
@@ -51,8 +56,8 @@ pub(crate) fn limited_text(
     path: &str,
     value: &(impl Display + ?Sized),
 ) -> String {
-    let Bounded { text, cut } =
-        capture::bounded(call.rules().limits.bytes, format_args!("{value}"));
+    let LimitedText { text, cut } =
+        capture::format_limited(call.rules().limits.bytes, format_args!("{value}"));
     if let Some((kept, was)) = cut {
         let cut = Truncation::new(path, "bytes", kept, was);
         call.while_running(|state| state.cut(cut));
@@ -62,5 +67,5 @@ pub(crate) fn limited_text(
 
 /// The `Display` text of a part of a target: at most 1,024 bytes.
 pub(crate) fn target_text(part: &dyn Display) -> String {
-    capture::bounded(MAX_TARGET_PART_BYTES, format_args!("{part}")).text
+    capture::format_limited(MAX_TARGET_PART_BYTES, format_args!("{part}")).text
 }

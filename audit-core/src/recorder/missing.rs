@@ -110,7 +110,7 @@ impl Missing {
         error: &Error,
     ) -> bool {
         records.into_iter().for_each(|record| self.failed.add(record));
-        self.why = capture::bounded(WHY, format_args!("{error}")).text;
+        self.why = capture::format_limited(WHY, format_args!("{error}")).text;
         let first = self.refusal.is_none();
         self.refusal = Some(Refusal { since: Instant::now(), pause: PAUSES.0 });
         first

@@ -1,53 +1,53 @@
-//! [`apply`]: does again what was recorded of a change.
+//! [`apply`]: applies a recorded edit to the state of an object.
 
 use std::fmt;
 
 use audit_record::private::path::{self, Segment};
 
-use crate::value::decimal::Normal;
+use crate::value::decimal::DecimalValue;
 use crate::value::tree::Tree;
 
-/// Why a recorded change can't be done.
+/// Why a recorded edit cannot be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    /// The path can't be read.
-    Path,
-    /// There is nothing at that place, or it is of another kind.
-    Place,
-    /// There is neither a value before nor one after.
-    Nothing,
+pub(crate) enum ApplyError {
+    /// The path cannot be read.
+    InvalidPath,
+    /// The state has no such place, or a value of another kind there.
+    NoSuchPlace,
+    /// The edit has neither a value before nor one after.
+    NoValue,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Path => "the path of the change can't be read",
-            Self::Place => "the object as it was then has no such place",
-            Self::Nothing => "the change has neither a value before nor one after",
+            Self::InvalidPath => "the path of the change cannot be read",
+            Self::NoSuchPlace => "the object as it was then has no such place",
+            Self::NoValue => "the change has neither a value before nor one after",
         })
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for ApplyError {}
 
-/// Does to the fields in `state`, which is a map, what was recorded: at `path`, `before` was replaced by
-/// `after`; with only one of them, it was removed or inserted.
+/// Applies an edit to the fields in `state`, which is a map: at `path`, `after` replaces `before`.
+/// With only one of them, `before` is removed or `after` is inserted.
 ///
-/// What stands there is taken as it is: records may have been cut, and fields may be unknown. If it fails,
-/// nothing is changed.
+/// The value at `path` need not equal `before`: records may have been cut, and fields may be
+/// unknown. On an error nothing is changed.
 pub(crate) fn apply(
     state: &mut Tree,
     path: &str,
     before: Option<&Tree>,
     after: Option<&Tree>,
-) -> Result<(), Wrong> {
-    let segments = path::parse(path).ok_or(Wrong::Path)?;
-    let (last, way) = segments.split_last().ok_or(Wrong::Path)?;
+) -> Result<(), ApplyError> {
+    let segments = path::parse(path).ok_or(ApplyError::InvalidPath)?;
+    let (last, parents) = segments.split_last().ok_or(ApplyError::InvalidPath)?;
     if before.is_none() && after.is_none() {
-        return Err(Wrong::Nothing);
+        return Err(ApplyError::NoValue);
     }
-    let place = way.iter().try_fold(state, below).ok_or(Wrong::Place)?;
-    let done = match (last, place) {
+    let place = parents.iter().try_fold(state, child).ok_or(ApplyError::NoSuchPlace)?;
+    let applied = match (last, place) {
         (Segment::Key(key), Tree::Map(entries)) => {
             let at = entries.iter().position(|(known, _)| known == key);
             match (at, after) {
@@ -56,23 +56,23 @@ pub(crate) fn apply(
                     entries.push((key.clone().into_owned().into(), after.clone()))
                 }
                 (Some(at), None) => drop(entries.remove(at)),
-                // Of the object's own fields not all need be known.
-                (None, None) if way.is_empty() => {}
-                (None, None) => return Err(Wrong::Place),
+                // Not all fields of the object itself need be known.
+                (None, None) if parents.is_empty() => {}
+                (None, None) => return Err(ApplyError::NoSuchPlace),
             }
             Some(())
         }
-        (Segment::Index(index), Tree::List(list)) => in_list(list, *index, before, after),
-        (Segment::Element, Tree::List(list)) => in_set(list, before, after),
-        (Segment::Element, Tree::Set(set)) => in_set(set, before, after).map(|()| {
+        (Segment::Index(index), Tree::List(list)) => edit_list(list, *index, before, after),
+        (Segment::Element, Tree::List(list)) => edit_set(list, before, after),
+        (Segment::Element, Tree::Set(set)) => edit_set(set, before, after).map(|()| {
             set.sort_by(Tree::order);
         }),
         _ => None,
     };
-    done.ok_or(Wrong::Place)
+    applied.ok_or(ApplyError::NoSuchPlace)
 }
 
-fn below<'t>(tree: &'t mut Tree, segment: &Segment<'_>) -> Option<&'t mut Tree> {
+fn child<'t>(tree: &'t mut Tree, segment: &Segment<'_>) -> Option<&'t mut Tree> {
     match (segment, tree) {
         (Segment::Key(key), Tree::Map(entries)) => {
             entries.iter_mut().find(|(known, _)| known == key).map(|(_, tree)| tree)
@@ -82,7 +82,7 @@ fn below<'t>(tree: &'t mut Tree, segment: &Segment<'_>) -> Option<&'t mut Tree> 
     }
 }
 
-fn in_list(
+fn edit_list(
     list: &mut Vec<Tree>,
     index: usize,
     before: Option<&Tree>,
@@ -97,22 +97,22 @@ fn in_list(
     Some(())
 }
 
-fn in_set(set: &mut Vec<Tree>, before: Option<&Tree>, after: Option<&Tree>) -> Option<()> {
+fn edit_set(set: &mut Vec<Tree>, before: Option<&Tree>, after: Option<&Tree>) -> Option<()> {
     if let Some(before) = before {
-        let exactly = set.iter().position(|element| element == before);
+        let exact = set.iter().position(|element| element == before);
         let at =
-            exactly.or_else(|| set.iter().position(|element| equal_digits(element, before)))?;
+            exact.or_else(|| set.iter().position(|element| are_equal_numbers(element, before)))?;
         set.remove(at);
     }
     set.extend(after.cloned());
     Some(())
 }
 
-/// Decimals are only texts when they are read back, and may have got zeros since.
-fn equal_digits(a: &Tree, b: &Tree) -> bool {
+/// Read back from a record, decimals are only texts, which may differ in zeros at the end.
+fn are_equal_numbers(a: &Tree, b: &Tree) -> bool {
     match (a, b) {
         (Tree::Text(a), Tree::Text(b)) | (Tree::Number(a), Tree::Number(b)) => {
-            Normal::of(a).is_some_and(|a| Normal::of(b) == Some(a))
+            DecimalValue::of(a).is_some_and(|a| DecimalValue::of(b) == Some(a))
         }
         _ => false,
     }

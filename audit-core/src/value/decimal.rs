@@ -1,20 +1,21 @@
-//! The value of a decimal number that is written as text.
+//! [`DecimalValue`]: the value of a decimal number that is written as text.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// A number without regard to how it is written: `0.digits × 10^exponent`. Equal if the numbers are.
+/// The value `0.digits × 10^exponent`. Two are equal however the numbers are written.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Normal<'t> {
+pub(super) struct DecimalValue<'t> {
     negative: bool,
-    /// Of the first digit.
+    /// The place of the first digit.
     exponent: i64,
-    /// Neither the first nor the last is a zero; empty for zero.
+    /// Without zeros at the start and the end; empty for zero.
     digits: Cow<'t, str>,
 }
 
-impl<'t> Normal<'t> {
-    /// `None` if `text` is no number: a sign, digits with or without a point, an exponent.
+impl<'t> DecimalValue<'t> {
+    /// The value of `text`: an optional sign, digits with or without a point, and an optional
+    /// exponent. `None` if `text` is no number.
     pub(super) fn of(text: &'t str) -> Option<Self> {
         let (negative, text) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
@@ -48,7 +49,7 @@ impl<'t> Normal<'t> {
     }
 }
 
-impl Ord for Normal<'_> {
+impl Ord for DecimalValue<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         let sign = |it: &Self| match (it.digits.is_empty(), it.negative) {
             (true, _) => 0,
@@ -64,7 +65,7 @@ impl Ord for Normal<'_> {
     }
 }
 
-impl PartialOrd for Normal<'_> {
+impl PartialOrd for DecimalValue<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -77,25 +78,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_numbers_are_equal_however_written() {
+    fn equal_numbers_are_equal_however_they_are_written() {
         let zero = ["0", "-0", "0.0", "000", ".0", "0.", "0e5", "-0.00E-3", "+0"];
         let one = ["1", "1.0", "1.00", "001", "+1", "10e-1", "0.01e2", "1E0", "1."];
         let small = ["-0.0012", "-12e-4", "-.00120", "-0012.0e-04"];
         for same in [&zero[..], &one[..], &small[..]] {
             for text in same {
-                assert_eq!(Normal::of(text), Normal::of(same[0]), "{text}");
-                assert!(Normal::of(text).is_some(), "{text}");
+                assert_eq!(DecimalValue::of(text), DecimalValue::of(same[0]), "{text}");
+                assert!(DecimalValue::of(text).is_some(), "{text}");
             }
         }
-        assert_ne!(Normal::of("1"), Normal::of("-1"));
-        assert_ne!(Normal::of("10"), Normal::of("1"));
-        assert_ne!(Normal::of("0.1"), Normal::of("0.01"));
+        assert_ne!(DecimalValue::of("1"), DecimalValue::of("-1"));
+        assert_ne!(DecimalValue::of("10"), DecimalValue::of("1"));
+        assert_ne!(DecimalValue::of("0.1"), DecimalValue::of("0.01"));
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn a_text_that_is_no_number_has_no_value() {
         for text in ["", "-", ".", "e5", "1e", "1e99999999999", "1.2.3", "0x1", "NaN", "1 ", "١"] {
-            assert_eq!(Normal::of(text), None, "{text}");
+            assert_eq!(DecimalValue::of(text), None, "{text}");
         }
     }
 
@@ -107,7 +108,7 @@ mod tests {
                 match n % 2 { 0 => scaled, _ => format!("{n}0E-0{}", scale + 1) }
             };
             let (first, second) = (text(a), text(b));
-            prop_assert_eq!(Normal::of(&first).cmp(&Normal::of(&second)), a.cmp(&b));
+            prop_assert_eq!(DecimalValue::of(&first).cmp(&DecimalValue::of(&second)), a.cmp(&b));
         }
     }
 }

@@ -1,21 +1,21 @@
-//! Values as they are recorded, typed enough to be compared: [`Tree`].
+//! [`Tree`]: values as they are recorded, with enough of their types to be compared.
 //!
-//! Made from any `Serialize` in one pass, as a capture is ([`crate::capture`]), and written the same; only
-//! nothing is cut but what is too deep, for what is cut can't be compared. Then two states of a value can be
-//! told apart by their places ([`diff`]), and what was told can be done again ([`apply`]).
+//! A tree is made of any `Serialize` in one pass, by the same policy as a capture
+//! ([`crate::capture`]), and is written the same. Only parts that are too deep are cut, because cut
+//! values cannot be compared. [`diff()`] finds the edits between two trees, and [`apply()`] applies
+//! recorded edits to a state.
 
 mod align;
 mod apply;
-mod build;
+mod compound_builder;
+mod convert;
 mod decimal;
 mod diff;
-mod gather;
-mod hint;
-mod make;
+mod equality;
 mod parse;
-mod same;
+mod serialize;
 mod tree;
-mod write;
+mod tree_serializer;
 
 #[cfg(test)]
 mod tests;

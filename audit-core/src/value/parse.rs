@@ -1,10 +1,11 @@
-//! Reads JSON text as a [`Tree`]: no sets, decimals or variants, since JSON does not know them.
+//! Reads JSON text as a [`Tree`], without sets, decimals and variants: JSON does not tell them
+//! from lists, texts and maps.
 
 use std::borrow::Cow;
 
 use audit_record::private::json::{JsonError, JsonReader, Token};
 
-use crate::value::gather::unique;
+use crate::value::compound_builder::unique;
 use crate::value::tree::Tree;
 
 pub(super) fn tree(text: &str) -> Result<Tree, JsonError> {

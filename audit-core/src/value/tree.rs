@@ -1,15 +1,15 @@
-//! [`Tree`]: a value as it is recorded, typed enough to be compared.
+//! [`Tree`]: a value as it is recorded, with enough of its types to be compared.
 
 use std::borrow::Cow;
 
-use crate::capture::{CUT, Mask, REDACTED};
+use crate::capture::{CUT_MARK, Limits, Mask, NOT_RECORDED_MARK, Policy, REDACTED, VariantForm};
 use crate::keyed_hash::keyed_hash;
-use crate::value::decimal::Normal;
+use crate::value::decimal::DecimalValue;
 
 /// A value as it is recorded.
 ///
-/// Two are equal if a reader would say that nothing has changed: the order of a map's keys and of a set's
-/// elements doesn't count, nor do the zeros at the end of a decimal. NaN equals NaN.
+/// Two trees are equal if a reader would say that nothing has changed: the order of a map's keys
+/// and of a set's elements does not count, nor do zeros at the end of a decimal. NaN equals NaN.
 #[derive(Clone, Debug)]
 pub(crate) enum Tree {
     Null,
@@ -21,44 +21,37 @@ pub(crate) enum Tree {
     Number(Box<str>),
     Decimal {
         digits: Box<str>,
-        /// Whether it was handed over as a text, not as a number.
-        quoted: bool,
+        /// Whether it was serialised as a text, not as a number.
+        is_text: bool,
     },
     Text(Box<str>),
     List(Vec<Tree>),
-    /// In the order of [`Tree::order`], so that equal ones are written the same.
+    /// In the order of [`Tree::order`], so that equal sets are written the same.
     Set(Vec<Tree>),
-    Map(Vec<Entry>),
-    /// A variant of an enum with the data in it.
-    Variant(&'static str, Form, Box<Tree>),
-    /// A keyed hash of what must not be kept.
+    Map(Vec<MapEntry>),
+    /// An enum variant with its data.
+    Variant(&'static str, VariantForm, Box<Tree>),
+    /// A keyed hash of a value that must not be kept.
     Secret(u64),
-    /// A text in which something is hidden, and a keyed hash of the whole.
+    /// A text in which parts are hidden, and a keyed hash of the whole text.
     Masked(Box<str>, u64),
 }
 
-/// Names of fields cost nothing, keys of maps are kept.
-pub(crate) type Entry = (Cow<'static, str>, Tree);
+/// Names of fields are borrowed from the program, keys of maps are owned.
+pub(crate) type MapEntry = (Cow<'static, str>, Tree);
 
-/// How the data stand in a variant; a mask treats them differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Form {
-    Newtype,
-    Tuple,
-    Struct,
-}
-
-pub(super) const NOT_RECORDED: &str = "[not recorded: ";
+/// What stands in for a part that is too deep for a tree.
 pub(super) const TOO_DEEP: &str = "[cut: deeper than 100 levels]";
 
 impl Tree {
+    /// What stands in for a value that could not be recorded.
     pub(super) fn not_recorded(why: &str) -> Self {
-        Self::Text(format!("{NOT_RECORDED}{why}]").into())
+        Self::Text(format!("{NOT_RECORDED_MARK}{why}]").into())
     }
 
     /// The number that JSON writes as `digits`.
     pub(super) fn number(digits: &str) -> Self {
-        // Written anew it may be another text: `-0`.
+        // Not every integer is written the same again: `-0` stays a text of digits.
         match (digits.parse(), digits.parse()) {
             (Ok(number), _) => Self::Unsigned(number),
             (_, Ok(number @ ..0)) => Self::Signed(number),
@@ -66,7 +59,7 @@ impl Tree {
         }
     }
 
-    /// A list becomes a set: the order of its elements no longer counts.
+    /// Turns a list into a set: the order of its elements no longer counts.
     #[must_use]
     pub(crate) fn into_set(self) -> Self {
         match self {
@@ -78,7 +71,7 @@ impl Tree {
         }
     }
 
-    /// Only whether it is another one can be seen then.
+    /// Keeps only a hash: it shows whether the value has changed, not what it is.
     #[must_use]
     pub(crate) fn into_secret(self) -> Self {
         match self {
@@ -87,39 +80,44 @@ impl Tree {
         }
     }
 
-    /// Numbers, and texts that are numbers, become decimals: equal if their values are.
+    /// Turns a number, or a text that is a number, into a decimal: equal if the values are.
     pub(super) fn into_decimal(self) -> Self {
-        let (digits, quoted) = match self {
+        let (digits, is_text) = match self {
             Self::Text(text) => (text, true),
             Self::Number(digits) => (digits, false),
             other => return other,
         };
-        match (Normal::of(&digits), quoted) {
-            (Some(_), _) => Self::Decimal { digits, quoted },
+        match (DecimalValue::of(&digits), is_text) {
+            (Some(_), _) => Self::Decimal { digits, is_text },
             (None, true) => Self::Text(digits),
             (None, false) => Self::Number(digits),
         }
     }
 
-    /// Hides what `mask` hides, where the tree was made with another one.
+    /// Hides what `mask` hides, in a tree that was made with another mask.
     #[must_use]
     pub(crate) fn masked(self, mask: &Mask) -> Self {
-        let all = |elements: Vec<Self>| elements.into_iter().map(|tree| tree.masked(mask));
+        self.masked_by(&Policy::new(mask, Limits::UNLIMITED))
+    }
+
+    fn masked_by(self, policy: &Policy<'_>) -> Self {
+        let all =
+            |elements: Vec<Self>| elements.into_iter().map(|tree| tree.masked_by(policy)).collect();
         match self {
-            Self::List(elements) => Self::List(all(elements).collect()),
-            Self::Set(elements) => Self::List(all(elements).collect()).into_set(),
+            Self::List(elements) => Self::List(all(elements)),
+            Self::Set(elements) => Self::List(all(elements)).into_set(),
             Self::Map(entries) => {
-                let hide = |(key, tree): Entry| match mask.matches(&key) {
+                let masked = |(key, tree): MapEntry| match policy.hides_entry(&key) {
                     true => (key, tree.into_secret()),
-                    false => (key, tree.masked(mask)),
+                    false => (key, tree.masked_by(policy)),
                 };
-                Self::Map(entries.into_iter().map(hide).collect())
+                Self::Map(entries.into_iter().map(masked).collect())
             }
-            Self::Variant(name, Form::Newtype | Form::Tuple, data) if mask.matches_static(name) => {
-                Self::Variant(name, Form::Newtype, Box::new(data.into_secret()))
+            Self::Variant(name, form, data) if policy.hides_variant(name, form) => {
+                Self::Variant(name, VariantForm::Newtype, Box::new(data.into_secret()))
             }
             Self::Variant(name, form, data) => {
-                Self::Variant(name, form, Box::new(data.masked(mask)))
+                Self::Variant(name, form, Box::new(data.masked_by(policy)))
             }
             other => other,
         }
@@ -131,7 +129,7 @@ impl Tree {
         entries.iter().find(|(known, _)| known == key).map(|(_, tree)| tree)
     }
 
-    /// Sets `key` of a map.
+    /// Sets the value of `key` in a map.
     pub(crate) fn insert(&mut self, key: &str, value: Self) {
         let Self::Map(entries) = self else { return };
         match entries.iter_mut().find(|(known, _)| known == key) {
@@ -140,17 +138,17 @@ impl Tree {
         }
     }
 
-    /// Whether it may look as before although something in it has changed.
+    /// Whether a part that the tree does not show may have changed.
     pub(crate) fn hides_something(&self) -> bool {
         match self {
             Self::Secret(_) | Self::Masked(..) => true,
             Self::Text(text) => {
-                matches!(&**text, REDACTED | TOO_DEEP) || text.starts_with(NOT_RECORDED)
+                matches!(&**text, REDACTED | TOO_DEEP) || text.starts_with(NOT_RECORDED_MARK)
             }
             Self::List(elements) | Self::Set(elements) => {
                 elements.iter().any(Self::hides_something)
             }
-            // Keys that are hidden are all the same, and of their values only one is left.
+            // All hidden keys have the same text, and only one of their values is kept.
             Self::Map(entries) => {
                 entries.iter().any(|(key, tree)| key == REDACTED || tree.hides_something())
             }
@@ -159,31 +157,31 @@ impl Tree {
         }
     }
 
-    /// Whether `other` can be the same value, both as they are read back: the order of a set is not known then, nor what
-    /// was a decimal, and a type may have changed since.
-    pub(crate) fn may_be(&self, other: &Self) -> bool {
-        self == other || self.clone().loose() == other.clone().loose()
+    /// Whether `other` can be the same value. Both may have been read back from a record, which
+    /// does not tell sets from lists and decimals from texts, and the type may have changed since.
+    pub(crate) fn may_equal(&self, other: &Self) -> bool {
+        self == other || self.clone().without_types() == other.clone().without_types()
     }
 
-    fn loose(self) -> Self {
+    fn without_types(self) -> Self {
         match self {
             Self::Unsigned(number) => Self::Number(number.to_string().into()).into_decimal(),
             Self::Signed(number) => Self::Number(number.to_string().into()).into_decimal(),
             Self::List(elements) | Self::Set(elements) => {
-                Self::List(elements.into_iter().map(Self::loose).collect()).into_set()
+                Self::List(elements.into_iter().map(Self::without_types).collect()).into_set()
             }
-            Self::Map(entries) => {
-                Self::Map(entries.into_iter().map(|(key, tree)| (key, tree.loose())).collect())
-            }
+            Self::Map(entries) => Self::Map(
+                entries.into_iter().map(|(key, tree)| (key, tree.without_types())).collect(),
+            ),
             other => other.into_decimal(),
         }
     }
 
-    /// Whether something of it is missing, by the marks that a capture leaves.
+    /// Whether a part is missing, by the marks that a capture leaves.
     pub(crate) fn is_cut(&self) -> bool {
         match self {
             Self::Text(text) => {
-                let is_mark = text.contains(CUT) || text.starts_with(NOT_RECORDED);
+                let is_mark = text.contains(CUT_MARK) || text.starts_with(NOT_RECORDED_MARK);
                 is_mark && text.ends_with(']')
             }
             Self::List(elements) | Self::Set(elements) => elements.iter().any(Self::is_cut),

@@ -33,7 +33,7 @@ impl<T: AuditedFields> ObjectWatch<T> {
         let _busy = busy();
         let shared = call.shared()?;
         let id = set_target(shared, object);
-        let Some(before) = capture::guarded(|| object.snapshot()) else {
+        let Some(before) = capture::run_user_code(|| object.snapshot()) else {
             record_unwatched(shared, parameter);
             return None;
         };
@@ -114,7 +114,7 @@ fn add_changes(
 
 /// Makes `object` the target of the call, unless it has a target. Returns the id of the object.
 pub(super) fn set_target<T: AuditedFields>(call: &CallShared, object: &T) -> String {
-    let known = capture::guarded(|| (T::type_path(), object.target_id(), object.label()));
+    let known = capture::run_user_code(|| (T::type_path(), object.target_id(), object.label()));
     let (type_name, id, label) = known.unwrap_or_default();
     let mut state = call.state();
     let annotations = state.annotations();

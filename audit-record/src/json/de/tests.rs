@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
-use audit_core::capture::{Limits, Mask, Rules, write_serialize};
+use audit_core::capture::{Limits, Mask, Rules, ValueWriter};
 use proptest::prelude::*;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ fn round_trips<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
     let limits = Limits::default().bytes(usize::MAX).length(usize::MAX).depth(usize::MAX);
     let rules = Rules { limits, mask: Mask::none() };
     let mut text = String::new();
-    write_serialize(&mut text, &mut Vec::new(), "", &rules, value);
+    ValueWriter::new(&mut text, &mut Vec::new(), "", &rules).serialize(value);
     assert_eq!(parse::<T>(&text).as_ref(), Ok(value), "{text}");
 }
 

@@ -1,28 +1,28 @@
-//! Formatted text as JSON strings, cut at a limit.
+//! Targets for formatted text that end the formatting when they are full.
 
 use std::fmt;
 
 use audit_record::private::json::{escape, fitting};
 
-/// Takes formatted text, escapes it, and ends the formatting when there is no room left.
-pub(super) struct Escaping<'a> {
+/// Appends formatted text, escaped for JSON.
+pub(super) struct EscapedText<'a> {
     out: &'a mut String,
     room: usize,
-    /// How many bytes were taken, as they came.
+    /// How many bytes of the text were kept, counted before escaping.
     pub(super) kept: usize,
-    /// Whether something was left out.
-    pub(super) cut: bool,
+    /// Whether text was left out.
+    pub(super) is_cut: bool,
 }
 
-impl<'a> Escaping<'a> {
+impl<'a> EscapedText<'a> {
     pub(super) fn new(out: &'a mut String, room: usize) -> Self {
-        Self { out, room, kept: 0, cut: false }
+        Self { out, room, kept: 0, is_cut: false }
     }
 }
 
-impl fmt::Write for Escaping<'_> {
+impl fmt::Write for EscapedText<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.cut {
+        if self.is_cut {
             return Err(fmt::Error);
         }
         let keep = fitting(text, self.room);
@@ -30,24 +30,24 @@ impl fmt::Write for Escaping<'_> {
         escape(self.out, &text[..keep]);
         self.room -= self.out.len() - before;
         self.kept += keep;
-        self.cut = keep < text.len();
-        if self.cut { Err(fmt::Error) } else { Ok(()) }
+        self.is_cut = keep < text.len();
+        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
-/// Takes formatted text as one line of limited length; what is too much is left out.
-pub(super) struct OneLine {
+/// Collects formatted text as one line of limited length.
+pub(super) struct SingleLine {
     pub(super) text: String,
     room: usize,
 }
 
-impl OneLine {
+impl SingleLine {
     pub(super) fn new(room: usize) -> Self {
         Self { text: String::new(), room }
     }
 }
 
-impl fmt::Write for OneLine {
+impl fmt::Write for SingleLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             if c.len_utf8() > self.room {

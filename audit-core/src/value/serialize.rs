@@ -1,4 +1,4 @@
-//! Writes a [`Tree`] as the value it was made of.
+//! Serialises a [`Tree`] as the value it was made of.
 
 use audit_record::private::json::NUMBER;
 use serde::ser::{
@@ -6,37 +6,38 @@ use serde::ser::{
     SerializeTupleVariant, Serializer,
 };
 
-use crate::capture::{self, Limits, Mask, REDACTED, Rules};
-use crate::value::tree::{Entry, Form, Tree};
+use crate::capture::{Limits, Mask, REDACTED, Rules, ValueWriter, VariantForm};
+use crate::value::tree::{MapEntry, Tree};
 
-/// A tree for a capture, which takes the digits of numbers as they are.
-pub(super) struct Exactly<'t>(pub(super) &'t Tree);
+/// A tree for a capture, which writes the digits of numbers as they are.
+pub(super) struct WithExactNumbers<'t>(pub(super) &'t Tree);
 
-impl Serialize for Exactly<'_> {
+impl Serialize for WithExactNumbers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.write(serializer, Exactly, Some(NUMBER))
+        self.0.serialize_as(serializer, WithExactNumbers, Some(NUMBER))
     }
 }
 
-/// For any serializer. Numbers that are no integers of 64 bits become floats.
+/// For any serializer. Numbers that are not integers of 64 bits become floats.
 impl Serialize for Tree {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.write(serializer, |tree| tree, None)
+        self.serialize_as(serializer, |tree| tree, None)
     }
 }
 
-/// All of `tree` as JSON text; what is hidden in it stays so.
+/// The whole `tree` as JSON text. Its hidden parts stay hidden.
 pub(super) fn json(tree: &Tree) -> String {
-    let limits = Limits::default().bytes(usize::MAX).length(usize::MAX).depth(usize::MAX);
-    let rules = Rules { limits, mask: Mask::none() };
-    let mut text = String::new();
-    capture::write_serialize(&mut text, &mut Vec::new(), "", &rules, &Exactly(tree));
-    text
+    let rules = Rules { limits: Limits::UNLIMITED, mask: Mask::none() };
+    let (mut json, mut truncations) = (String::new(), Vec::new());
+    let writer = ValueWriter::new(&mut json, &mut truncations, "", &rules);
+    writer.serialize(&WithExactNumbers(tree));
+    json
 }
 
 impl Tree {
-    /// `number` is the struct name under which the serializer takes the digits of a number as they are.
-    fn write<'t, S: Serializer, T: Serialize + 't>(
+    /// `part` wraps the parts. `number` is the struct name that lets the serializer write the digits
+    /// of a number as they are.
+    fn serialize_as<'t, S: Serializer, T: Serialize + 't>(
         &'t self,
         serializer: S,
         part: fn(&'t Self) -> T,
@@ -47,7 +48,7 @@ impl Tree {
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Unsigned(value) => serializer.serialize_u64(*value),
             Self::Signed(value) => serializer.serialize_i64(*value),
-            Self::Number(digits) | Self::Decimal { digits, quoted: false } => match number {
+            Self::Number(digits) | Self::Decimal { digits, is_text: false } => match number {
                 Some(name) => {
                     let mut number = serializer.serialize_struct(name, 1)?;
                     number.serialize_field(name, digits)?;
@@ -64,14 +65,16 @@ impl Tree {
                 elements.iter().try_for_each(|element| list.serialize_element(&part(element)))?;
                 list.end()
             }
-            Self::Map(entries) => map(entries, serializer, part),
-            Self::Variant(name, form, data) => variant(name, *form, data, serializer, part),
+            Self::Map(entries) => serialize_map(entries, serializer, part),
+            Self::Variant(name, form, data) => {
+                serialize_variant(name, *form, data, serializer, part)
+            }
         }
     }
 }
 
-fn map<'t, S: Serializer, T: Serialize>(
-    entries: &'t [Entry],
+fn serialize_map<'t, S: Serializer, T: Serialize>(
+    entries: &'t [MapEntry],
     serializer: S,
     part: fn(&'t Tree) -> T,
 ) -> Result<S::Ok, S::Error> {
@@ -80,24 +83,24 @@ fn map<'t, S: Serializer, T: Serialize>(
     map.end()
 }
 
-/// In the form in which the enum handed it over: a mask hides by the name of some variants, not of others.
-fn variant<'t, S: Serializer, T: Serialize>(
+/// In the form that the enum has: a mask hides the fields of some variants by the name of these.
+fn serialize_variant<'t, S: Serializer, T: Serialize>(
     name: &'static str,
-    form: Form,
+    form: VariantForm,
     data: &'t Tree,
     serializer: S,
     part: fn(&'t Tree) -> T,
 ) -> Result<S::Ok, S::Error> {
     match (form, data) {
-        (Form::Tuple, Tree::List(elements)) => {
+        (VariantForm::Tuple, Tree::List(elements)) => {
             let mut list = serializer.serialize_tuple_variant("", 0, name, elements.len())?;
             elements.iter().try_for_each(|element| list.serialize_field(&part(element)))?;
             list.end()
         }
-        (Form::Struct, Tree::Map(entries)) => {
+        (VariantForm::Struct, Tree::Map(entries)) => {
             let mut fields = serializer.serialize_struct_variant("", 0, name, entries.len())?;
             for (key, tree) in entries {
-                // Only names of fields are in it.
+                // The keys are names of fields, so all of them are borrowed.
                 if let std::borrow::Cow::Borrowed(key) = key {
                     fields.serialize_field(key, &part(tree))?;
                 }
