@@ -11,7 +11,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use audited::{
-    Audit, ChangeKind, FieldChange, Json, Kind, Record, Sink, SqliteStore, audited_fields,
+    Audit, ChangeKind, FieldChange, Json, Kind, Record, SqliteStore, Store, audited_fields,
 };
 use chrono::{DateTime, Utc};
 use common::{Table, percentile, thousands};

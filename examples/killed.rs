@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     kill_when_busy(&mut child)?;
 
     // The next start closes the open intent and counts the lost records.
-    audited::init(TRAIL)?.close()?;
+    audited::init(TRAIL)?.shutdown()?;
     print_trail()
 }
 

@@ -11,7 +11,7 @@ pub use audit_core::{
 pub use audit_macros::audit_method;
 #[doc = include_str!("audited_fields.md")]
 pub use audit_macros::audited_fields;
-pub use audit_record::store::{Batch, Session, Sink, Tally};
+pub use audit_record::store::{Batch, RecorderSession, SessionTally, Store};
 pub use audit_record::{
     ChangeKind, CorrelationId, Durability, Error, ErrorInfo, FieldChange, Json, Kind, LogEntry,
     Note, Outcome, Record, Truncation,
@@ -65,9 +65,9 @@ pub mod _documentation {
     /// [`audit_method`](macro@crate::audit_method),
     /// [`AuditBuilder::durability`](crate::AuditBuilder::durability),
     /// [`AuditBuilder::wait_limit`](crate::AuditBuilder::wait_limit),
-    /// [`Audit::flush`](crate::Audit::flush), [`Audit::close`](crate::Audit::close),
+    /// [`Audit::flush`](crate::Audit::flush), [`Audit::shutdown`](crate::Audit::shutdown),
     /// [`Audit::health`](crate::Audit::health), [`Status`](crate::Status),
-    /// [`Counters`](crate::Counters), [`Overflow`](crate::Overflow), [`Sink`](crate::Sink)
+    /// [`Counters`](crate::Counters), [`Overflow`](crate::Overflow), [`Store`](crate::Store)
     pub mod durability {}
 
     /// [compatibility]: crate::_documentation::compatibility

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use audited::{
-    Audit, Batch, Context, Durability, Error, Outcome, Record, Sink, Tracked, audit_method,
+    Audit, Batch, Context, Durability, Error, Outcome, Record, Store, Tracked, audit_method,
     audited_fields, testing,
 };
 
@@ -298,7 +298,7 @@ struct CallingStore {
     done: Sender<u32>,
 }
 
-impl Sink for CallingStore {
+impl Store for CallingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }

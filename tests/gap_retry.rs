@@ -9,7 +9,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use audited::{Audit, Batch, Context, Error, Kind, Overflow, Record, Sink, SqliteStore};
+use audited::{Audit, Batch, Context, Error, Kind, Overflow, Record, SqliteStore, Store};
 
 /// A store that stores the first gap record, but returns an error for it.
 struct FailsAfterFirstGap {
@@ -17,7 +17,7 @@ struct FailsAfterFirstGap {
     gap_writes: Arc<Mutex<usize>>,
 }
 
-impl Sink for FailsAfterFirstGap {
+impl Store for FailsAfterFirstGap {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }
@@ -72,7 +72,7 @@ struct SteppedStore {
     permission: Receiver<()>,
 }
 
-impl Sink for SteppedStore {
+impl Store for SteppedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }
@@ -116,7 +116,7 @@ fn a_gap_record_that_may_be_stored_already_is_not_extended() {
     }
     while audit.flush().is_err() {}
     assert_eq!((audit.counters().written, audit.counters().dropped), (3, 2));
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("the shutdown succeeds");
     let trail = rusqlite::Connection::open(&path).expect("the trail");
     let lost: i64 = trail
         .query_row(

@@ -62,7 +62,7 @@ fn init_installs_a_recorder_that_writes_to_the_file() {
         .install()
         .expect("no recorder is installed");
     greet("once more");
-    audit.close().expect("the file is closed");
+    audit.shutdown().expect("the file is closed");
     let names: Vec<_> = rows(&path).into_iter().map(|row| (row.0, row.3)).collect();
     let name = |name: &str| format!(r#"{{"name":"{name}"}}"#);
     assert_eq!(names, [(1, name("world")), (2, name("again")), (3, name("once more"))]);

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use audited::{Audit, Context, Error, Record, Sink, audit_method};
+use audited::{Audit, Context, Error, Record, Store, audit_method};
 use support::MemoryStore;
 use tracing::{Span, dispatcher};
 use tracing_subscriber::prelude::*;
@@ -27,7 +27,7 @@ struct LockedStore {
     gate: Arc<Mutex<()>>,
 }
 
-impl Sink for LockedStore {
+impl Store for LockedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         drop(self.gate.lock().expect("not poisoned"));
         self.kept.write(records)

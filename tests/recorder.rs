@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use audited::{Audit, Context, Error, Kind, Outcome, Overflow, Record, Sink, audit_method};
+use audited::{Audit, Context, Error, Kind, Outcome, Overflow, Record, Store, audit_method};
 use gate::GatedStore;
 use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -79,11 +79,11 @@ fn dropping_the_handle_during_unwinding_flushes_the_queue() {
 static LATE_CALL_WARNING: Mutex<()> = Mutex::new(());
 
 #[test]
-fn a_call_after_the_close_still_runs() {
+fn a_call_after_the_shutdown_still_runs() {
     let _guard = LATE_CALL_WARNING.lock().unwrap_or_else(PoisonError::into_inner);
     let audit = Audit::builder().store(MemoryStore::default()).build().expect("a recorder");
     let context = Context::new().recorder(&audit);
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("the shutdown succeeds");
     assert_eq!(context.scope(|| work(7)), 7);
 }
 
@@ -101,7 +101,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for LateCallWarnings {
 }
 
 #[test]
-fn a_call_that_ends_after_the_close_is_reported_once_per_recorder() {
+fn a_call_that_ends_after_the_shutdown_is_reported_once_per_recorder() {
     let _guard = LATE_CALL_WARNING.lock().unwrap_or_else(PoisonError::into_inner);
     let warnings = Arc::new(AtomicUsize::new(0));
     let subscriber = tracing_subscriber::registry().with(LateCallWarnings(warnings.clone()));
@@ -112,7 +112,7 @@ fn a_call_that_ends_after_the_close_is_reported_once_per_recorder() {
                 work(1);
                 audited::execute("outer", "test::outer", (), || {
                     audited::execute("inner", "test::inner", (), || {
-                        audit.close().expect("close succeeds");
+                        audit.shutdown().expect("the shutdown succeeds");
                         warnings.load(Ordering::SeqCst)
                     })
                 })
@@ -168,7 +168,7 @@ impl SteppedStore {
     }
 }
 
-impl Sink for SteppedStore {
+impl Store for SteppedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let _ = self.arrived.send(());
         let _ = self.permission.recv();
@@ -245,7 +245,7 @@ fn a_maximal_duration_means_no_deadline() {
     arrivals.recv().expect("the writer thread is writing");
     drop(permit);
     calls.join().expect("every call returns");
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("the shutdown succeeds");
     assert_eq!(outputs(&kept.records()), (0..10).collect::<Vec<_>>());
 }
 
@@ -276,7 +276,7 @@ struct FailingStore {
     kept: MemoryStore,
 }
 
-impl Sink for FailingStore {
+impl Store for FailingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let left = self.failures.load(Ordering::SeqCst);
         if left > 0 {
@@ -307,7 +307,7 @@ fn a_batch_is_retried_after_transient_errors_and_nothing_is_lost() {
 }
 
 #[test]
-fn close_gives_up_after_its_timeout_and_reports_the_loss() {
+fn shutdown_gives_up_after_its_timeout_and_reports_the_loss() {
     let store = FailingStore {
         failures: Arc::new(AtomicUsize::new(usize::MAX)),
         kept: MemoryStore::default(),
@@ -318,25 +318,25 @@ fn close_gives_up_after_its_timeout_and_reports_the_loss() {
         .build()
         .expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
-    let error = audit.close().expect_err("the store never accepts it");
+    let error = audit.shutdown().expect_err("the store never accepts it");
     assert!(error.to_string().contains("the disk is full"), "{error}");
 }
 
 #[test]
-fn close_without_timeout_retries_until_the_store_accepts_the_records() {
+fn shutdown_without_timeout_retries_until_the_store_accepts_the_records() {
     let kept = MemoryStore::default();
     let store = FailingStore { failures: Arc::new(AtomicUsize::new(3)), kept: kept.clone() };
     let audit =
         Audit::builder().store(store).close_timeout(Duration::MAX).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
-    audit.close().expect("the store accepts it in the end");
+    audit.shutdown().expect("the store accepts it in the end");
     assert_eq!(outputs(&kept.records()), [1]);
 }
 
 /// A store that rejects every batch in which a call returned 3.
 struct RejectsThree(MemoryStore);
 
-impl Sink for RejectsThree {
+impl Store for RejectsThree {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         if outputs(records).contains(&3) {
             return Err(Error::permanent("there is a 3 in it"));
@@ -366,7 +366,7 @@ fn a_permanently_rejected_record_does_not_affect_the_others() {
 /// A store that rejects everything, and remembers the kinds of the records in each batch.
 struct RejectsAll(Arc<Mutex<Vec<Vec<Kind>>>>);
 
-impl Sink for RejectsAll {
+impl Store for RejectsAll {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.0.lock().expect("not poisoned").push(records.iter().map(|r| r.kind).collect());
         Err(Error::permanent("the table is gone"))
@@ -374,14 +374,14 @@ impl Sink for RejectsAll {
 }
 
 #[test]
-fn a_store_that_rejects_everything_gets_few_retries_and_close_returns() {
+fn a_store_that_rejects_everything_gets_few_retries_and_shutdown_returns() {
     let writes = Arc::default();
     let audit =
         Audit::builder().store(RejectsAll(Arc::clone(&writes))).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
     audit.flush().expect_err("the record is lost");
     let counters = audit.counters();
-    audit.close().expect_err("the record is lost");
+    audit.shutdown().expect_err("the record is lost");
     let writes = writes.lock().expect("not poisoned");
     assert_eq!((counters.accepted, counters.failed), (1, 1), "gaps are not counted");
     assert_eq!(writes[0], [Kind::Call]);
@@ -394,7 +394,7 @@ fn a_store_that_rejects_everything_gets_few_retries_and_close_returns() {
 /// A store that accepts gap records only.
 struct GapsOnly(MemoryStore);
 
-impl Sink for GapsOnly {
+impl Store for GapsOnly {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         if records.iter().any(|record| record.kind != Kind::Gap) {
             return Err(Error::transient("the disk is full"));
@@ -404,7 +404,7 @@ impl Sink for GapsOnly {
 }
 
 #[test]
-fn records_given_up_by_close_are_reported_in_a_gap() {
+fn records_given_up_by_shutdown_are_reported_in_a_gap() {
     let kept = MemoryStore::default();
     let audit = Audit::builder()
         .store(GapsOnly(kept.clone()))
@@ -412,7 +412,7 @@ fn records_given_up_by_close_are_reported_in_a_gap() {
         .build()
         .expect("a recorder");
     Context::new().recorder(&audit).scope(|| (0..10).for_each(|number| _ = work(number)));
-    let error = audit.close().expect_err("the records are lost");
+    let error = audit.shutdown().expect_err("the records are lost");
     assert!(error.to_string().contains("the disk is full"), "{error}");
     assert_eq!(kept.records().iter().map(reported_losses).collect::<Vec<_>>(), [10]);
 }
@@ -420,7 +420,7 @@ fn records_given_up_by_close_are_reported_in_a_gap() {
 /// A store that panics once.
 struct PanicsOnce(AtomicBool, MemoryStore);
 
-impl Sink for PanicsOnce {
+impl Store for PanicsOnce {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         assert!(!self.0.swap(false, Ordering::SeqCst), "the store panics");
         self.1.write(records)
@@ -443,7 +443,7 @@ fn a_store_that_panicked_is_used_again() {
 /// A store that itself calls an audited function.
 struct CallingStore(MemoryStore, Arc<Mutex<u64>>);
 
-impl Sink for CallingStore {
+impl Store for CallingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         *self.1.lock().expect("not poisoned") += work(1);
         self.0.write(records)

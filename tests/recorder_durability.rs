@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use audited::{
-    Audit, AuditBuilder, Batch, Context, Durability, Error, Kind, Record, Session, Sink, Status,
-    Tally, audit_method,
+    Audit, AuditBuilder, Batch, Context, Durability, Error, Kind, Record, RecorderSession,
+    SessionTally, Status, Store, audit_method,
 };
 use support::MemoryStore;
 
@@ -27,18 +27,18 @@ fn number(record: &Record) -> u64 {
 struct StoredBatch {
     records: usize,
     durability: Durability,
-    tally: Tally,
+    tally: SessionTally,
 }
 
 /// A store that announces each attempt, takes its result from the test, and remembers its batches.
-struct Store {
+struct ControlledStore {
     results: mpsc::Receiver<Result<(), Error>>,
     attempt: mpsc::Sender<()>,
     batches: Arc<Mutex<Vec<StoredBatch>>>,
     kept: MemoryStore,
 }
 
-/// The test's side of a [`Store`].
+/// The test's side of a [`ControlledStore`].
 struct StoreControl {
     result: mpsc::Sender<Result<(), Error>>,
     attempts: mpsc::Receiver<()>,
@@ -46,14 +46,14 @@ struct StoreControl {
     kept: MemoryStore,
 }
 
-fn controlled_store() -> (Store, StoreControl) {
+fn controlled_store() -> (ControlledStore, StoreControl) {
     let ((result, results), (attempt, attempts)) = (mpsc::channel(), mpsc::channel());
     let (batches, kept) = (Arc::<Mutex<Vec<StoredBatch>>>::default(), MemoryStore::default());
-    let store = Store { results, attempt, batches: batches.clone(), kept: kept.clone() };
+    let store = ControlledStore { results, attempt, batches: batches.clone(), kept: kept.clone() };
     (store, StoreControl { result, attempts, batches, kept })
 }
 
-impl Sink for Store {
+impl Store for ControlledStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.kept.write(records)
     }
@@ -71,7 +71,7 @@ impl Sink for Store {
 }
 
 fn stored_batch(records: usize, durability: Durability, ended: u64) -> StoredBatch {
-    let mut tally = Tally::default();
+    let mut tally = SessionTally::default();
     tally.ended = ended;
     StoredBatch { records, durability, tally }
 }
@@ -104,6 +104,61 @@ fn a_call_returns_only_after_its_record_is_stored() {
         assert_eq!(control.kept.records().iter().map(number).collect::<Vec<_>>(), [7]);
         assert_eq!((audit.counters().written, audit.counters().unconfirmed), (1, 0));
     });
+}
+
+/// How long the store blocks in the tests of `wait_us`.
+const BLOCKED: Duration = Duration::from_millis(20);
+
+#[test]
+fn wait_us_is_the_time_that_a_caller_waited_for_the_writer_thread() {
+    let (store, control) = controlled_store();
+    let audit = builder_with(Durability::Process).store(store).build().expect("a recorder");
+    let context = Context::new().recorder(&audit);
+    std::thread::scope(|threads| {
+        threads.spawn(|| context.scope(|| work(1)));
+        control.attempts.recv().expect("the writer thread has the first record");
+        threads.spawn(|| context.scope(|| work(2)));
+        wait_until_accepted(&audit, 2);
+        // The second caller waits at least this long before the writer thread takes its record.
+        std::thread::sleep(BLOCKED);
+        drop(control.result);
+    });
+    let records = control.kept.records();
+    assert_eq!(records.iter().map(number).collect::<Vec<_>>(), [1, 2]);
+    assert!(records[0].wait_us.is_some());
+    let wait = Duration::from_micros(records[1].wait_us.expect("its caller waited"));
+    assert!(wait >= BLOCKED, "{wait:?}");
+}
+
+#[test]
+fn wait_us_is_none_for_queued_records() {
+    let (store, control) = controlled_store();
+    let audit = Audit::builder().store(store).build().expect("a recorder");
+    Context::new().recorder(&audit).scope(|| work(1));
+    control.attempts.recv().expect("the writer thread has the first record");
+    Context::new().recorder(&audit).scope(|| work(2));
+    std::thread::sleep(BLOCKED);
+    drop(control.result);
+    audit.flush().expect("both are stored");
+    let waits: Vec<_> = control.kept.records().iter().map(|record| record.wait_us).collect();
+    assert_eq!(waits, [None, None]);
+}
+
+#[test]
+fn wait_us_includes_an_earlier_wait_of_the_same_call() {
+    const EARLIER_US: u64 = 3_600_000_000;
+    let kept = MemoryStore::default();
+    let mut record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
+    record.wait_us = Some(EARLIER_US);
+    for (durability, is_longer) in [(Durability::Process, true), (Durability::Queued, false)] {
+        let audit = builder_with(durability).store(kept.clone()).build().expect("a recorder");
+        Context::new().recorder(&audit).scope(|| {
+            audited::append(record.clone()).expect("there is a recorder");
+        });
+        audit.shutdown().expect("the shutdown succeeds");
+        let wait_us = kept.records().last().expect("a record").wait_us.expect("the earlier wait");
+        assert!(if is_longer { wait_us >= EARLIER_US } else { wait_us == EARLIER_US }, "{wait_us}");
+    }
 }
 
 #[test]
@@ -171,7 +226,7 @@ fn a_call_keeps_waiting_through_transient_errors() {
 /// A store that rejects batches in which a call returned an odd number.
 struct RejectsOdd(MemoryStore);
 
-impl Sink for RejectsOdd {
+impl Store for RejectsOdd {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let calls = records.iter().filter(|record| record.kind == Kind::Call);
         match calls.map(number).find(|number| number % 2 == 1) {
@@ -228,7 +283,7 @@ fn a_call_that_reaches_the_wait_limit_keeps_its_result_and_its_record() {
 /// A store that always panics.
 struct PanickingStore;
 
-impl Sink for PanickingStore {
+impl Store for PanickingStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
         panic!("the store panics");
     }
@@ -257,7 +312,7 @@ fn a_store_without_power_durability_leaves_calls_unconfirmed() {
 }
 
 #[test]
-fn a_call_that_ends_after_the_close_does_not_wait() {
+fn a_call_that_ends_after_the_shutdown_does_not_wait() {
     let audit = builder_with(Durability::Process)
         .store(MemoryStore::default())
         .build()
@@ -265,7 +320,7 @@ fn a_call_that_ends_after_the_close_does_not_wait() {
     let context = Context::new().recorder(&audit);
     let result = context.scope(|| {
         audited::execute("outer", "test::outer", (), || {
-            audit.close().expect("close succeeds");
+            audit.shutdown().expect("the shutdown succeeds");
             work(7)
         })
     });
@@ -277,7 +332,8 @@ fn appended_records_wait_as_well() {
     let kept = MemoryStore::default();
     let audit = builder_with(Durability::Process).store(kept.clone()).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| {
-        audited::append(Record::new(Kind::Event, "open the vault", chrono::Utc::now()));
+        let record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
+        audited::append(record).expect("there is a recorder");
         assert_eq!(kept.actions(), ["open the vault"]);
     });
 }
@@ -291,8 +347,8 @@ impl LoggingStore {
     }
 }
 
-impl Sink for LoggingStore {
-    fn begin(&mut self, session: &Session) -> Result<(), Error> {
+impl Store for LoggingStore {
+    fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
         let thread = std::thread::current();
         let service = session.service.as_deref().unwrap_or_default();
         self.log(format_args!("begin {service} {} {:?}", session.in_flight, thread.name()));
@@ -321,7 +377,7 @@ fn begin_is_the_first_call_and_runs_on_the_building_thread() {
     let builder = || Audit::builder().service("billing").queue_records(100);
     let audit = builder().store(LoggingStore(log.clone(), Ok(()))).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| work(1));
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("the shutdown succeeds");
     let store = LoggingStore(log.clone(), Err("taken"));
     let error = builder().store(store).build().expect_err("`begin` fails");
     assert_eq!(error.to_string(), "taken");
@@ -337,7 +393,7 @@ fn concurrent_callers_never_need_more_batches_than_records() {
     const CALLERS: usize = 8;
     const CALLS: u64 = 50;
     struct CountsBatches(Arc<AtomicUsize>, MemoryStore);
-    impl Sink for CountsBatches {
+    impl Store for CountsBatches {
         fn write(&mut self, records: &[Record]) -> Result<(), Error> {
             self.1.write(records)
         }

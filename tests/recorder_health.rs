@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use audited::{
-    Audit, AuditBuilder, Context, Durability, Error, Kind, Overflow, Record, Sink, Status,
+    Audit, AuditBuilder, Context, Durability, Error, Kind, Overflow, Record, Status, Store,
     audit_method,
 };
 use support::MemoryStore;
@@ -31,7 +31,7 @@ fn scripted_store()
     (ScriptedStore { results, attempt, kept: kept.clone() }, result, attempts, kept)
 }
 
-impl Sink for ScriptedStore {
+impl Store for ScriptedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let _ = self.attempt.send(());
         self.results.recv().unwrap_or(Ok(()))?;
@@ -39,7 +39,7 @@ impl Sink for ScriptedStore {
     }
 }
 
-fn builder(store: impl Sink) -> AuditBuilder {
+fn builder(store: impl Store) -> AuditBuilder {
     Audit::builder().store(store).queue_records(2).overflow(Overflow::Drop)
 }
 
@@ -191,11 +191,11 @@ fn callers_return_when_the_writer_thread_panics() {
     let counters = audit.counters();
     assert_eq!((counters.accepted, counters.failed, counters.dropped), (3, 3, 1));
     assert_eq!(counters.unconfirmed, 4);
-    let error = audit.close().expect_err("the writer thread has ended already");
+    let error = audit.shutdown().expect_err("the writer thread has ended already");
     assert!(error.to_string().starts_with("the writer thread has panicked"), "{error}");
     // The store still works, so the loss is reported in the trail.
     let reports_the_panic = |record: &&Record| {
-        let prefix = "the store refused them: the writer thread has panicked";
+        let prefix = "the store rejected them: the writer thread has panicked";
         record.reason.as_ref().is_some_and(|reason| reason.starts_with(prefix))
     };
     let records = kept.records();
@@ -211,7 +211,7 @@ fn callers_return_when_the_writer_thread_panics() {
 }
 
 #[test]
-fn close_reports_a_loss_unless_flush_has_reported_it() {
+fn shutdown_reports_a_loss_unless_flush_has_reported_it() {
     for flushes in [false, true] {
         let (store, result, attempts, _kept) = scripted_store();
         let audit = builder(store).build().expect("a recorder");
@@ -222,9 +222,9 @@ fn close_reports_a_loss_unless_flush_has_reported_it() {
         if flushes {
             let error = audit.flush().expect_err("a record is lost");
             assert_eq!(error.to_string(), "1 records could not be stored: the table is gone");
-            audit.close().expect("the flush has reported the loss");
+            audit.shutdown().expect("the flush has reported the loss");
         } else {
-            let error = audit.close().expect_err("a record is lost");
+            let error = audit.shutdown().expect_err("a record is lost");
             assert_eq!(error.to_string(), "the table is gone");
         }
     }
@@ -250,11 +250,11 @@ fn flush_returns_when_the_writer_thread_panics() {
 fn closing_the_recorder_from_its_own_store_does_not_deadlock() {
     /// Holds the handle of its own recorder, and closes that recorder during a write.
     struct ClosesItsRecorder(mpsc::Receiver<Audit>, mpsc::Sender<Result<(), Error>>);
-    impl Sink for ClosesItsRecorder {
+    impl Store for ClosesItsRecorder {
         fn write(&mut self, _: &[Record]) -> Result<(), Error> {
             if let Ok(audit) = self.0.recv() {
                 let _ = self.1.send(audit.flush());
-                let _ = self.1.send(audit.close());
+                let _ = self.1.send(audit.shutdown());
             }
             Ok(())
         }

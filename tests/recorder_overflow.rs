@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use audited::{
-    Audit, Batch, Context, Counters, Error, Kind, Overflow, Record, Sink, Status, append,
+    Audit, Batch, Context, Counters, Error, Kind, Overflow, Record, Status, Store, append,
 };
 use chrono::{DateTime, Utc};
 use gate::GatedStore;
@@ -45,7 +45,7 @@ impl SharedTotals {
                 totals.records += 1;
             }
         }
-        (totals.ended, totals.drops_reported) = (batch.tally.ended, batch.tally.dropped_told);
+        (totals.ended, totals.drops_reported) = (batch.tally.ended, batch.tally.dropped_reported);
     }
 }
 
@@ -73,7 +73,7 @@ struct SwitchedStore {
     totals: SharedTotals,
 }
 
-impl Sink for SwitchedStore {
+impl Store for SwitchedStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
         unreachable!("the writer thread calls `write_batch`")
     }
@@ -120,7 +120,8 @@ fn flood(context: &Context, records: u64) {
                 context.scope(|| {
                     let action = format!("flood {thread}");
                     for number in 0..records / THREADS {
-                        append(Record::new(Kind::Event, action.clone(), time(number)));
+                        // It returns an error in the test that closes the recorder meanwhile.
+                        let _ = append(Record::new(Kind::Event, action.clone(), time(number)));
                     }
                 });
             });
@@ -167,9 +168,9 @@ fn dropped_records_are_counted_and_reported_with_actions_and_times() {
     assert!(from >= time(0) && to <= time(59), "{from} {to}");
 }
 
-/// What a recorder with a queue of 8 accepts while its store takes nothing: the queue, and the batch
-/// that the writer thread holds. A batch has 4,096 records at most, since callers can add to the queue
-/// while the writer thread takes from it; on a quiet machine it has about 8.
+/// What a recorder with a queue of 8 accepts while its store takes nothing: the queue, and the
+/// batch that the writer thread holds. A batch has 4,096 records at most, since callers can add to
+/// the queue while the writer thread takes from it; on a quiet machine it has about 8.
 const ACCEPTED: std::ops::RangeInclusive<u64> = 8..=8 + 4_096;
 
 #[test]
@@ -226,7 +227,7 @@ fn flush_returns_while_other_threads_flood_the_queue() {
 }
 
 #[test]
-fn every_record_accepted_before_the_close_is_stored() {
+fn every_record_accepted_before_the_shutdown_is_stored() {
     for _ in 0..20 {
         let SmallRecorder { audit, context, totals, .. } =
             recorder(Overflow::Block(Duration::MAX), false);
@@ -236,7 +237,7 @@ fn every_record_accepted_before_the_close_is_stored() {
             while audit.counters().accepted < 1_000 {
                 std::thread::yield_now();
             }
-            audit.close().expect("close succeeds");
+            audit.shutdown().expect("the shutdown succeeds");
         });
         let totals = totals.0.lock().expect("not poisoned");
         assert_eq!(totals.ended, totals.records, "every accepted record is stored");
@@ -260,7 +261,7 @@ fn retries_depend_on_time_and_not_on_the_number_of_waiting_calls() {
 #[test]
 fn rejected_records_are_reported_by_action() {
     struct RejectsVaults(SharedTotals);
-    impl Sink for RejectsVaults {
+    impl Store for RejectsVaults {
         fn write(&mut self, _: &[Record]) -> Result<(), Error> {
             unreachable!("the writer thread calls `write_batch`")
         }
@@ -278,12 +279,12 @@ fn rejected_records_are_reported_by_action() {
     Context::new().recorder(&audit).scope(|| {
         for number in 0..1_000 {
             let action = if number % 100 == 42 { "open the vault" } else { "walk by" };
-            append(Record::new(Kind::Event, action, time(number)));
+            append(Record::new(Kind::Event, action, time(number))).expect("there is a recorder");
         }
     });
     let error = audit.flush().expect_err("some can't be stored");
     assert!(error.to_string().ends_with("vaults are secret"), "{error}");
-    audit.close().expect("the flush has reported all losses");
+    audit.shutdown().expect("the flush has reported all losses");
     let totals = totals.0.lock().expect("not poisoned");
     assert_eq!((totals.records, totals.lost, totals.ended), (990, 10, 1_000));
     assert_eq!(totals.lost_by_action, BTreeMap::from([("open the vault".to_owned(), 10)]));
@@ -293,7 +294,7 @@ fn rejected_records_are_reported_by_action() {
 /// A store that sends the number of events in each batch, and then waits for permission.
 struct CountingStore(mpsc::Sender<usize>, mpsc::Receiver<()>);
 
-impl Sink for CountingStore {
+impl Store for CountingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let events = records.iter().filter(|record| record.kind == Kind::Event).count();
         let _ = self.0.send(events);
@@ -305,7 +306,9 @@ impl Sink for CountingStore {
 #[test]
 fn records_in_the_current_batch_use_queue_bytes_until_they_are_stored() {
     const FITS: u64 = 16;
-    let event = || append(Record::new(Kind::Event, "flood", time(0)));
+    let event = || {
+        append(Record::new(Kind::Event, "flood", time(0))).expect("there is a recorder");
+    };
     let ((count, counts), (permit, permission)) = (mpsc::channel(), mpsc::channel());
     let audit =
         Audit::builder().store(CountingStore(count, permission)).build().expect("a recorder");
@@ -314,7 +317,7 @@ fn records_in_the_current_batch_use_queue_bytes_until_they_are_stored() {
     let size = audit.health().waiting_bytes;
     assert!(size > 0, "it still counts");
     drop(permit);
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("the shutdown succeeds");
 
     let ((count, counts), (permit, permission)) = (mpsc::channel(), mpsc::channel());
     let builder = Audit::builder().store(CountingStore(count, permission)).overflow(Overflow::Drop);
@@ -342,7 +345,7 @@ fn records_in_the_current_batch_use_queue_bytes_until_they_are_stored() {
 fn callers_wait_for_the_overflow_limit_once_while_the_store_hangs() {
     /// A store that does not return from its first batch before the test drops the sender.
     struct HangingStore(mpsc::Receiver<()>, SharedTotals);
-    impl Sink for HangingStore {
+    impl Store for HangingStore {
         fn write(&mut self, _: &[Record]) -> Result<(), Error> {
             unreachable!("the writer thread calls `write_batch`")
         }
@@ -372,7 +375,7 @@ fn callers_wait_for_the_overflow_limit_once_while_the_store_hangs() {
     assert_eq!(counters.accepted + counters.dropped, 500_000);
 
     drop(release);
-    audit.close().expect("the store accepts everything");
+    audit.shutdown().expect("the store accepts everything");
     let totals = totals.0.lock().expect("not poisoned");
     assert_eq!((totals.records, totals.lost), (counters.accepted, counters.dropped));
 }

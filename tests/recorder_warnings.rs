@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
-use audited::{Audit, Durability, Error, Kind, Record, Sink, audit_method};
+use audited::{Audit, Durability, Error, Kind, Record, Store, audit_method};
 use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -53,7 +53,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for ReentrantLayer {
         let mut message = Message(String::new());
         event.record(&mut message);
         report(&message.0);
-        audited::append(Record::new(Kind::Event, "reported", chrono::Utc::now()));
+        let _ = audited::append(Record::new(Kind::Event, "reported", chrono::Utc::now()));
         if let Some(audit) = AUDIT.get() {
             let _ = audit.flush();
             FLUSHES.fetch_add(1, Ordering::SeqCst);
@@ -64,9 +64,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for ReentrantLayer {
 }
 
 /// A store that returns the errors sent by the test, and otherwise accepts everything.
-struct Store(mpsc::Receiver<Error>, MemoryStore);
+struct FailingStore(mpsc::Receiver<Error>, MemoryStore);
 
-impl Sink for Store {
+impl Store for FailingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         match self.0.try_recv() {
             Ok(error) => Err(error),
@@ -82,7 +82,7 @@ fn reactions_of_the_subscriber_to_warnings_are_not_recorded() {
     let (fail, errors) = mpsc::channel();
     let kept = MemoryStore::default();
     let audit = Audit::builder()
-        .store(Store(errors, kept.clone()))
+        .store(FailingStore(errors, kept.clone()))
         .durability(Durability::Process)
         .wait_limit(Duration::MAX)
         .install()
@@ -93,7 +93,10 @@ fn reactions_of_the_subscriber_to_warnings_are_not_recorded() {
     // The writer thread warns that it retries.
     fail.send(Error::transient("the disk is full")).expect("the store is open");
     assert_eq!(work(1), 1);
-    assert_eq!(take_reports(), ["the store refused, trying again: the disk is full"]);
+    assert_eq!(
+        take_reports(),
+        ["the store returned an error, and the write is retried: the disk is full"]
+    );
     // The writer thread, then the caller, warns that a record is lost.
     fail.send(Error::permanent("the table is gone")).expect("the store is open");
     assert_eq!(work(2), 2);
@@ -104,7 +107,7 @@ fn reactions_of_the_subscriber_to_warnings_are_not_recorded() {
     }
     reports.sort_unstable();
     assert!(reports[0].starts_with(
-        "a call went on without knowing that its record is stored: the table is gone"
+        "a call returned without a confirmation that its record is stored: the table is gone"
     ));
     assert_eq!(
         reports[1..],

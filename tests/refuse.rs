@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use audited::{
-    Audit, Batch, Collector, Context, Durability, Error, Kind, Outcome, Record, Sink, audit_method,
-    testing,
+    Audit, Batch, Collector, Context, Durability, Error, Kind, Outcome, Record, Store,
+    audit_method, testing,
 };
 
 #[path = "support/gate.rs"]
@@ -186,8 +186,8 @@ fn a_refused_call_does_not_wait_for_its_record() {
     assert_eq!(
         why,
         format!(
-            "{REFUSAL_PREFIX}the store has not taken it within 1ms; \
-             `Audit::health` says how it is doing"
+            "{REFUSAL_PREFIX}the store has not stored it within 1ms; \
+             see `Audit::health`"
         )
     );
     assert_eq!((effects.get(), audit.counters().unconfirmed), (0, 0));
@@ -210,14 +210,14 @@ fn a_call_is_refused_when_the_store_is_broken() {
 #[test]
 fn a_call_is_refused_when_the_store_does_not_support_intents() {
     struct StoreWithoutIntents;
-    impl Sink for StoreWithoutIntents {
+    impl Store for StoreWithoutIntents {
         fn write(&mut self, _: &[Record]) -> Result<(), Error> {
             Ok(())
         }
     }
     let audit = Audit::builder().store(StoreWithoutIntents).build().expect("a recorder");
     let why = refusal(&audit);
-    assert!(why.contains("this store keeps no intents"), "{why}");
+    assert!(why.contains("this store does not support intents"), "{why}");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_call_is_refused_when_its_recorder_is_closed() {
     let store = GatedStore::accepting();
     let audit = build_recorder(&store);
     let context = Context::new().recorder(&audit);
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
     let effects = Cell::new(0);
     // While another recorder is open, calls still look up their own recorder.
     let other = build_recorder(&store);
@@ -280,7 +280,7 @@ fn called_by_the_store() -> Result<(), BankError> {
 #[test]
 fn a_call_on_the_writer_thread_is_refused() {
     struct CallingStore(std::sync::mpsc::Sender<String>);
-    impl Sink for CallingStore {
+    impl Store for CallingStore {
         fn write(&mut self, _: &[Record]) -> Result<(), Error> {
             self.0.send(refusal_text(called_by_the_store())).expect("the test receives");
             Ok(())

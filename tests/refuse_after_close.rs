@@ -21,7 +21,7 @@ fn a_call_is_refused_with_a_hint_when_the_last_recorder_is_closed() {
     let audit = Audit::builder().store(GatedStore::accepting()).build().expect("a recorder");
     let context = Context::new().recorder(&audit);
     assert_eq!(context.scope(charge), Ok(()));
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
     let why = refusal_text(context.scope(charge));
     assert!(why.ends_with("the recorder is closed; keep its handle until the last call"), "{why}");
 }

@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex};
 
 use audit_core::history::ChangeReader;
-use audit_record::process::left_behind;
-use audited::{Audit, Context, Error, Record, Session, Sink};
+use audit_record::process::read_counters;
+use audited::{Audit, Context, Error, Record, RecorderSession, Store};
 
 /// A store that remembers its session, and fails in the methods that the test selects.
 #[derive(Clone, Default)]
 struct SessionStore {
-    session: Arc<Mutex<Option<Session>>>,
+    session: Arc<Mutex<Option<RecorderSession>>>,
     closed: Arc<Mutex<bool>>,
     fails_to_begin: bool,
     fails_to_open_reader: bool,
@@ -30,14 +30,14 @@ fn fail_if(fails: bool) -> Result<(), Error> {
     if fails { Err(Error::permanent("the test makes it fail")) } else { Ok(()) }
 }
 
-impl Sink for SessionStore {
+impl Store for SessionStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
         fail_if(self.fails_to_write)
     }
 
-    fn begin(&mut self, session: &Session) -> Result<(), Error> {
+    fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
         // The counters exist before the store can write its row about the session.
-        assert_eq!(left_behind(session.id).expect("a page").accepted, 0);
+        assert_eq!(read_counters(session.id).expect("a page").accepted, 0);
         *self.session.lock().unwrap() = Some(session.clone());
         fail_if(self.fails_to_begin)
     }
@@ -61,9 +61,9 @@ fn call() {
 fn assert_failing_close_keeps_the_counters(store: SessionStore) {
     let audit = Audit::builder().store(store.clone()).build().expect("a recorder");
     Context::new().recorder(&audit).scope(call);
-    assert!(audit.close().is_err());
-    assert_eq!(left_behind(store.id()).expect("a page").accepted, 1);
-    audit_record::process::forget(store.id());
+    assert!(audit.shutdown().is_err());
+    assert_eq!(read_counters(store.id()).expect("a page").accepted, 1);
+    audit_record::process::remove_counters(store.id());
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn other_processes_can_read_the_counters_until_the_recorder_is_closed() {
     let store = SessionStore::default();
     let audit = Audit::builder().store(store.clone()).build().expect("a recorder");
     Context::new().recorder(&audit).scope(|| (0..3).for_each(|_| call()));
-    let counts = left_behind(store.id()).expect("a page");
+    let counts = read_counters(store.id()).expect("a page");
     assert_eq!((counts.accepted, counts.dropped), (3, 0));
-    audit.close().expect("close succeeds");
-    assert_eq!(left_behind(store.id()), None);
+    audit.shutdown().expect("the shutdown succeeds");
+    assert_eq!(read_counters(store.id()), None);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn losses_that_no_gap_record_reports_keep_the_counters() {
 fn a_recorder_that_fails_to_build_leaves_no_counters() {
     let store = SessionStore { fails_to_begin: true, ..SessionStore::default() };
     assert!(Audit::builder().store(store.clone()).build().is_err());
-    assert_eq!(left_behind(store.id()), None);
+    assert_eq!(read_counters(store.id()), None);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_recorder_without_a_reader_ends_the_session_that_it_began() {
     let store = SessionStore { fails_to_open_reader: true, ..SessionStore::default() };
     assert!(Audit::builder().store(store.clone()).build().is_err());
     assert!(*store.closed.lock().unwrap(), "otherwise the next start reports it as dead");
-    assert_eq!(left_behind(store.id()), None);
+    assert_eq!(read_counters(store.id()), None);
 }
 
 #[test]

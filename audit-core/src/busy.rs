@@ -1,4 +1,7 @@
-//! Whether this thread is at work for the audit itself; such work is not recorded in turn.
+//! A mark on threads that do work for the audit itself. Calls made by such work are not recorded.
+//!
+//! Examples are the writer thread, the capture of arguments, and warnings that reach the program's
+//! subscriber.
 
 use std::cell::Cell;
 
@@ -6,15 +9,17 @@ thread_local! {
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks this thread as working for the audit itself, so that audited functions used by the audit, an
-/// allocator for one, are not recorded in turn. `None` if it was marked already.
-pub(crate) fn busy() -> Option<Busy> {
-    let was = BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true);
-    // Lazily: a `Busy` made and dropped for nothing would end the mark.
-    (!was).then(|| Busy(()))
+/// Marks this thread until the guard is dropped. Returns `None` if it is marked already.
+///
+/// While a thread is marked, audited functions that run on it (of a custom allocator, for example)
+/// are not recorded.
+pub(crate) fn mark_busy() -> Option<Busy> {
+    let was_busy = BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true);
+    // This must be lazy: dropping a temporary `Busy` would remove the mark of someone else.
+    (!was_busy).then(|| Busy(()))
 }
 
-/// Ends the mark of [`busy`].
+/// The guard of [`mark_busy`].
 pub(crate) struct Busy(());
 
 impl Drop for Busy {

@@ -227,7 +227,7 @@ impl CallSite {
         if let Some(level) = self.log
             && !self.is_log_announced.swap(true, Ordering::Relaxed)
         {
-            crate::levels::want(level);
+            crate::levels::raise_max_level(level);
         }
         self.log
     }

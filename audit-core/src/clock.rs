@@ -1,72 +1,76 @@
-//! The time of day and the monotonic time, by one reading of a clock.
+//! The monotonic time and the system time, by a single read of a clock.
 //!
-//! A reading costs more than most of what else a call does. So each thread remembers how the two clocks stood to each
-//! other, and for a tenth of a second reckons the time of day from the monotonic clock. Adjusting the clock gradually,
-//! as NTP does, moves both; where it is set, that is noticed after a tenth of a second.
+//! Reading a clock costs more than most other steps of a call. So each thread remembers the offset
+//! between the two clocks, and for 100 ms computes the system time from the monotonic clock. If the
+//! system clock is adjusted gradually, as by NTP, both clocks change. If it is set, that is noticed
+//! after at most 100 ms.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a comparison of the clocks holds.
-const HOLDS: Duration = Duration::from_millis(100);
-/// Comparing them is this exact, in nanoseconds, unless the thread is stopped in between again and again.
-const EXACT: i64 = 5_000;
+/// How long a comparison of the clocks is valid.
+const MAX_AGE: Duration = Duration::from_millis(100);
+/// The precision of a comparison in nanoseconds, unless the thread is interrupted in every attempt.
+const PRECISION: i64 = 5_000;
 const ATTEMPTS: usize = 4;
 
-/// How the clocks stood to each other.
+/// The two clocks at the same moment.
 #[derive(Clone, Copy)]
-struct Compared {
+struct Comparison {
     instant: Instant,
-    /// Nanoseconds since 1970: enough until 2262.
-    at: i64,
+    /// Nanoseconds since 1970. This is valid until 2262.
+    unix_nanos: i64,
 }
 
 thread_local! {
-    static COMPARED: Cell<Option<Compared>> = const { Cell::new(None) };
+    static LATEST: Cell<Option<Comparison>> = const { Cell::new(None) };
 }
 
-/// Now, and the same in microseconds since 1970; negative before.
+/// The current time as an `Instant`, and in microseconds since 1970 (negative before 1970).
 #[inline]
 pub(crate) fn now() -> (Instant, i64) {
     let instant = Instant::now();
-    let known = COMPARED.try_with(Cell::get).ok().flatten();
-    if let Some(known) = known {
-        // A difference of an `Instant` that another thread took is not made here, so none is negative.
-        let passed = instant.duration_since(known.instant);
-        if passed < HOLDS {
-            return (instant, (known.at + i64::from(passed.subsec_nanos())).div_euclid(1_000));
+    let latest = LATEST.try_with(Cell::get).ok().flatten();
+    if let Some(latest) = latest {
+        // Both instants are of this thread, so the difference is not negative.
+        let elapsed = instant.duration_since(latest.instant);
+        if elapsed < MAX_AGE {
+            let nanos = latest.unix_nanos + i64::from(elapsed.subsec_nanos());
+            return (instant, nanos.div_euclid(1_000));
         }
     }
-    let compared = compare(known);
-    (compared.instant, compared.at.div_euclid(1_000))
+    let compared = compare(latest);
+    (compared.instant, compared.unix_nanos.div_euclid(1_000))
 }
 
-/// Microseconds since 1970, now.
+/// The current time in microseconds since 1970.
 #[inline]
-pub(crate) fn micros() -> i64 {
+pub(crate) fn unix_micros() -> i64 {
     now().1
 }
 
 #[cold]
-fn compare(before: Option<Compared>) -> Compared {
-    let mut compared = Compared { instant: Instant::now(), at: 0 };
+fn compare(previous: Option<Comparison>) -> Comparison {
+    let mut compared = Comparison { instant: Instant::now(), unix_nanos: 0 };
     for _ in 0..ATTEMPTS {
-        let begin = Instant::now();
-        let at = unix_nanos(SystemTime::now());
-        let between = nanos(begin.elapsed());
-        compared = Compared { instant: begin, at: at.saturating_sub(between / 2) };
-        if between <= EXACT {
+        let start = Instant::now();
+        let read = unix_nanos(SystemTime::now());
+        let took = nanos(start.elapsed());
+        compared = Comparison { instant: start, unix_nanos: read.saturating_sub(took / 2) };
+        if took <= PRECISION {
             break;
         }
     }
-    if let Some(before) = before {
-        let reckoned = before.at.saturating_add(nanos(compared.instant - before.instant));
-        // As exact as the comparison, the clock goes on as it did: in one thread, time does not go back for that.
-        if (0..=EXACT).contains(&(reckoned - compared.at)) {
-            compared.at = reckoned;
+    if let Some(previous) = previous {
+        let elapsed = nanos(compared.instant - previous.instant);
+        let expected = previous.unix_nanos.saturating_add(elapsed);
+        // If the difference is only imprecision, continue from the previous comparison. So the time
+        // does not go back within a thread.
+        if (0..=PRECISION).contains(&(expected - compared.unix_nanos)) {
+            compared.unix_nanos = expected;
         }
     }
-    let _ = COMPARED.try_with(|known| known.set(Some(compared)));
+    let _ = LATEST.try_with(|latest| latest.set(Some(compared)));
     compared
 }
 
@@ -86,28 +90,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_time_of_day() {
+    fn now_is_the_system_time() {
         let before = unix_nanos(SystemTime::now()) / 1_000;
         let (_, at) = now();
         let after = unix_nanos(SystemTime::now()) / 1_000;
-        let exact = EXACT / 1_000 + 1;
-        assert!((before - exact..=after + exact).contains(&at), "{before} {at} {after}");
+        let precision = PRECISION / 1_000 + 1;
+        assert!((before - precision..=after + precision).contains(&at), "{before} {at} {after}");
     }
 
     #[test]
-    fn in_one_thread_it_does_not_go_back() {
+    fn time_does_not_go_back_within_a_thread() {
         let times: Vec<_> = (0..100_000).map(|_| now()).collect();
         assert!(times.is_sorted());
     }
 
     #[test]
-    fn a_clock_that_was_set_is_followed_and_one_that_was_read_inexactly_is_not() {
+    fn a_clock_that_was_set_is_followed_but_imprecision_is_not() {
         let real = compare(None);
-        let ahead = |by| Compared { at: real.at + by, ..real };
+        let ahead = |by| Comparison { unix_nanos: real.unix_nanos + by, ..real };
         let set = compare(Some(ahead(3_600_000_000_000)));
-        assert!((set.at - real.at - nanos(set.instant - real.instant)).abs() < 10 * EXACT);
-        let inexact = compare(Some(ahead(EXACT / 2)));
-        let passed = nanos(inexact.instant - real.instant);
-        assert!(inexact.at - real.at - passed >= 0, "it went back");
+        let elapsed = nanos(set.instant - real.instant);
+        assert!((set.unix_nanos - real.unix_nanos - elapsed).abs() < 10 * PRECISION);
+        let imprecise = compare(Some(ahead(PRECISION / 2)));
+        let elapsed = nanos(imprecise.instant - real.instant);
+        assert!(imprecise.unix_nanos - real.unix_nanos - elapsed >= 0, "the time went back");
     }
 }

@@ -15,7 +15,7 @@ use crate::capture::{self, Rules};
 use crate::current;
 use crate::in_flight::{CallShared, ContextData};
 use crate::recorder::RecorderRef;
-use crate::scope::{self, Log, Scope};
+use crate::scope::{self, LogTarget, Scope};
 
 /// What every record of a scope has in common: who acts, on whose behalf, from where, and as part
 /// of what.
@@ -238,7 +238,7 @@ impl Context {
                 (parent, call) => call.clone().or_else(|| parent.clone()),
             };
             // A context carries the call, but not its log: events go where they went before.
-            let log = current.log().map_or(Log::Nowhere, |call| Log::Of(call.clone()));
+            let log = current.log().map_or(LogTarget::None, |call| LogTarget::Call(call.clone()));
             Scope { own_context: Some(data), call, log }
         })
     }

@@ -1,21 +1,24 @@
-//! The most verbose level of events that any action wants.
+//! The most verbose level of events that the log of any action needs.
+//!
+//! Recorders and call sites raise it. The tracing layer and subscriber read it to skip all events
+//! that are more verbose.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing::level_filters::LevelFilter;
 
-/// The most verbose level that any action wants; 0 is off, 5 is trace.
-static WANTED: AtomicUsize = AtomicUsize::new(0);
+/// The level as a number: 0 is off, 5 is trace.
+static MAX_LEVEL: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes the layer want events of `level`.
-pub(crate) fn want(level: LevelFilter) {
-    let level = rank(level);
-    if WANTED.fetch_max(level, Ordering::Relaxed) < level {
+/// Includes events of `level`, and all less verbose ones.
+pub(crate) fn raise_max_level(level: LevelFilter) {
+    let level = verbosity(level);
+    if MAX_LEVEL.fetch_max(level, Ordering::Relaxed) < level {
         tracing::callsite::rebuild_interest_cache();
     }
 }
 
-fn rank(level: LevelFilter) -> usize {
+fn verbosity(level: LevelFilter) -> usize {
     match level {
         LevelFilter::OFF => 0,
         LevelFilter::ERROR => 1,
@@ -26,8 +29,8 @@ fn rank(level: LevelFilter) -> usize {
     }
 }
 
-pub(crate) fn wanted() -> LevelFilter {
-    match WANTED.load(Ordering::Relaxed) {
+pub(crate) fn max_level() -> LevelFilter {
+    match MAX_LEVEL.load(Ordering::Relaxed) {
         0 => LevelFilter::OFF,
         1 => LevelFilter::ERROR,
         2 => LevelFilter::WARN,

@@ -1,4 +1,7 @@
-//! What this thread is in the middle of: the context and the innermost call on record.
+//! The scope of this thread: the context that applies, and the innermost call that is recorded.
+//!
+//! Contexts and calls enter a scope for as long as their code runs. A future enters it for each
+//! poll.
 
 use std::cell::RefCell;
 use std::mem;
@@ -6,35 +9,36 @@ use std::sync::Arc;
 
 use crate::in_flight::{CallShared, ContextData};
 
-/// The context and the call that apply to what runs now.
+/// The context and the call that apply to the code that runs now.
 #[derive(Clone, Default)]
 pub(crate) struct Scope {
-    /// The context, where it is another than that of the call.
+    /// The context, if it is not that of the call.
     pub(crate) own_context: Option<Arc<ContextData>>,
     pub(crate) call: Option<Arc<CallShared>>,
-    /// Where events go, if the subscriber is our own; else spans tell.
-    pub(crate) log: Log,
+    /// Which call gets the events of this thread. It is used only if the subscriber is our own;
+    /// otherwise the spans decide.
+    pub(crate) log: LogTarget,
 }
 
-/// The call whose log takes the events of this thread.
+/// The call whose log gets the events of this thread.
 #[derive(Clone, Default)]
-pub(crate) enum Log {
-    /// None.
+pub(crate) enum LogTarget {
+    /// No call.
     #[default]
-    Nowhere,
-    /// The innermost call.
-    OfCall,
-    /// Another call, whose span was carried here.
-    Of(Arc<CallShared>),
+    None,
+    /// The innermost call, [`Scope::call`].
+    InnermostCall,
+    /// Another call, whose span was carried to this thread.
+    Call(Arc<CallShared>),
 }
 
 impl Scope {
-    /// The call that events belong to, if the subscriber is our own.
+    /// The call that gets events, if the subscriber is our own.
     pub(crate) fn log(&self) -> Option<&Arc<CallShared>> {
         match &self.log {
-            Log::Nowhere => None,
-            Log::OfCall => self.call.as_ref(),
-            Log::Of(call) => Some(call),
+            LogTarget::None => None,
+            LogTarget::InnermostCall => self.call.as_ref(),
+            LogTarget::Call(call) => Some(call),
         }
     }
 
@@ -45,36 +49,39 @@ impl Scope {
 }
 
 thread_local! {
-    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { own_context: None, call: None, log: Log::Nowhere }) };
+    static SCOPE: RefCell<Scope> =
+        const { RefCell::new(Scope { own_context: None, call: None, log: LogTarget::None }) };
 }
 
-/// Puts `scope` in place until the guard is dropped, also by unwinding.
+/// Makes `scope` the current one until the guard is dropped, also by unwinding.
 pub(crate) fn enter(scope: Scope) -> Entered {
-    Entered { before: replace(scope) }
+    Entered { previous: replace(scope) }
 }
 
-/// Restores what was in place before [`enter`].
+/// The guard of [`enter`]. It restores the previous scope.
 pub(crate) struct Entered {
-    before: Scope,
+    previous: Scope,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        replace(mem::take(&mut self.before));
+        replace(mem::take(&mut self.previous));
     }
 }
 
 fn replace(scope: Scope) -> Scope {
-    // A thread that is ending may have given up its locals; then there is no scope any more.
+    // A thread that is ending may have destroyed its thread-locals. It then has no scope.
     SCOPE.try_with(|current| current.replace(scope)).unwrap_or_default()
 }
 
-/// Lets events go elsewhere; gives where they went before.
-pub(crate) fn replace_log(log: Log) -> Log {
-    SCOPE.try_with(|current| mem::replace(&mut current.borrow_mut().log, log)).unwrap_or_default()
+/// Changes which call gets events, and returns the previous value.
+pub(crate) fn replace_log_target(target: LogTarget) -> LogTarget {
+    SCOPE
+        .try_with(|current| mem::replace(&mut current.borrow_mut().log, target))
+        .unwrap_or_default()
 }
 
-/// Reads the current scope.
+/// Calls `read` with the current scope.
 pub(crate) fn with<R>(read: impl FnOnce(&Scope) -> R) -> R {
     let mut read = Some(read);
     SCOPE
@@ -82,7 +89,8 @@ pub(crate) fn with<R>(read: impl FnOnce(&Scope) -> R) -> R {
         .ok()
         .flatten()
         .unwrap_or_else(|| {
-            let read = read.take().expect("the local was not there, so nothing was read");
+            let read =
+                read.take().expect("the thread-local is destroyed, so `read` was not called");
             read(&Scope::default())
         })
 }

@@ -1,20 +1,20 @@
-//! Buffers of this thread for a text that is written here and copied elsewhere: it would be a pity to allocate one
-//! for each value.
+//! Per-thread text buffers for values that are rendered and then copied elsewhere. Recycling them
+//! saves an allocation for each value.
 
 use std::cell::Cell;
 
-/// Room for most values.
-const ROOM: usize = 256;
-/// A buffer that has grown beyond this is freed, not kept.
-const KEPT: usize = 16 * 1024;
+/// The initial capacity in bytes, enough for most values.
+const INITIAL_CAPACITY: usize = 256;
+/// A buffer with a larger capacity, in bytes, is freed instead of recycled.
+const MAX_CAPACITY: usize = 16 * 1024;
 
 thread_local! {
-    /// Two, since a message and its fields are written side by side. What is written inside of something else, by a
-    /// `Serialize` that calls an audited function, finds none and gets a new one.
+    /// Two buffers, because a message and its fields are rendered at the same time. A nested use,
+    /// as by a `Serialize` implementation that calls an audited function, gets a new buffer.
     static SPARE: [Cell<String>; 2] = const { [Cell::new(String::new()), Cell::new(String::new())] };
 }
 
-/// An empty buffer with some room.
+/// Returns an empty buffer with some capacity.
 pub(crate) fn take() -> String {
     let spare = SPARE.try_with(|[first, second]| {
         let spare = first.take();
@@ -22,13 +22,13 @@ pub(crate) fn take() -> String {
     });
     match spare {
         Ok(spare) if spare.capacity() > 0 => spare,
-        _ => String::with_capacity(ROOM),
+        _ => String::with_capacity(INITIAL_CAPACITY),
     }
 }
 
-/// Keeps the room of `used` for the next.
-pub(crate) fn give_back(mut used: String) {
-    if used.capacity() == 0 || used.capacity() > KEPT {
+/// Keeps the memory of `used` for the next [`take`] on this thread.
+pub(crate) fn recycle(mut used: String) {
+    if used.capacity() == 0 || used.capacity() > MAX_CAPACITY {
         return;
     }
     used.clear();

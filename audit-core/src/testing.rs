@@ -42,7 +42,7 @@ pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
         Some(dispatch) => tracing::dispatcher::with_default(&dispatch, run),
         None => run(),
     }
-    recorder.take_kept().records
+    recorder.take_memory_records().records
 }
 
 /// The async form of [`capture`]: polls `future` with its own recorder.
@@ -69,7 +69,7 @@ pub async fn capture_async<F: Future>(future: F) -> Vec<Record> {
         Some(dispatch) => future.with_subscriber(dispatch).await,
         None => future.await,
     };
-    recorder.take_kept().records
+    recorder.take_memory_records().records
 }
 
 /// The [`History`] of an object in `records`, as a store with these records returns it.
@@ -99,7 +99,7 @@ pub fn history<T: AuditedFields>(records: &[Record], key: impl Into<ObjectKey>) 
 /// use audited::testing;
 ///
 /// let records = testing::capture(|| {
-///     audited::change_of("invoice", 4711).field("total", 100, 80).record();
+///     audited::change_of("invoice", 4711).change("total", 100, 80).record();
 /// });
 /// let change = testing::history_of(&records, "invoice", 4711).last_change_of("total")?.unwrap();
 /// assert_eq!(change.to_string(), "invoice 4711 changed: total 100 → 80");

@@ -6,13 +6,13 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// Writes a constant that registers `entry`, an expression of type `Entry` that can initialise a
+/// Writes a constant that registers `entry`, an expression of type `CatalogueEntry` that can initialise a
 /// static.
 ///
 /// Output:
 /// ```text
 /// const _: () = {
-///     static ENTRY: Entry = entry;
+///     static ENTRY: CatalogueEntry = entry;
 ///     extern "C" fn register() { ENTRY.register(); }
 ///     #[link_section = "…"]                            // the loader calls what it finds there
 ///     static REGISTER: extern "C" fn() = register;
@@ -25,7 +25,7 @@ use quote::quote;
 pub(crate) fn register(private: &TokenStream, entry: &TokenStream) -> TokenStream {
     quote! {
         const _: () = {
-            static __AUDITED_ENTRY: #private::Entry = #entry;
+            static __AUDITED_ENTRY: #private::CatalogueEntry = #entry;
             extern "C" fn __audited_register() {
                 __AUDITED_ENTRY.register();
             }

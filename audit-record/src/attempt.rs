@@ -1,20 +1,23 @@
-//! Changes that were tried and have not happened, as JSON: what a rolled-back transaction leaves.
+//! The JSON of attempted changes: those of a failed operation or of a transaction that was rolled
+//! back.
 
 use crate::json::write::write_str;
 use crate::{ChangeKind, ErrorInfo, FieldChange, Json, Note, Outcome, Record};
 
-/// A field with what it was and what it was to become.
-pub type Tried<'r> = (&'r str, &'r Option<Json>, &'r Option<Json>);
+/// A field, its value before, and the value that it would have had.
+pub type AttemptedField<'r> = (&'r str, &'r Option<Json>, &'r Option<Json>);
 
 impl Record {
-    /// This record as that of an attempt, for a store whose transaction was rolled back: its changes have not
-    /// happened. They become part of what was tried: the input, or a note where there is another
-    /// input. A success becomes a failure, with the error `rollback`.
+    /// Turns the record into that of an attempt, because the transaction of the change was rolled
+    /// back.
+    ///
+    /// The changes have not happened. They move to the input, or to a note if the record has an
+    /// input. A success becomes a failure with the error `rollback`.
     ///
     /// ```
     /// use audited::{Outcome, change_of, testing};
     ///
-    /// let mut records = testing::capture(|| change_of("invoice", 4711).field("total", 5, 6).record());
+    /// let mut records = testing::capture(|| change_of("invoice", 4711).change("total", 5, 6).record());
     /// let attempt = records.remove(0).rolled_back();
     /// assert_eq!((attempt.outcome, attempt.changes.len()), (Outcome::Failure, 0));
     /// assert_eq!(
@@ -45,7 +48,7 @@ impl Record {
     }
 }
 
-/// The changes of one object as [`write_attempted`] writes them; of several, a list with each one's type and id.
+/// The attempted changes as JSON. Several objects become a list with the type and id of each.
 fn attempted_objects(changes: &[FieldChange]) -> Json {
     let is_one = |a: &FieldChange, b: &FieldChange| {
         a.target_type == b.target_type && a.target_id == b.target_id && a.change == b.change
@@ -76,11 +79,11 @@ fn attempted_objects(changes: &[FieldChange]) -> Json {
     Json::trusted(json)
 }
 
-/// `"attempted":"changed","changes":[{"field":"age","before":25,"after":26}]`
+/// Writes the members `"attempted":"changed","changes":[{"field":"age","before":25,"after":26}]`.
 pub fn write_attempted<'r>(
     json: &mut String,
     kind: ChangeKind,
-    fields: impl Iterator<Item = Tried<'r>>,
+    fields: impl Iterator<Item = AttemptedField<'r>>,
 ) {
     json.push_str("\"attempted\":\"");
     json.push_str(kind.as_str());

@@ -2,17 +2,17 @@
 //! store implements.
 //!
 //! Programs that record use the crate `audited`. Depend on this crate alone to write a
-//! [store](store::Sink), or a program that reads records: it builds no tracing subscriber, no queue
+//! [store](store::Store), or a program that reads records: it builds no tracing subscriber, no queue
 //! and no database.
 //!
 //! ```
-//! use audit_record::store::Sink;
+//! use audit_record::store::Store;
 //! use audit_record::{Error, Record};
 //!
 //! /// Writes each record as one line of JSON.
 //! struct JsonLines<W>(W);
 //!
-//! impl<W: std::io::Write + Send + 'static> Sink for JsonLines<W> {
+//! impl<W: std::io::Write + Send + 'static> Store for JsonLines<W> {
 //!     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
 //!         let lines: String =
 //!             records.iter().map(|record| format!("{}\n", record.to_json())).collect();
@@ -22,7 +22,7 @@
 //!         })
 //!     }
 //! }
-//! # fn is_store(_: impl Sink) {}
+//! # fn is_store(_: impl Store) {}
 //! # is_store(JsonLines(Vec::new()));
 //! ```
 
@@ -56,7 +56,7 @@ pub use record::Record;
 /// Used by the other crates of this project. It may change with any release.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::attempt::{Tried, write_attempted};
+    pub use crate::attempt::{AttemptedField, write_attempted};
     pub use crate::id::record_id;
 
     pub mod path {

@@ -1,7 +1,11 @@
-//! The path of a change: the field's name, then the way into its value.
+//! The path of a change: the name of the field, then the segments that lead to a value inside it.
 //!
-//! `.key` where the key has letters, digits, `_` and `-` only, `["any \"text\""]` where it has others, `[3]` for an
-//! element of a list, `[]` for one of a set. The name of the field stands first, without a dot.
+//! | segment | written as |
+//! |---|---|
+//! | a key of letters, digits, `_` and `-` | `.key`, without the dot at the start of the path |
+//! | any other key | `["any \"text\""]` |
+//! | an element of a list | `[3]` |
+//! | an element of a set | `[]`, only at the end of the path |
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,18 +13,18 @@ use std::fmt::Write as _;
 use crate::json::write::write_str;
 use crate::json::{read, scan};
 
-/// One step of a path.
+/// One segment of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment<'p> {
     /// A field, or the key of a map.
     Key(Cow<'p, str>),
     /// An element of a list.
     Index(usize),
-    /// An element of a set; nothing is below it.
+    /// An element of a set. It is always the last segment.
     Element,
 }
 
-/// Whether `key` is written as it is.
+/// Whether `key` is written without quotes and brackets.
 pub fn is_plain(key: &str) -> bool {
     !key.is_empty() && key.chars().all(is_plain_char)
 }
@@ -29,14 +33,14 @@ fn is_plain_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The path of the field itself.
+/// The path of a whole field.
 pub fn first_segment(field: &str) -> String {
     let mut path = String::new();
     push_key(&mut path, field);
     path
 }
 
-/// The path that goes through `segments`.
+/// The path with these segments.
 pub fn write_path<'p>(segments: impl Iterator<Item = &'p Segment<'p>>) -> String {
     let mut path = String::new();
     for segment in segments {
@@ -49,7 +53,7 @@ pub fn write_path<'p>(segments: impl Iterator<Item = &'p Segment<'p>>) -> String
     path
 }
 
-/// Goes on to `key`.
+/// Appends a key.
 pub fn push_key(path: &mut String, key: &str) {
     if is_plain(key) {
         if !path.is_empty() {
@@ -63,18 +67,18 @@ pub fn push_key(path: &mut String, key: &str) {
     }
 }
 
-/// Goes on to the element at `index`.
+/// Appends the index of an element of a list.
 pub fn push_index(path: &mut String, index: usize) {
     // Writing to a string cannot fail.
     let _ = write!(path, "[{index}]");
 }
 
-/// Goes on to some element of a set.
+/// Appends an element of a set.
 pub fn push_element(path: &mut String) {
     path.push_str("[]");
 }
 
-/// The name of the field in which `path` lies, and the rest of the path.
+/// The name of the field that `path` starts with, and the rest of the path.
 pub fn split_first(path: &str) -> Option<(Cow<'_, str>, &str)> {
     let mut rest = path;
     let segment = match path.strip_prefix('[') {
@@ -87,7 +91,7 @@ pub fn split_first(path: &str) -> Option<(Cow<'_, str>, &str)> {
     }
 }
 
-/// The steps of `path`, of which the first is the field's name; `None` if it is no path.
+/// The segments of `path`, starting with the name of the field. `None` if the path is malformed.
 pub fn parse(path: &str) -> Option<Vec<Segment<'_>>> {
     let mut segments = Vec::new();
     let mut rest = path;
@@ -137,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_written_in_one_way() {
+    fn a_path_is_written_segment_by_segment() {
         let mut path = first_segment("age");
         push_key(&mut path, "größe-2_b");
         push_index(&mut path, 3);
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_is_the_first_step() {
+    fn the_first_segment_is_the_field() {
         assert_eq!(split_first("age"), Some(("age".into(), "")));
         assert_eq!(split_first("a.b[3]"), Some(("a".into(), ".b[3]")));
         assert_eq!(split_first(r#"["a.b"][]"#), Some(("a.b".into(), "[]")));
@@ -158,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn malformed_paths_are_rejected() {
         for path in [
             "",
             ".",
@@ -201,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_was_written(
+        fn a_written_path_is_parsed_back(
             field in any::<String>(),
             below in prop::collection::vec(any_segment(), 0..6),
             element in any::<bool>(),
@@ -216,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_hostile(path in r#"[a\[\]".0-9\\é-]{0,16}"#) {
+        fn parsing_never_panics(path in r#"[a\[\]".0-9\\é-]{0,16}"#) {
             let _ = parse(&path);
         }
     }

@@ -119,5 +119,5 @@ fn public_types_can_be_shown_sent_and_cloned() {
     check::<(Kind, Outcome, ChangeKind, Durability, CorrelationId, Json)>();
     check::<(Gap, GapBasis, Error, UnknownName)>();
     check::<(audit_record::store::ChangeQuery, audit_record::store::StoredChange)>();
-    check::<(audit_record::store::Batch<'_>, audit_record::store::Session)>();
+    check::<(audit_record::store::Batch<'_>, audit_record::store::RecorderSession)>();
 }

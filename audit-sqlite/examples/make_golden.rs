@@ -9,15 +9,15 @@
 //!
 //! The file contains the host name. Set another one with `unshare --uts` before you run it.
 
-use audit_record::store::Sink as _;
-use audit_record::store::{Batch, Session};
+use audit_record::store::Store as _;
+use audit_record::store::{Batch, RecorderSession};
 use audit_record::{ChangeKind, FieldChange, Json, Kind, LogEntry, Outcome, Record};
 use audit_sqlite::SqliteStore;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args_os().nth(1).ok_or("pass the path of the file to create")?;
     let mut store = SqliteStore::open(&path)?;
-    let mut session = Session::new(100);
+    let mut session = RecorderSession::new(100);
     session.id = "019b7ca1-0000-7000-8000-000000000001".parse()?;
     session.started_at = "2026-01-02T03:04:00Z".parse()?;
     session.service = Some("billing".into());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use audit_record::Error;
-use audit_record::process::{forks, is_parted};
+use audit_record::process::{forks, was_forked_during_work};
 
 use crate::file::FileId;
 
@@ -57,7 +57,7 @@ static OPEN: Mutex<Vec<(ConnectionOwner, FileId)>> = Mutex::new(Vec::new());
 impl OpenFile {
     /// Registers `file`, and refuses it if this process has inherited it open.
     pub(crate) fn register(file: FileId, path: &Path) -> Result<Self, Error> {
-        if is_parted() {
+        if was_forked_during_work() {
             return Err(Error::permanent(format!(
                 "cannot open the audit trail `{}`: this process was forked while its parent was \
                  using SQLite, so SQLite's internal locks may be held forever; fork before you \

@@ -83,7 +83,7 @@
 //!
 //! # When a recorder dies
 //!
-//! A recorder that begins ([`Sink::begin`](audit_record::store::Sink::begin)) closes the open
+//! A recorder that begins ([`Store::begin`](audit_record::store::Store::begin)) closes the open
 //! sessions of processes that have ended. Their intents become records with outcome `unknown`. If
 //! records may be lost, a `gap` record says how many at most, of which process and service, and in
 //! which period. The first recorder that begins does this, once. A session that is alive is never

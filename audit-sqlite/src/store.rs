@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use audit_record::process::hold_off_forks;
 use audit_record::store::ChangeReader;
-use audit_record::store::{Batch, Session, Sink};
+use audit_record::store::{Batch, RecorderSession, Store};
 use audit_record::{Durability, Error, Record};
 
 use crate::connect_options::ConnectOptions;
@@ -29,7 +29,7 @@ use crate::session::SessionRow;
 /// open at the fork either.
 ///
 /// ```
-/// use audited::{Kind, Record, Sink};
+/// use audited::{Kind, Record, Store};
 /// use audited::SqliteStore;
 ///
 /// # let directory = tempfile::tempdir()?;
@@ -245,7 +245,7 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-impl Sink for SqliteStore {
+impl Store for SqliteStore {
     /// Stores `records` in one transaction.
     ///
     /// A record whose id is in the trail already is not stored again. So after an error the same
@@ -265,7 +265,7 @@ impl Sink for SqliteStore {
     ///
     /// - the file is damaged, or a newer program has changed its schema;
     /// - a record is too large, or a different record has its id;
-    /// - the store was [closed](Sink::close).
+    /// - the store was [closed](Store::close).
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         let mut batch = Batch::new(records);
         batch.tally = self.session.as_ref().map(SessionRow::stored_tally).unwrap_or_default();
@@ -282,7 +282,7 @@ impl Sink for SqliteStore {
     ///
     /// # Errors
     ///
-    /// See [`write`](Sink::write). After a disk error, such as a failed sync, the connection is
+    /// See [`write`](Store::write). After a disk error, such as a failed sync, the connection is
     /// closed, and the next batch opens a new one. The `-wal` file may then be incomplete on the
     /// disk. So the new connection writes its content to the disk again before a checkpoint, and
     /// before a batch that must survive a power loss. A store that finds a `-wal` file when it is
@@ -336,9 +336,9 @@ impl Sink for SqliteStore {
     ///
     /// # Errors
     ///
-    /// See [`write`](Sink::write). It also fails if no file can be created beside the trail, and if
+    /// See [`write`](Store::write). It also fails if no file can be created beside the trail, and if
     /// this store already has a session.
-    fn begin(&mut self, session: &Session) -> Result<(), Error> {
+    fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
         self.check("write to")?;
         let _forks = hold_off_forks();
         if self.session.is_some() {

@@ -57,12 +57,12 @@ impl InTransaction<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn scope<R>(&mut self, f: impl FnOnce() -> R) -> Result<R, Error> {
+        // Dropped without `committed`, it counts as rolled back: if the records are missing, or after a
+        // panic, the transaction must not be committed.
         let collector = Collector::new();
-        // If the records are missing, or after a panic, the transaction must not be committed.
-        let undo = RollBackOnDrop(&collector);
         let value = collector.scope(f);
         self.write(&collector.take()?)?;
-        undo.disarm();
+        collector.committed();
         Ok(value)
     }
 }
@@ -124,15 +124,13 @@ pub fn transaction<R, E: From<Error>>(
     let collector = Collector::new();
     let outcome = catch_unwind(AssertUnwindSafe(|| collector.scope(|| f(&transaction))));
     let records = collector.take();
-    // Only a commit keeps what was done, whatever fails from here on.
-    let undo = RollBackOnDrop(&collector);
     let (outcome, records, rolled_back) = match outcome {
         Ok(Ok(value)) => {
             let records = records?;
             writer.write(&records)?;
             match transaction.commit() {
                 Ok(()) => {
-                    undo.disarm();
+                    collector.committed();
                     return Ok(value);
                 }
                 // For example a deferred constraint. Dropping the transaction has rolled it back.
@@ -152,21 +150,6 @@ pub fn transaction<R, E: From<Error>>(
     match outcome {
         Ok(result) => result,
         Err(payload) => resume_unwind(payload),
-    }
-}
-
-/// Resets the tracked objects that were saved in the collector's scope, unless it is disarmed.
-struct RollBackOnDrop<'c>(&'c Collector);
-
-impl RollBackOnDrop<'_> {
-    fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for RollBackOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.rolled_back();
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::{event, full, read, rows};
 use tempfile::tempdir;

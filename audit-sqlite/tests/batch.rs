@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use audit_record::store::Batch;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_record::{ChangeKind, Durability, FieldChange, Json, Kind, LogEntry, Record};
 use audit_sqlite::SqliteStore;
 use common::{actions, event, events, full, read, rows, value};

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader};
 use audit_record::{ChangeKind, FieldChange, Record};
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use audit_record::store::Batch;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_record::{Durability, Record};
 use audit_sqlite::SqliteStore;
 use common::{actions, event, path_from_parent, read, value};

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::{actions, events, full, path_from_parent, read, start_children, value};
 use tempfile::tempdir;

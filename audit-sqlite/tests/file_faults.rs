@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::{
     actions, assert_transient, child_test, event, events, file_names, full, query, read, value,
@@ -320,7 +320,7 @@ fn child_process_loses_access_to_its_directory() {
     assert!(
         error.to_string().ends_with("access is denied; check the permissions of its directory")
     );
-    let error = impatient(&path).begin(&audit_record::store::Session::new(0)).unwrap_err();
+    let error = impatient(&path).begin(&audit_record::store::RecorderSession::new(0)).unwrap_err();
     assert!(error.to_string().contains("no lock file can be created beside it"), "{error}");
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
 }

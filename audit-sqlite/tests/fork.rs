@@ -3,8 +3,8 @@
 
 mod common;
 
-use audit_record::store::Session;
-use audit_record::store::Sink as _;
+use audit_record::store::RecorderSession;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::{actions, child_test, event, path_from_parent, query, value};
 use tempfile::tempdir;
@@ -14,7 +14,7 @@ use tempfile::tempdir;
 fn child_process_forks_with_an_open_store() {
     let Some(path) = path_from_parent() else { return };
     let mut store = SqliteStore::open(&path).unwrap();
-    store.begin(&Session::new(0)).unwrap();
+    store.begin(&RecorderSession::new(0)).unwrap();
     let mut closed = SqliteStore::open(path.with_file_name("closed.db")).unwrap();
     closed.close().unwrap();
     let mut reader = store.reader().unwrap().unwrap();
@@ -51,7 +51,7 @@ fn child_process_forks_with_an_open_store() {
         // A trail that was closed before the fork, or was never open, can be opened.
         for name in ["closed.db", "own.db"] {
             let mut own = SqliteStore::open(path.with_file_name(name)).unwrap();
-            own.begin(&Session::new(0)).unwrap();
+            own.begin(&RecorderSession::new(0)).unwrap();
             own.write(&[event("from the child")]).unwrap();
             own.close().unwrap();
         }

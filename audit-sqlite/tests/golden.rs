@@ -4,8 +4,8 @@ mod common;
 
 use std::path::Path;
 
-use audit_record::store::Session;
-use audit_record::store::Sink as _;
+use audit_record::store::RecorderSession;
+use audit_record::store::Store as _;
 use audit_record::store::StoredChange;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use common::{actions, copy_golden, event, query, rows, texts, value};
@@ -133,7 +133,7 @@ fn check_sessions_are_recovered(version: i32, new_columns: [&str; 2]) {
 
     // The process of the open session is gone, and so is its machine.
     let mut store = SqliteStore::open(&path).unwrap();
-    let session = Session::new(0);
+    let session = RecorderSession::new(0);
     store.begin(&session).unwrap();
     assert_eq!(texts(&path, intents), <[String; 0]>::default());
     let recovered = "SELECT action, outcome, output ->> 'records', output ->> 'at_most', session_id
@@ -159,7 +159,7 @@ fn a_version_2_trail_in_a_shared_database_is_migrated() {
         )
         .unwrap();
     let mut store = SqliteStore::builder().shared(true).open(&path).unwrap();
-    store.begin(&Session::new(0)).unwrap();
+    store.begin(&RecorderSession::new(0)).unwrap();
     store.write(&[event("something new")]).unwrap();
     store.close().unwrap();
     assert_eq!(value::<i32>(&path, "SELECT version FROM audit_schema"), SCHEMA_VERSION);

@@ -68,7 +68,7 @@ fn record_calls(path: &Path, (process, thread): (u64, u64)) {
     let counters = audit.counters();
     assert_eq!((counters.written, counters.dropped, counters.failed), (records_per_thread(), 0, 0));
     assert_eq!(counters.unconfirmed, 0);
-    audit.close().unwrap();
+    audit.shutdown().unwrap();
 }
 
 /// The child's part.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit_record::Error;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::{APPLICATION_ID, SCHEMA_VERSION, SqliteStore};
 use common::{actions, event, events, file_names, read, value};
 use rusqlite::Connection;
@@ -263,7 +263,7 @@ mod permissions {
         let Some(directory) = std::env::var_os("AUDIT_TEST_DIRECTORY") else { return };
         let path = PathBuf::from(directory).join("audit.db");
         let mut store = SqliteStore::open(path).unwrap();
-        let mut session = audit_record::store::Session::new(0);
+        let mut session = audit_record::store::RecorderSession::new(0);
         session.id = uuid::Uuid::nil();
         store.begin(&session).unwrap();
         store.write(&[event("begin")]).unwrap();

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::{events, full, read, value};
 use rusqlite::StatementStatus;

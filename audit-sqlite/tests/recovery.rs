@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
 
-use audit_record::process::{Counts, left_behind};
+use audit_record::process::{SessionCounters, read_counters};
 use audit_record::store::Batch;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::session::{
     call, intents, lock_file_name, lock_files, session, states, store_intents, store_with_session,
@@ -28,7 +28,7 @@ fn child_process_records_and_waits() {
     let mut store = SqliteStore::open(&path).unwrap();
     let session = session();
     let counts = std::env::var("AUDIT_TEST_COUNTERS").ok().map(|counters| {
-        let counts = Counts::shared(session.id);
+        let counts = SessionCounters::shared(session.id);
         assert!(counts.is_shared());
         let (accepted, dropped) = counters.split_once(' ').unwrap();
         counts.accepted().fetch_add(accepted.parse().unwrap(), Ordering::Relaxed);
@@ -40,7 +40,7 @@ fn child_process_records_and_waits() {
     store_intents(&mut store, &calls);
     let records = [calls[1].clone(), event("one"), event("two")];
     let mut batch = Batch::new(&records);
-    (batch.tally.ended, batch.tally.dropped_told) = (3, 1);
+    (batch.tally.ended, batch.tally.dropped_reported) = (3, 1);
     store.write_batch(&batch).unwrap();
     // The test harness has started a line, so this starts a new one.
     println!("\nsession {}", session.id);
@@ -141,7 +141,7 @@ fn a_killed_process_reports_its_losses_once_at_the_next_start() {
          FROM audit_log AS l, audit_sessions AS s WHERE kind = 'gap' AND state = 'died'"
     );
     assert_eq!(value::<i64>(&path, &range), 1);
-    assert_eq!(left_behind(id), None, "the shared counters are removed");
+    assert_eq!(read_counters(id), None, "the shared counters are removed");
     assert_eq!(lock_files(&directory).len(), 1, "only the lock file of the new session is left");
 
     store.close().unwrap();
@@ -274,7 +274,7 @@ fn recovering_a_copy_of_the_trail_does_not_affect_the_original() {
     assert_eq!(actions(&copy), RECOVERED);
     assert_eq!(reported_losses(&copy), ["7|1"], "the counters belong to the original");
 
-    assert_eq!(left_behind(other.session).map(|counts| counts.accepted), Some(5));
+    assert_eq!(read_counters(other.session).map(|counts| counts.accepted), Some(5));
     assert_eq!(states(&path), ["open"]);
     assert_eq!(intents(&path), ["transfer funds"]);
     other.kill();
@@ -366,7 +366,7 @@ fn a_close_with_missing_records_leaves_the_session_open_for_recovery() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("audit.db");
     let session = session();
-    let counts = Counts::shared(session.id);
+    let counts = SessionCounters::shared(session.id);
     counts.accepted().fetch_add(2, Ordering::Relaxed);
     let mut store = SqliteStore::open(&path).unwrap();
     store.begin(&session).unwrap();

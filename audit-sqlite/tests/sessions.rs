@@ -7,7 +7,7 @@ use std::fs;
 
 use audit_record::Outcome;
 use audit_record::store::Batch;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::{SqliteStore, record_in};
 use common::session::{
     call, intents, lock_file_name, lock_files, session, states, store_intents, store_with_session,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use audit_record::Error;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore, SqliteStoreBuilder, record_in};
 use common::{actions, copy_golden, event, events, full, query, read, rows, value};
 use rusqlite::Connection;

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use audit_record::store::Batch;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_record::{Durability, Record};
 use audit_sqlite::SqliteStore;
 use audited::{Audit, Context, Overflow, audit_method};
@@ -201,7 +201,7 @@ fn child_process_records_on_a_full_disk() {
         audit.flush().unwrap();
     }
     let counters = audit.counters();
-    audit.close().unwrap();
+    audit.shutdown().unwrap();
     assert_eq!(counters.accepted + counters.dropped, offered);
     assert_eq!((counters.written, counters.failed), (counters.accepted, 0));
     let number = |sql: &str| value::<i64>(&path, sql) as u64;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use audit_core::{Audit, Context};
 use audit_record::Error;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore, record_in};
 use common::{actions, copy_golden, event, events, full, read, texts, value};
 use rusqlite::limits::Limit;
@@ -448,7 +448,7 @@ fn a_recorder_on_the_same_file_waits_for_the_transaction() {
         }
         audit.flush().unwrap();
     }
-    audit.close().unwrap();
+    audit.shutdown().unwrap();
     assert_eq!(orders(&path), ["0", "2"]);
     assert_eq!(actions(&path), ["caller 0", "recorder 0", "recorder 1", "caller 2", "recorder 2"]);
     assert_consistent(&path);

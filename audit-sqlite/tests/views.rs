@@ -2,7 +2,7 @@
 
 mod common;
 
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_record::{ChangeKind, CorrelationId, FieldChange, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use common::{at, event, full, json, read, rows, time, value};

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use audit_record::Record;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
 use common::{actions, assert_transient, event, events, full, read, value};
 use tempfile::tempdir;

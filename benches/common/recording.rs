@@ -1,12 +1,12 @@
 //! Recorders and subscribers that several benches install in the same way.
 
-use audited::{Batch, Error, Record, Sink};
+use audited::{Batch, Error, Record, Store};
 use tracing_subscriber::prelude::*;
 
 /// A store that discards everything, so that only the caller's own cost is measured.
 pub(crate) struct NullStore;
 
-impl Sink for NullStore {
+impl Store for NullStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
         Ok(())
     }

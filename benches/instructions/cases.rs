@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::{Mutex, mpsc};
 
-use audited::{Audit, Context, Error, Record, Sink, audit_method};
+use audited::{Audit, Context, Error, Record, Store, audit_method};
 
 use crate::common::recording::{Events, NullStore};
 
@@ -169,7 +169,7 @@ struct GatedStore {
     arrived: mpsc::Sender<()>,
 }
 
-impl Sink for GatedStore {
+impl Store for GatedStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
         self.arrived.send(()).ok();
         drop(GATE.lock());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use audited::{Batch, CorrelationId, Outcome, Record, Sink as _, SqliteStore};
+use audited::{Batch, CorrelationId, Outcome, Record, SqliteStore, Store as _};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 

@@ -82,5 +82,5 @@ pub(crate) fn measure(folder: &Path, policy: &str, bytes: usize) {
     let counters = audit.counters();
     let peak = memory_kib("VmHWM").unwrap_or_default().saturating_sub(before);
     println!("{seconds} {} {} {} {peak}", counters.accepted, counters.dropped, counters.written);
-    audit.close().expect("the store closes");
+    audit.shutdown().expect("the store closes");
 }

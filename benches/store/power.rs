@@ -51,7 +51,7 @@ pub(crate) fn run(folder: &Path) {
     table.print();
     for (_, audit) in audits {
         assert_eq!(audit.counters().dropped, 0, "nothing was dropped");
-        audit.close().expect("the store closes");
+        audit.shutdown().expect("the store closes");
     }
 }
 

@@ -31,7 +31,9 @@ fn a_deletion_without_fields_is_a_deletion() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("audit.db")).unwrap();
     let audit = Audit::builder().store(store).build().unwrap();
-    Context::new().recorder(&audit).scope(|| records.into_iter().for_each(audited::append));
+    Context::new().recorder(&audit).scope(|| {
+        records.into_iter().for_each(|record| audited::append(record).expect("there is a recorder"))
+    });
     assert_eq!(lines(&audit.history_of("invoice", 1).unwrap()), lines(&history));
 }
 
@@ -54,7 +56,7 @@ fn a_query_may_name_a_path_inside_a_field() {
         person.address.city = "Basel";
         person.save(accept).unwrap();
         change_of("Person", 1)
-            .field("home", json!({"city": "Basel"}), json!({"city": "Genf"}))
+            .change("home", json!({"city": "Basel"}), json!({"city": "Genf"}))
             .record();
         person.address.zip = 4000;
         person.save(accept).unwrap();
@@ -123,8 +125,8 @@ fn time_bounds_may_be_extreme_or_fractions_of_a_microsecond() {
 fn a_truncated_value_is_uncertain_until_it_is_recorded_in_full() {
     let records = testing::capture(|| {
         change_of("doc", 1).created().value("text", "x".repeat(100_000)).value("n", 1).record();
-        change_of("doc", 1).field("n", 1, 2).record();
-        change_of("doc", 1).field("text", "x".repeat(100_000), "short").record();
+        change_of("doc", 1).change("n", 1, 2).record();
+        change_of("doc", 1).change("text", "x".repeat(100_000), "short").record();
     });
     let history = testing::history_of(&records, "doc", 1);
     let uncertain = |n: usize| {
@@ -170,4 +172,20 @@ fn a_long_history_is_read_in_pages() {
     assert_eq!(history.newest_first().count(), 3_500);
     let state = history.as_of(Utc::now()).unwrap().unwrap();
     assert_eq!(state.to_string(), r#"{"rank":99}"#);
+}
+
+#[test]
+fn a_former_name_that_the_attribute_omits_can_be_added() {
+    let records = testing::capture(|| {
+        change_of("Aviator", 1).created().value("rank", 1).record();
+        let mut pilot = Tracked::loaded(pilot(1));
+        pilot.rank = 2;
+        pilot.save(accept).unwrap();
+    });
+    let history = testing::history::<Pilot>(&records, 1);
+    assert_eq!(lines(&history), ["Pilot 1 changed: rank 1 → 2"]);
+    assert_eq!(
+        lines(&history.with_former_name("Aviator")),
+        ["Aviator 1 created: rank = 1", "Pilot 1 changed: rank 1 → 2"]
+    );
 }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 pub(crate) fn restart(path: &Path) {
     let store = SqliteStore::open(path).expect("the trail opens");
     let audit = Audit::builder().store(store).build().expect("a recorder");
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
 }
 
 /// A connection to a trail.

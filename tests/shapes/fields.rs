@@ -252,7 +252,7 @@ fn n65_a_field_removed_by_cfg_is_not_recorded() {
     let changes = changes_after(Listed { id: 1, here: 1, either: 1 }, |object| object.either = 2);
     assert_eq!(changes, ["either: 1 → 2"]);
     assert_eq!(field_names::<All>(), ["id", "other"]);
-    assert_eq!(All::TYPE.fields()[1].was(), ["another"]);
+    assert_eq!(All::TYPE.fields()[1].former_names(), ["another"]);
     assert_eq!(field_names::<After>(), ["id"]);
     assert_eq!(changes_after(All { id: 1, other: 1 }, |object| object.other = 2), ["other: 1 → 2"]);
 }
@@ -375,7 +375,7 @@ fn n57_structs_generated_by_macros_can_be_audited() {
         object.fixed = 3;
     });
     assert_eq!(changes, ["list[0]: 1 → 2", "fixed: 2 → 3"]);
-    assert_eq!(Made::<u8>::TYPE.fields()[0].was(), ["lists"]);
+    assert_eq!(Made::<u8>::TYPE.fields()[0].former_names(), ["lists"]);
     assert_eq!(Made { number: 1, list: vec![1], fixed: 2 }.label().as_deref(), Some("1"));
     assert_eq!(field_names::<WithType>(), ["amount", "text"]);
     let object = WithType { id: 1, value: None, text: String::new() };

@@ -113,11 +113,11 @@ fn type_information_contains_every_option() {
     let info = Invoice::TYPE;
     assert_eq!((info.name(), info.rust_name()), ("invoice", "Invoice"));
     assert!(info.module().ends_with("fields_attributes"), "{}", info.module());
-    assert_eq!(info.was(), ["Bill", "Receipt", "Note"]);
+    assert_eq!(info.former_names(), ["Bill", "Receipt", "Note"]);
     assert_eq!(info.key(), ["tenant", "id"]);
     assert_eq!(info.label(), Some("name"));
     assert_eq!(info.parent(), Some("super::fields::inner::Public<u8>"));
-    assert_eq!(info.fields()[0].was(), ["title", "caption", "heading"]);
+    assert_eq!(info.fields()[0].former_names(), ["title", "caption", "heading"]);
     assert_eq!(Invoice::type_path(), "Owner/Public/invoice");
     let invoice = Invoice {
         tenant: "a/b".into(),

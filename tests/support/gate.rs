@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use audited::{Batch, Durability, Error, Record, Sink};
+use audited::{Batch, Durability, Error, Record, Store};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -129,7 +129,7 @@ impl GatedStore {
     }
 }
 
-impl Sink for GatedStore {
+impl Store for GatedStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }

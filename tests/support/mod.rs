@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audited::{Error, Record, Sink};
+use audited::{Error, Record, Store};
 
 /// A store that keeps its records in memory. Clones share the records.
 #[derive(Clone, Default)]
@@ -22,7 +22,7 @@ impl MemoryStore {
     }
 }
 
-impl Sink for MemoryStore {
+impl Store for MemoryStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(records);
         Ok(())

@@ -68,10 +68,10 @@ fn manual_changes_are_recorded_with_and_without_a_type() {
     let records = testing::capture(|| {
         change(&kara(), &kara());
         change(&kara(), &Pilot { age: 26, ..kara() });
-        change_of("setting", "theme").field("value", "dark", "dark").record();
+        change_of("setting", "theme").change("value", "dark", "dark").record();
         change_of("setting", "theme")
             .action("switch theme")
-            .field(
+            .change(
                 "value",
                 json!({"name": "dark", "password": 1}),
                 json!({"name": "light", "password": 2}),
@@ -140,8 +140,8 @@ fn the_changes_of_a_child_are_recorded_under_its_parent() {
 fn the_order_of_calls_on_a_manual_change_does_not_matter() {
     let records = testing::capture(|| {
         change_of("invoice", 2).value("total", 5).deleted().record();
-        change_of("invoice", 2).field("total", 5, 6).created().record();
-        change_of("invoice", 2).deleted().field("lines", [1, 2], [1]).record();
+        change_of("invoice", 2).change("total", 5, 6).created().record();
+        change_of("invoice", 2).deleted().change("lines", [1, 2], [1]).record();
         change_of("invoice", 2).redacted("pin").deleted().record();
     });
     assert_eq!(
@@ -153,4 +153,37 @@ fn the_order_of_calls_on_a_manual_change_does_not_matter() {
             r#"deleted 2 pin "[redacted]" -"#,
         ]
     );
+}
+
+#[test]
+fn information_about_an_operation_is_set_in_the_same_way_everywhere() {
+    let records = testing::capture(|| {
+        let mut crew = crew(1..2);
+        crew[0].age = 30;
+        crew[0].info().operator("hr").notes("a").notes("b").reason("yearly").field("ticket", 80);
+        crew[0].save(accept).unwrap();
+        crew[0].age = 31;
+        let all = |_: &mut [&mut Pilot]| Ok::<(), String>(());
+        let bulk = Bulk::new("birthday").operator("hr").notes("a").notes("b");
+        bulk.reason("yearly").field("ticket", 80).save(&mut crew, all).unwrap();
+        let manual = change_of("invoice", 2).change("total", 5, 6).operator("hr").notes("a");
+        manual.notes("b").reason("yearly").field("ticket", 80).record();
+    });
+    assert_eq!(records.len(), 3);
+    for record in &records {
+        let notes: Vec<_> = record.notes.iter().map(|note| &*note.description).collect();
+        assert_eq!((record.actor.as_deref(), &notes[..]), (Some("hr"), &["a", "b"][..]));
+        assert_eq!(record.reason.as_deref(), Some("yearly"));
+        assert_eq!(*record.context.as_ref().unwrap(), json!({"extra": {"ticket": 80}}));
+        assert_eq!(record.changes.len(), 1, "a further field is not a change");
+    }
+}
+
+#[test]
+fn the_debug_text_of_a_manual_change_shows_no_values() {
+    let change = change_of("invoice", 2).value("total", 1234).field("ticket", 5678);
+    let text = format!("{change:?}");
+    assert!(text.contains(r#"target_type: "invoice""#), "{text}");
+    assert!(!text.contains("1234") && !text.contains("5678"), "{text}");
+    drop(change);
 }

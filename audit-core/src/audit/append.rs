@@ -1,13 +1,19 @@
-//! [`append`]: a record that the program has made itself.
+//! [`append`]: records a [`Record`] that the program has made itself.
 
-use audit_record::Record;
+use audit_record::{Error, Record};
 
 use crate::current;
 
-/// Hands a record that the program has made itself to the recorder in place, as it is: an event, or what has been
-/// read from elsewhere. Nothing is added to it, and nothing in it is masked. Without a recorder it does nothing.
+/// Passes `record` to the recorder that applies here, for example an event, or a record that was
+/// imported from elsewhere.
 ///
-/// It waits as an audited call does, by the recorder's [`durability`](crate::AuditBuilder::durability).
+/// The record is stored as it is: nothing in it is masked, shortened or added, not even the actor
+/// of the current [`Context`](crate::Context). Mask secrets before you call this.
+///
+/// The recorder is that of the context, otherwise the installed one. This function waits like an
+/// audited call, according to the recorder's [`durability`](crate::AuditBuilder::durability). `Ok`
+/// means that the recorder has taken over the record. If it is lost later, that is counted and
+/// reported as for a call; see [`Counters`](crate::Counters).
 ///
 /// ```
 /// use audited::{Kind, Record, testing};
@@ -15,14 +21,41 @@ use crate::current;
 /// let records = testing::capture(|| {
 ///     let mut record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
 ///     record.actor = Some("alice".into());
-///     audited::append(record);
+///     audited::append(record).expect("there is a recorder");
 /// });
 /// assert_eq!(records[0].kind, Kind::Event);
+///
+/// // Outside, there is no recorder:
+/// let record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
+/// assert!(audited::append(record).is_err());
 /// ```
-pub fn append(record: Record) {
-    if let Some(recorder) = current::active_recorder()
-        && let Some(receipt) = recorder.offer(Box::new(record), recorder.durability)
-    {
-        recorder.confirm(receipt);
+///
+/// # Errors
+///
+/// When no recorder applies here, so that the record is not stored:
+///
+/// - there is neither an installed recorder nor one in the context;
+/// - it is [switched off](crate::Audit::set_enabled) or [closed](crate::Audit::shutdown);
+/// - this process was forked from the one that built it;
+/// - this thread does work for the recorder itself, as in a [`Store`](audit_record::store::Store),
+///   or in a subscriber that handles a warning of the recorder.
+pub fn append(record: Record) -> Result<(), Error> {
+    let Some(recorder) = current::active_recorder() else {
+        return Err(Error::permanent(if current::is_switched_off() {
+            "the record was not appended: the recorder is switched off"
+        } else {
+            "the record was not appended: no recorder applies here; install one, or name one by \
+             `Context::recorder`"
+        }));
+    };
+    let is_open = recorder.is_open();
+    // A closed recorder counts the record as dropped, as it does for a call.
+    if let Some(receipt) = recorder.offer(Box::new(record), recorder.durability()) {
+        recorder.wait_until_stored(receipt);
+    }
+    if is_open {
+        Ok(())
+    } else {
+        Err(Error::permanent("the record was not appended: the recorder is closed"))
     }
 }

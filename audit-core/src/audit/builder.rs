@@ -1,11 +1,11 @@
-//! [`AuditBuilder`]: how calls are recorded, decided once.
+//! [`AuditBuilder`]: the settings of a recorder.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use audit_record::process::Home;
-use audit_record::store::{Session, Sink};
+use audit_record::process::OwnerProcess;
+use audit_record::store::{RecorderSession, Store};
 use audit_record::{Durability, Error};
 use tracing::level_filters::LevelFilter;
 use wildmatch::WildMatch;
@@ -14,14 +14,15 @@ use crate::audit::handle::{self, Audit};
 use crate::call_site::CaptureLevel;
 use crate::capture::{Limits, Mask, Rules};
 use crate::recorder::{
-    ACTIVE, BATCH, Counts, GENERATION, Out, Overflow, Queue, QueueLimits, Recorder, start_writer,
+    ACTIVE, Destination, GENERATION, MAX_BATCH_RECORDS, Overflow, Queue, QueueLimits, Recorder,
+    SessionCounters, start_writer,
 };
 use crate::{call, levels};
 
-/// Builds an [`Audit`]; see there for an example.
+/// Configures a recorder and starts it; see [`Audit`] for an example.
 #[must_use = "nothing is recorded until `install` or `build`"]
 pub struct AuditBuilder {
-    sink: Option<Box<dyn Sink>>,
+    store: Option<Box<dyn Store>>,
     rules: Rules,
     capture: CaptureLevel,
     log_level: LevelFilter,
@@ -36,16 +37,16 @@ pub struct AuditBuilder {
 }
 
 impl Audit {
-    /// Begins a new recorder.
+    /// A builder with the default settings.
     pub fn builder() -> AuditBuilder {
         AuditBuilder::new()
     }
 }
 
 impl AuditBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
-            sink: None,
+            store: None,
             rules: Rules::default(),
             capture: CaptureLevel::Full,
             log_level: LevelFilter::INFO,
@@ -65,56 +66,75 @@ impl AuditBuilder {
         }
     }
 
-    /// Where the records go. Without it, [`build`](Self::build) fails.
-    pub fn store(mut self, store: impl Sink) -> Self {
-        self.sink = Some(Box::new(store));
+    /// Sets where records are stored. This is required.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Box::new(store));
         self
     }
 
-    /// At which site (host, region, tenant) calls are recorded; a context may override it.
+    /// Sets the site (host, region, tenant) of all records. A context can override it.
     pub fn site(mut self, site: impl Into<Arc<str>>) -> Self {
         self.site = Some(site.into());
         self
     }
 
-    /// By which service calls are recorded; a context may override it.
+    /// Sets the service of all records. A context can override it.
     pub fn service(mut self, service: impl Into<Arc<str>>) -> Self {
         self.service = Some(service.into());
         self
     }
 
-    /// How much of a call is recorded where its attribute does not say. [`CaptureLevel::Full`] unless set.
+    /// Sets how much of a call is recorded, unless its attribute says otherwise. The default is
+    /// [`CaptureLevel::Full`].
     pub fn capture(mut self, level: CaptureLevel) -> Self {
         self.capture = level;
         self
     }
 
-    /// The least severe events that go into a call's log where its attribute does not say. `INFO` unless
-    /// set.
+    /// Sets the most verbose level of the events in the log of a call, unless its attribute says
+    /// otherwise. The default is `INFO`.
     pub fn log(mut self, level: LevelFilter) -> Self {
         self.log_level = level;
         self
     }
 
-    /// Bytes of one call's log, 64 KiB unless set. What comes later is counted in `truncated`.
+    /// Sets the maximum size of the log of one call, in bytes. The default is 64 KiB. Events beyond
+    /// it are counted in [`Record::truncated`](audit_record::Record::truncated).
     pub fn log_bytes(mut self, bytes: usize) -> Self {
         self.log_bytes = bytes;
         self
     }
 
-    /// How much of one argument or result is recorded.
+    /// Sets how much of one argument or result is recorded.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.rules.limits = limits;
         self
     }
 
-    /// Which names are masked, wherever they occur.
+    /// Sets which names are masked, wherever they occur in recorded values.
     pub fn mask(mut self, mask: Mask) -> Self {
         self.rules.mask = mask;
         self
     }
 
-    /// Actions that are not recorded: names, or patterns with `*` and `?`.
+    /// Adds actions that are not recorded, as names or as patterns with `*` and `?`.
+    ///
+    /// ```
+    /// use audited::{Audit, Context, SqliteStore};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = Audit::builder()
+    ///     .store(SqliteStore::open(&path)?)
+    ///     .skip_actions(["poll *"])
+    ///     .build()?;
+    /// Context::new().recorder(&audit).scope(|| {
+    ///     audited::execute("poll queue", "bank::poll", (), || ());
+    ///     audited::execute("pay invoice", "bank::pay", (), || ());
+    /// });
+    /// assert_eq!(audit.counters().accepted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn skip_actions<I>(mut self, patterns: I) -> Self
     where
         I: IntoIterator,
@@ -124,39 +144,46 @@ impl AuditBuilder {
         self
     }
 
-    /// Whether recording begins at once; see [`Audit::set_enabled`]. `true` unless set.
+    /// Sets whether recording is switched on at first; see [`Audit::set_enabled`]. The default is
+    /// `true`.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
     }
 
-    /// How many records may wait for the writer, 8,192 unless set; at least 1.
+    /// Sets how many records can wait for the writer thread. The default is 8,192, the minimum is
+    /// 1.
     pub fn queue_records(mut self, records: usize) -> Self {
         self.queue.records = records.max(1);
         self
     }
 
-    /// How many bytes of records may wait to be stored, 64 MiB unless set; those that the writer has in hand count,
-    /// which are about a quarter of it at most. A record larger than that is taken only while nothing else waits.
+    /// Sets how many bytes of records can wait until they are stored. The default is 64 MiB.
+    ///
+    /// Records of the batch that is being written count as well. A batch has at most about a
+    /// quarter of this size. A larger record is accepted only while no other record waits. Intents
+    /// of calls with `on_audit_failure = "refuse"` have a separate limit of the same size.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue.bytes = bytes;
         self
     }
 
-    /// What happens to a record that finds the queue full. [`Overflow::Block`] for a second unless set.
+    /// Sets what happens to a record when the queue is full. The default is to block for up to one
+    /// second, [`Overflow::Block`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.queue.overflow = overflow;
         self
     }
 
-    /// How long closing tries to store what is still waiting, 10 seconds unless set.
+    /// Sets how long closing the recorder tries to store waiting records. The default is 10
+    /// seconds. After that, they are given up and counted as failed.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// What a record has survived when the call that made it returns, for actions whose attribute does not say.
-    /// [`Durability::Queued`] unless set.
+    /// Sets what a record must survive before its call returns, unless the attribute of the action
+    /// says otherwise. The default is [`Durability::Queued`].
     ///
     /// ```
     /// use audited::{Audit, Context, Durability, SqliteStore};
@@ -168,7 +195,7 @@ impl AuditBuilder {
     ///     .durability(Durability::Process)
     ///     .build()?;
     /// Context::new().recorder(&audit).scope(|| audited::execute("pay invoice", "bank::pay", (), || ()));
-    /// // Without any flush:
+    /// // No flush is needed:
     /// assert_eq!(audit.counters().written, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -177,61 +204,65 @@ impl AuditBuilder {
         self
     }
 
-    /// How long a call waits until its record is stored, where its durability is more than
-    /// [`Durability::Queued`]; 10 seconds unless set.
+    /// Sets how long a call with a higher durability than [`Durability::Queued`] waits until its
+    /// record is stored. The default is 10 seconds.
     ///
-    /// When that is over, the call goes on with its own result, the record still waits to be stored, and the call
+    /// At the limit, the call returns its own result. Its record stays in the queue, and the call
     /// is counted in [`Counters::unconfirmed`](crate::Counters::unconfirmed). A call with
-    /// `on_audit_failure = "refuse"` that has waited so long for its intent is not made.
+    /// `on_audit_failure = "refuse"` whose intent is not stored within the limit is refused.
     ///
-    /// Callers share the limit as long as the store is in trouble; when it is used up, each of them waits for a second
-    /// at most, so that one finds it at work again.
+    /// While the store is failing, all callers share the limit. Once it is used up, each caller
+    /// waits for at most one second, so that some caller notices when the store works again.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.queue.wait = limit;
         self
     }
 
-    /// Starts the writer. The recorder applies where a [`Context`](crate::Context) names it.
+    /// Starts the recorder. It applies where a [`Context`](crate::Context) names it by
+    /// [`Context::recorder`](crate::Context::recorder).
     ///
     /// # Errors
     ///
-    /// When no store was given, when it can't be made ready or opened for reading, or the writer thread can't be
-    /// started.
+    /// When no store was given, when the store can't be used or opened for reading, or when the
+    /// writer thread can't be started.
     pub fn build(mut self) -> Result<Audit, Error> {
-        let mut sink = self.sink.take().ok_or_else(|| {
+        let mut store = self.store.take().ok_or_else(|| {
             Error::permanent("no store was given: call `store` before `build` or `install`")
         })?;
-        let mut session = Session::new((self.queue.records + BATCH) as u64);
+        let mut session = RecorderSession::new((self.queue.records + MAX_BATCH_RECORDS) as u64);
         session.service.clone_from(&self.service);
-        let counts = Counts::shared(session.id);
-        sink.begin(&session).inspect_err(|_| counts.remove())?;
-        let reader = sink.reader().inspect_err(|_| {
-            // It has begun, and is never told of again.
-            let _ = sink.close();
-            counts.remove();
+        let counters = SessionCounters::shared(session.id);
+        store.begin(&session).inspect_err(|_| counters.remove())?;
+        let reader = store.reader().inspect_err(|_| {
+            // The session has begun. It must end, so that the next start does not report it as
+            // dead.
+            let _ = store.close();
+            counters.remove();
         })?;
         let reader = reader.map(|reader| Arc::new(Mutex::new(reader)));
-        let queue = Arc::new(Queue::new(self.queue, counts));
-        let writer = start_writer(queue.clone(), sink, self.close_timeout)?;
-        Ok(handle::new(self.into_recorder(Out::Queue(queue.clone())), queue, writer, reader))
+        let queue = Arc::new(Queue::new(self.queue, counters));
+        let writer = start_writer(queue.clone(), store, self.close_timeout)?;
+        let recorder = self.into_recorder(Destination::Queue(queue.clone()));
+        Ok(handle::new(recorder, queue, writer, reader))
     }
 
-    /// Starts the writer, and makes the recorder the process's own: it applies wherever no context names
-    /// another.
+    /// Starts the recorder and installs it for the process: it applies wherever no context names
+    /// another one.
     ///
-    /// Set a tracing subscriber that holds [`layer`](crate::layer()) as well, or no record has a log; and set a panic hook
-    /// of your own *before* this, or panics are recorded without place and backtrace.
+    /// Also set a tracing subscriber that contains [`layer`](crate::layer()). Without it, records
+    /// have no log. If the program sets its own panic hook, it must do so *before* this call.
+    /// Otherwise panics are recorded without location and backtrace.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and when a recorder is installed already: drop it first.
+    /// The same as [`build`](Self::build). It also fails if a recorder is installed already.
     pub fn install(self) -> Result<Audit, Error> {
         handle::install(self.build()?)
     }
 
-    pub(crate) fn into_recorder(self, out: Out) -> Arc<Recorder> {
+    fn into_recorder(self, destination: Destination) -> Arc<Recorder> {
         call::install_hook();
-        levels::want(self.log_level);
+        levels::raise_max_level(self.log_level);
         ACTIVE.fetch_add(1, Ordering::Relaxed);
         Arc::new(Recorder {
             rules: self.rules,
@@ -244,15 +275,26 @@ impl AuditBuilder {
             skip_actions: self.skip_actions,
             enabled: AtomicBool::new(self.enabled),
             retired: AtomicBool::new(false),
-            home: Home::here(),
+            owner: OwnerProcess::current(),
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
-            out,
-            fate: None,
+            destination,
+            transaction: None,
         })
     }
 }
 
-/// A recorder that keeps all records in memory, under default settings.
+impl std::fmt::Debug for AuditBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditBuilder")
+            .field("has_store", &self.store.is_some())
+            .field("site", &self.site)
+            .field("service", &self.service)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A recorder with the default settings that keeps all records in memory.
 pub(crate) fn memory_recorder() -> Arc<Recorder> {
-    AuditBuilder::new().into_recorder(Out::Memory(Mutex::default(), usize::MAX))
+    AuditBuilder::new().into_recorder(Destination::Memory(Mutex::default(), usize::MAX))
 }

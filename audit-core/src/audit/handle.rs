@@ -1,7 +1,10 @@
 //! [`Audit`]: the handle of a running recorder.
+//!
+//! Handles are clones of one `Arc`. The recorder closes when the last one is dropped, or when any
+//! of them calls [`Audit::shutdown`].
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use audit_record::Error;
@@ -10,13 +13,15 @@ use crate::context::Context;
 use crate::fields::{AuditedFields, ObjectKey};
 use crate::history::{History, SharedReader};
 use crate::in_flight::drain_spare_calls;
-use crate::recorder::{Counters, JoinHandle, Queue, Recorder, RecorderRef, forked_error, leave};
+use crate::recorder::{Counters, JoinHandle, Queue, Recorder, RecorderRef, forked_error};
 use crate::{current, events};
 
-/// A running recorder: the writer thread, and the store behind it.
+/// The handle of a running recorder: its writer thread, and the store behind it.
 ///
-/// Dropped, it stores what is still waiting and closes the store; so keep it until the program ends, and
-/// leave `main` by returning: `std::process::exit` runs no destructors (call [`flush`](Audit::flush) before it).
+/// Handles are cheap to clone, and all clones refer to the same recorder. When the last one is
+/// dropped, the queue is flushed and the store is closed. So keep a handle until the program ends,
+/// and return from `main` instead of calling `std::process::exit`, which runs no destructors. To
+/// see the errors of closing, call [`shutdown`](Audit::shutdown).
 ///
 /// ```
 /// use audited::{Audit, LevelFilter, Limits, Mask, SqliteStore};
@@ -38,35 +43,48 @@ use crate::{current, events};
 /// assert_eq!(audit.counters().written, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "bind it, `let _audit = …`, until the program ends: dropped at once, it stops recording"]
-pub struct Audit {
+#[derive(Clone)]
+#[must_use = "keep this guard alive, as in `let _audit = …`: dropping it closes the recorder"]
+pub struct Audit(Arc<Handle>);
+
+/// What all clones of a handle share.
+struct Handle {
     recorder: Arc<Recorder>,
-    pub(crate) queue: Arc<Queue>,
-    writer: Option<JoinHandle<Result<(), Error>>>,
-    /// Reads the store, if it can be read.
-    reader: Option<SharedReader>,
-    /// When it became the process's own.
-    installed: Option<Instant>,
+    queue: Arc<Queue>,
+    /// `None` once the recorder is closed.
+    writer: Mutex<Option<JoinHandle<Result<(), Error>>>>,
+    /// Reads the store. `None` if the store can't be read, or once the recorder is closed.
+    reader: Mutex<Option<SharedReader>>,
+    can_be_read: bool,
+    /// When the recorder was installed for the process.
+    installed_at: OnceLock<Instant>,
 }
 
-pub(crate) fn new(
+pub(super) fn new(
     recorder: Arc<Recorder>,
     queue: Arc<Queue>,
     writer: JoinHandle<Result<(), Error>>,
     reader: Option<SharedReader>,
 ) -> Audit {
-    Audit { recorder, queue, writer: Some(writer), reader, installed: None }
+    Audit(Arc::new(Handle {
+        recorder,
+        queue,
+        writer: Mutex::new(Some(writer)),
+        can_be_read: reader.is_some(),
+        reader: Mutex::new(reader),
+        installed_at: OnceLock::new(),
+    }))
 }
 
-pub(crate) fn install(mut audit: Audit) -> Result<Audit, Error> {
-    if current::install(&audit.recorder) {
+pub(super) fn install(audit: Audit) -> Result<Audit, Error> {
+    if current::install(&audit.0.recorder) {
         events::warn_if_missing();
-        audit.installed = Some(Instant::now());
+        let _ = audit.0.installed_at.set(Instant::now());
         Ok(audit)
     } else {
         Err(Error::permanent(
-            "a recorder is installed for this process already: drop its `Audit` first, or use `build` \
-             and `Context::recorder` for a second one",
+            "a recorder is installed for this process already: drop all handles of it first, or use \
+             `build` and `Context::recorder` for a second one",
         ))
     }
 }
@@ -76,29 +94,51 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// When the store does not take the records. If it may later ([`Error::is_transient`]), they stay
-    /// waiting and are tried again; otherwise they are counted as failed. A loss is told to every flush that
-    /// waits meanwhile; if none does, to the next.
+    /// - When the store has returned an error. If it is transient ([`Error::is_transient`]), the
+    ///   records stay in the queue and are written later. Otherwise they are given up and counted
+    ///   as failed. Every flush that is waiting returns a loss. If none is waiting, the next one
+    ///   does.
+    /// - When the writer thread has panicked, or this process was forked from the one that built
+    ///   the recorder.
     pub fn flush(&self) -> Result<(), Error> {
-        self.at_home()?;
-        self.queue.flush()
+        self.check_owner()?;
+        self.0.queue.flush()
     }
 
-    /// What became of the records so far.
+    /// How many records were offered so far, and what became of them.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.queue.counters()
+        self.0.queue.counters()
     }
 
-    /// What became of the object of type `T` with this key: what it was created with, each change, its state at
-    /// any time. See [`History`]. For a key of a type of your own, there is [`ObjectKey::new`].
+    /// The history of the object of type `T` with this key: its creation, each change, and its
+    /// state at any time. See [`History`].
     ///
-    /// Everything recorded before is in it, for this waits as [`flush`](Audit::flush) does.
+    /// It includes everything that was recorded before, because this method flushes the queue. For
+    /// a key of your own type, use [`ObjectKey::new`].
+    ///
+    /// ```
+    /// use audited::{Tracked, audited_fields};
+    ///
+    /// #[audited_fields(age; key = id)]
+    /// struct Pilot { id: u64, age: u8 }
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = audited::init(&path)?;
+    /// let mut pilot = Tracked::loaded(Pilot { id: 340, age: 25 });
+    /// pilot.age = 26;
+    /// pilot.save(|_| Ok::<(), String>(()))?;
+    /// let change = audit.history::<Pilot>(340)?.last_change_of("age")?.expect("it changed");
+    /// assert_eq!(change.to_string(), "Pilot 340 changed: age 25 → 26");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`flush`](Audit::flush), when the store can't be read back, and when the key has not as many parts as that of
-    /// the type.
+    /// - When [`flush`](Audit::flush) returns an error.
+    /// - When the store can't be read back, or the recorder is closed.
+    /// - When the key has another number of parts than the key of the type.
     pub fn history<T: AuditedFields>(&self, key: impl Into<ObjectKey>) -> Result<History, Error> {
         let key = key.into();
         let (given, parts) = (key.parts(), T::TYPE.key_parts());
@@ -112,22 +152,22 @@ impl Audit {
         Ok(History::of_type::<T>(self.reader()?).of_object(key))
     }
 
-    /// What became of all objects of type `T`.
+    /// The history of all objects of type `T`.
     ///
     /// # Errors
     ///
-    /// As [`history`](Audit::history).
+    /// The same as [`history`](Audit::history).
     pub fn history_of_all<T: AuditedFields>(&self) -> Result<History, Error> {
         Ok(History::of_type::<T>(self.reader()?))
     }
 
-    /// What became of an object that no type of this program stands for, by the type's name as it is recorded.
+    /// The history of an object that has no type in this program, by the recorded name of its type.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("audit.db");
     /// let audit = audited::init(&path)?;
-    /// audited::change_of("invoice", 4711).field("total", "101.67", "99.00").record();
+    /// audited::change_of("invoice", 4711).change("total", "101.67", "99.00").record();
     /// let change = audit.history_of("invoice", 4711)?.last_change_of("total")?.expect("it changed");
     /// assert_eq!(change.to_string(), r#"invoice 4711 changed: total "101.67" → "99.00""#);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -135,7 +175,7 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// As [`history`](Audit::history).
+    /// The same as [`history`](Audit::history).
     pub fn history_of(
         &self,
         target_type: impl Into<String>,
@@ -145,84 +185,90 @@ impl Audit {
     }
 
     fn reader(&self) -> Result<SharedReader, Error> {
-        let Some(reader) = &self.reader else {
+        self.check_owner()?;
+        if !self.0.can_be_read {
             return Err(Error::permanent(
-                "the store of this recorder can't be read back: implement `Sink::reader` for it, or \
-                 record into a `SqliteStore`",
+                "the store of this recorder can't be read back: implement `Store::reader` for it, or \
+                 use `SqliteStore`",
+            ));
+        }
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(reader) = reader else {
+            return Err(Error::permanent(
+                "the recorder is closed, and so is its store: read the history before `shutdown`",
             ));
         };
         self.flush()?;
-        Ok(reader.clone())
+        Ok(reader)
     }
 
-    /// Switches recording off, or on again. While it is off, calls run as if they had no attribute.
+    /// Switches recording off or on. While it is off, calls run as if they were not annotated.
+    ///
+    /// ```
+    /// use audited::{Audit, Context, SqliteStore};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = Audit::builder().store(SqliteStore::open(&path)?).build()?;
+    /// let pay = || audited::execute("pay", "bank::pay", (), || ());
+    /// audit.set_enabled(false);
+    /// Context::new().recorder(&audit).scope(pay);
+    /// audit.set_enabled(true);
+    /// Context::new().recorder(&audit).scope(pay);
+    /// assert_eq!(audit.counters().accepted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_enabled(&self, enabled: bool) {
-        self.recorder.enabled.store(enabled, Ordering::Relaxed);
+        self.0.recorder.enabled.store(enabled, Ordering::Relaxed);
     }
 
     /// Whether recording is switched on.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.recorder.enabled.load(Ordering::Relaxed)
+        self.0.recorder.enabled.load(Ordering::Relaxed)
     }
 
-    /// Stores what is still waiting, and closes the store. Dropping does the same, without telling errors.
+    /// Closes the recorder: flushes the queue and closes the store. Other handles may still exist.
+    ///
+    /// Dropping the last handle does the same, but only logs errors. Later calls run normally and
+    /// are not recorded. A call that was running during the shutdown is counted as dropped. A
+    /// second shutdown waits for the first and returns `Ok`.
+    ///
+    /// ```
+    /// use audited::{Audit, Context, SqliteStore, Status};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = Audit::builder().store(SqliteStore::open(&path)?).build()?;
+    /// let shared = audit.clone();
+    /// Context::new().recorder(&shared).scope(|| audited::execute("pay", "bank::pay", (), || ()));
+    ///
+    /// audit.shutdown()?;
+    /// assert_eq!(shared.counters().written, 1);
+    /// assert_eq!(shared.health().status, Status::Stopped);
+    /// shared.shutdown()?; // does nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// When records could not be stored in time, when some were given up and no flush has told of it, or when the store
-    /// could not be closed in order.
-    pub fn close(mut self) -> Result<(), Error> {
-        self.shut_down()
+    /// - When records could not be stored within the
+    ///   [`close_timeout`](crate::AuditBuilder::close_timeout).
+    /// - When records were given up earlier and no flush has reported it.
+    /// - When the store could not be closed.
+    /// - When it is called on the writer thread, or in a process that was forked from the one that
+    ///   built the recorder.
+    pub fn shutdown(&self) -> Result<(), Error> {
+        self.0.shutdown()
     }
 
-    /// An error in a child that was forked from the process that built this.
-    pub(crate) fn at_home(&self) -> Result<(), Error> {
-        if self.recorder.home.is_here() { Ok(()) } else { Err(forked_error()) }
+    /// Returns an error in a child that was forked from the process that built the recorder.
+    pub(super) fn check_owner(&self) -> Result<(), Error> {
+        self.0.check_owner()
     }
 
-    fn shut_down(&mut self) -> Result<(), Error> {
-        if let Err(error) = self.at_home() {
-            // The thread does not run here, and the store is in use elsewhere: neither is to be freed.
-            leave((self.writer.take(), self.reader.take()));
-            return Err(error);
-        }
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        current::uninstall(&self.recorder);
-        self.recorder.retire();
-        drain_spare_calls();
-        self.queue.close();
-        if self.queue.is_writer() {
-            return Err(Error::permanent(
-                "the writer thread can't wait for itself: close the recorder elsewhere",
-            ));
-        }
-        writer.join().unwrap_or_else(|_| {
-            Err(Error::permanent("the writer thread panicked; the counters tell what was stored"))
-        })
-    }
-}
-
-/// A handle that lives no longer than this, and has recorded nothing, was dropped by mistake.
-const MISTAKE: Duration = Duration::from_millis(20);
-
-impl Drop for Audit {
-    fn drop(&mut self) {
-        if self.at_home().is_err() {
-            let _ = self.shut_down();
-            return;
-        }
-        let dropped_at_once = self.installed.is_some_and(|since| since.elapsed() < MISTAKE)
-            && !std::thread::panicking();
-        if dropped_at_once && self.writer.is_some() && self.counters() == Counters::default() {
-            eprintln!(
-                "audited: the recorder was dropped as soon as it was installed, and has recorded nothing; if \
-                 the program goes on, bind it until its end: `let _audit = …` (`let _ = …` drops it)"
-            );
-        }
-        if let Err(error) = self.shut_down() {
-            tracing::error!(target: "audited", "closing the audit trail: {error}");
-        }
+    pub(super) fn queue(&self) -> &Queue {
+        &self.0.queue
     }
 }
 
@@ -232,11 +278,90 @@ impl std::fmt::Debug for Audit {
     }
 }
 
+impl Handle {
+    fn check_owner(&self) -> Result<(), Error> {
+        if self.recorder.owner.is_current() { Ok(()) } else { Err(forked_error()) }
+    }
+
+    fn shutdown(&self) -> Result<(), Error> {
+        self.check_owner()?;
+        current::uninstall(&self.recorder);
+        self.recorder.retire();
+        drain_spare_calls();
+        self.queue.close();
+        if self.queue.is_writer() {
+            return Err(Error::permanent(
+                "the writer thread can't wait for itself: call `shutdown` on another thread",
+            ));
+        }
+        // The lock is held while the writer thread ends, so that a concurrent shutdown waits too.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(handle) = writer.take() else { return Ok(()) };
+        let result = handle.join().unwrap_or_else(|_| {
+            let text = "the writer thread panicked; see `Audit::counters` for what was stored";
+            Err(Error::permanent(text))
+        });
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result
+    }
+
+    /// Warns about `let _ = audited::init(…)`, which drops the handle at once.
+    fn warn_if_dropped_at_once(&self) {
+        let is_at_once = self.installed_at.get().is_some_and(|at| at.elapsed() < DROPPED_AT_ONCE);
+        if is_at_once
+            && !std::thread::panicking()
+            && self.recorder.is_open()
+            && self.queue.counters() == Counters::default()
+        {
+            eprintln!(
+                "audited: the recorder was dropped right after it was installed, and has recorded \
+                 nothing; keep its handle until the program ends: `let _audit = …` (`let _ = …` drops it \
+                 at once)"
+            );
+        }
+    }
+}
+
+/// A handle that is dropped earlier than this, and has recorded nothing, was dropped by mistake.
+const DROPPED_AT_ONCE: Duration = Duration::from_millis(20);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.check_owner().is_err() {
+            // In a forked child, the writer thread does not exist and the parent uses the store. So
+            // neither handle may be freed. Nor may their locks be taken.
+            let inherited = (
+                self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
+                self.reader.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
+            );
+            std::mem::forget(inherited);
+            return;
+        }
+        self.warn_if_dropped_at_once();
+        if let Err(error) = self.shutdown() {
+            tracing::error!(target: "audited", "the audit trail could not be closed: {error}");
+        }
+    }
+}
+
 impl Context {
-    /// Sends what is recorded under this context to `audit`, whatever is installed for the process.
+    /// Makes `audit` the recorder of everything that runs in this context, instead of the installed
+    /// one.
     ///
-    /// So one program can keep several trails, and tests can run in parallel.
+    /// So a program can write several trails, and tests can run in parallel. The context does not
+    /// keep the recorder open.
+    ///
+    /// ```
+    /// use audited::{Audit, Context, SqliteStore};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = Audit::builder().store(SqliteStore::open(&path)?).build()?;
+    /// Context::new().recorder(&audit).scope(|| audited::execute("pay", "bank::pay", (), || ()));
+    /// assert_eq!(audit.counters().accepted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recorder(self, audit: &Audit) -> Self {
-        self.with_recorder(RecorderRef::Held(audit.recorder.clone()))
+        self.with_recorder(RecorderRef::Held(audit.0.recorder.clone()))
     }
 }

@@ -1,60 +1,63 @@
-//! [`Health`]: whether records reach the store, now.
+//! [`Health`]: whether records reach the store now.
 
 use std::sync::Arc;
 
 use audit_record::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::audit::Audit;
+use crate::audit::handle::Audit;
 use crate::recorder::{Counters, Queue, lock};
 
-/// How a recorder is doing, at one moment. From [`Audit::health`].
+/// The state of a recorder at one moment, as [`Audit::health`] returns it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
     /// Whether records reach the store.
     pub status: Status,
-    /// Since when it is so.
+    /// Since when the recorder has this status.
     pub since: DateTime<Utc>,
-    /// What the store, or the writer, complained of last. It stays when the trouble is over.
+    /// The latest error of the store or the writer thread. It is kept when the recorder works
+    /// again.
     pub latest_error: Option<Arc<Error>>,
-    /// When that was.
+    /// When `latest_error` occurred.
     pub latest_error_at: Option<DateTime<Utc>>,
-    /// Records that are accepted and not stored yet.
+    /// The number of records that are accepted and not stored yet.
     pub waiting: u64,
-    /// Bytes of those; the bound is that of [`queue_bytes`](crate::AuditBuilder::queue_bytes).
+    /// Their size in bytes. The limit is
+    /// [`AuditBuilder::queue_bytes`](crate::AuditBuilder::queue_bytes).
     pub waiting_bytes: usize,
-    /// When the store took something the last time; `None` if it has not yet.
+    /// When the store last accepted a batch; `None` if it has not accepted any.
     pub latest_stored_at: Option<DateTime<Utc>>,
     /// What became of the records so far.
     pub counters: Counters,
 }
 
-/// Whether records reach the store.
+/// Whether records reach the store; part of [`Health`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// They do.
+    /// Records reach the store.
     Working,
-    /// The store refuses them for now, or has been at work on one batch for more than a second. They wait, and are
-    /// tried again; nothing is lost.
+    /// The store returns transient errors, or has been writing one batch for more than a second.
+    /// Records wait and are written later. Nothing is lost.
     Trying,
-    /// Some were dropped or given up, and the trail does not tell of it yet.
+    /// Records were dropped or given up, and the trail does not report it yet.
     Losing,
-    /// Nothing is recorded any more: the recorder is closed, its writer has died, or this process was forked from
-    /// the one that built it.
+    /// Nothing is recorded any more: the recorder is closed, its writer thread has panicked, or
+    /// this process was forked from the one that built it.
     Stopped,
 }
 
 impl Audit {
-    /// How this recorder is doing: for a health check, or a page that shows it. It waits for nothing.
+    /// The state of this recorder, for a health check or a status page. It never waits for the
+    /// store.
     ///
     /// ```
-    /// use audited::{Audit, Context, Error, Record, Sink, Status};
+    /// use audited::{Audit, Context, Error, Record, Status, Store};
     ///
     /// struct FullDisk;
     ///
-    /// impl Sink for FullDisk {
+    /// impl Store for FullDisk {
     ///     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
     ///         Err(Error::transient("the disk is full"))
     ///     }
@@ -72,15 +75,16 @@ impl Audit {
     /// ```
     #[must_use]
     pub fn health(&self) -> Health {
-        match self.at_home() {
-            Ok(()) => health(&self.queue),
-            Err(error) => in_child(error),
+        match self.check_owner() {
+            Ok(()) => health_of(self.queue()),
+            Err(error) => health_in_child(error),
         }
     }
 }
 
-/// In a forked child, whose parent may have held any lock at the fork.
-fn in_child(error: Error) -> Health {
+/// The health in a forked child. It takes no locks, because a thread of the parent may have held
+/// them at the fork.
+fn health_in_child(error: Error) -> Health {
     Health {
         status: Status::Stopped,
         since: Utc::now(),
@@ -93,29 +97,30 @@ fn in_child(error: Error) -> Health {
     }
 }
 
-fn health(queue: &Queue) -> Health {
+fn health_of(queue: &Queue) -> Health {
     let waiting_bytes = queue.bytes();
     let counters = queue.counters();
-    let lost = lock(&queue.lost).since;
-    let hangs = queue
-        .hangs_for()
+    let lost_since = lock(&queue.losses).since;
+    let hanging_since = queue
+        .hanging_for()
         .and_then(|time| Utc::now().checked_sub_signed(TimeDelta::from_std(time).ok()?));
-    let progress = lock(&queue.progress);
-    let losing = progress.loses_since.or(lost);
-    let (status, since) = match (progress.stopped_at, losing, progress.refuses_since.or(hangs)) {
+    let writer = lock(&queue.status);
+    let losing_since = writer.losing_since.or(lost_since);
+    let failing_since = writer.failing_since.or(hanging_since);
+    let (status, since) = match (writer.stopped_at, losing_since, failing_since) {
         (Some(since), ..) => (Status::Stopped, since),
         (_, Some(since), _) => (Status::Losing, since),
         (_, _, Some(since)) => (Status::Trying, since),
-        _ => (Status::Working, progress.works_since),
+        _ => (Status::Working, writer.working_since),
     };
     Health {
         status,
         since,
-        latest_error: progress.latest.clone(),
-        latest_error_at: progress.latest_at,
+        latest_error: writer.latest_error.clone(),
+        latest_error_at: writer.latest_error_at,
         waiting: counters.accepted.saturating_sub(counters.written + counters.failed),
         waiting_bytes,
-        latest_stored_at: progress.stored_at,
+        latest_stored_at: writer.stored_at,
         counters,
     }
 }

@@ -1,4 +1,6 @@
-//! The handle of a running recorder, and how one is built.
+//! The public side of a recorder: [`AuditBuilder`] builds one, [`Audit`] is its handle, and
+//! [`Health`] tells whether records reach the store. [`Collector`] and [`append`] are other ways to
+//! get records out of, or into, the recorder that applies.
 
 mod append;
 mod builder;

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use audit_record::{Durability, Error};
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call::input::Input;
 use crate::current;
 use crate::in_flight::CallShared;
@@ -54,10 +54,10 @@ impl Input {
         let queued = {
             // Created first, so that everything is freed before it ends: an audited allocator must
             // not be recorded here.
-            let _busy = busy();
+            let _busy = mark_busy();
             let level = site.durability_level().unwrap_or_else(|| call.recorder.durability());
             let intent = Box::new(call.intent(site.method(body)));
-            call.recorder.intend(intent, level.max(Durability::Process))
+            call.recorder.offer_intent(intent, level.max(Durability::Process))
         };
         match queued {
             Ok(receipt) => {
@@ -127,7 +127,7 @@ fn refused(call: &CallShared, error: &Error) -> Refused {
 /// Why a call is not recorded at all here, and what to do.
 #[cold]
 fn why_not_recorded() -> &'static str {
-    if busy().is_none() {
+    if mark_busy().is_none() {
         "the call was made by code that the audit itself runs on this thread, such as a store, and \
          nothing is recorded there; make the call on another thread"
     } else if current::recorder().is_some() && !recorder::is_any_active() {

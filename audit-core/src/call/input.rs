@@ -8,7 +8,7 @@ use std::sync::Arc;
 use audit_record::Truncation;
 use audit_record::private::json::write_key;
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call::annotate::IntoTarget;
 use crate::call::lifecycle::{Call, CallStage};
 use crate::call_site::{CallSite, CaptureLevel};
@@ -128,7 +128,7 @@ impl InputBuffer {
     #[inline(never)]
     pub(super) fn of(stage: &CallStage) -> Option<Box<Self>> {
         let CallStage::Running(running) = stage else { return None };
-        let _busy = busy();
+        let _busy = mark_busy();
         let is_wanted = running.shared.capture >= CaptureLevel::Input;
         let mut this = SpareSlots::take(&SPARE).unwrap_or_default();
         (this.call, this.site) = (Some(running.shared.clone()), running.site);
@@ -178,7 +178,7 @@ impl InputBuffer {
     #[cold]
     #[inline(never)]
     fn discard(self: Box<Self>) {
-        let _busy = busy();
+        let _busy = mark_busy();
         self.recycle();
     }
 
@@ -186,7 +186,7 @@ impl InputBuffer {
     fn hand_over(mut self: Box<Self>) {
         // Created first, so that everything is freed before it ends: an audited allocator must not
         // be recorded here.
-        let _busy = busy();
+        let _busy = mark_busy();
         self.set_input();
         self.recycle();
     }

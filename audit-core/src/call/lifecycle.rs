@@ -10,11 +10,11 @@ use audit_record::{Durability, ErrorInfo, Kind, Outcome, Truncation};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call_site::{CallSite, CaptureLevel};
 use crate::in_flight::{CallEnd, CallShared, FailureDetails, StartTime};
 use crate::recorder::{self, Receipt, RecorderRef};
-use crate::scope::{self, Log, Scope};
+use crate::scope::{self, LogTarget, Scope};
 use crate::spare::SpareSlots;
 use crate::{capture, current, events, scratch};
 
@@ -103,7 +103,7 @@ pub fn begin_call(site: &'static CallSite) -> Call {
 
 #[inline(never)]
 fn begin_at_site(site: &'static CallSite) -> Call {
-    let Some(_busy) = busy() else { return Call::NONE };
+    let Some(_busy) = mark_busy() else { return Call::NONE };
     let Some(recorder) = current::recorder() else { return Call::NONE };
     let capture = recorder.decide(site);
     if capture == CaptureLevel::None {
@@ -121,7 +121,7 @@ pub(super) fn begin_direct(action: Cow<'static, str>, method: Cow<'static, str>)
     if !recorder::is_any_active() {
         return Call::NONE;
     }
-    let Some(_busy) = busy() else { return Call::NONE };
+    let Some(_busy) = mark_busy() else { return Call::NONE };
     let Some(recorder) = current::recorder() else { return Call::NONE };
     let capture = recorder.decide_action(&action);
     if capture == CaptureLevel::None {
@@ -262,7 +262,7 @@ impl Call {
         let (span, queued) = {
             // Created first, so that the whole call is freed before it ends: an audited allocator
             // must not be recorded here.
-            let _busy = busy();
+            let _busy = mark_busy();
             let Some(mut stage) = self.0.take() else { return };
             let mut running = match mem::replace(&mut *stage, CallStage::Over) {
                 CallStage::Running(running) => running,
@@ -328,7 +328,7 @@ impl RunningCall {
     pub(super) fn set_method(&mut self, body: &'static str) {
         if let Some(site) = self.site {
             // The first call at a site allocates: an audited allocator must not be recorded here.
-            let _busy = busy();
+            let _busy = mark_busy();
             self.method = Cow::Borrowed(site.method(body));
         }
     }
@@ -347,7 +347,11 @@ impl RunningCall {
 
     /// The scope in which the body runs.
     pub(super) fn scope(&self) -> Scope {
-        let log = if self.shared.is_logged_by_scope() { Log::OfCall } else { Log::Nowhere };
+        let log = if self.shared.is_logged_by_scope() {
+            LogTarget::InnermostCall
+        } else {
+            LogTarget::None
+        };
         Scope { own_context: None, call: Some(self.shared.clone()), log }
     }
 
@@ -379,7 +383,7 @@ impl RunningCall {
         state.end = Some(CallEnd { kind, method, duration_us, outcome, failure });
         let bytes = shared.bytes(&state);
         drop(state);
-        scratch::give_back(output);
+        scratch::recycle(output);
         (shared, bytes)
     }
 }
@@ -394,6 +398,6 @@ impl QueuedRecord {
     /// Blocks this thread until the record is stored. An error does not change the call's result;
     /// the recorder counts it.
     pub(super) fn wait(self) {
-        self.recorder.confirm(self.receipt);
+        self.recorder.wait_until_stored(self.receipt);
     }
 }

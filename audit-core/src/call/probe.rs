@@ -14,10 +14,9 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 
-use audit_record::Truncation;
 use serde::Serialize;
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call::future::ReturnedFuture;
 use crate::call::input::{Input, InputBuffer};
 use crate::call::lifecycle::Call;
@@ -145,7 +144,7 @@ records!(ValueByTypeName, , |_this, writer| writer.type_name::<T>());
 /// Marks the thread as busy, because an audited allocator that recorded this allocation would
 /// recurse without end.
 fn buffer() -> String {
-    let _busy = busy();
+    let _busy = mark_busy();
     scratch::take()
 }
 

@@ -47,7 +47,7 @@ impl Call {
         if let Some(CallStage::Ended(queued)) = self.0.as_deref_mut() {
             let answer = ready!(Pin::new(&mut queued.receipt).poll(cx));
             if let Err(error) = answer {
-                queued.recorder.unconfirmed(&error);
+                queued.recorder.count_unconfirmed(&error);
             }
             *self.0 = None;
         }

@@ -182,7 +182,7 @@ fn mask_debug_text(json: &mut String, start: usize, mask: &Mask) {
     if mask.is_none() || !json[start..].contains(": ") {
         return;
     }
-    let _busy = crate::busy::busy();
+    let _busy = crate::busy::mark_busy();
     let masked = debug_text::masked(&unescaped(&json[start..]), mask);
     if let Some(masked) = masked {
         json.truncate(start);

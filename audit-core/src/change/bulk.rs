@@ -1,4 +1,4 @@
-//! [`Bulk`]: many objects in one operation of the store, and in one record.
+//! [`Bulk`]: one operation on many objects, as one record.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -11,19 +11,20 @@ use audit_record::private::json::write_str;
 use audit_record::{ChangeKind, Json, Truncation};
 use serde::Serialize;
 
-use crate::change::save::Done;
-use crate::change::tell::{self, Failed, Occasion};
+use crate::change::record::{self, Operation, OperationEnd};
+use crate::change::tracked_state::StoreEffect;
 use crate::change::{SaveInfo, Tracked};
 use crate::fields::{AuditedFields, ObjectKey, change_time};
 use crate::in_flight::StartTime;
 use crate::recorder::RecorderRef;
 use crate::{capture, current};
 
-/// Puts what one operation does to many objects into one record, instead of one for each.
+/// Records one operation on many objects as one record, instead of one record for each object.
 ///
-/// The record tells every change of every object, as [`Tracked::save`] would; or, after
-/// [`summary`](Bulk::summary), only how many there were and their keys. It takes one pass over the objects,
-/// and reads nothing from the store. Beyond 4,096 changes, further records follow below the first.
+/// The record holds the changes of each object, as [`Tracked::save`] would record them. With
+/// [`summary`](Bulk::summary) it holds only the keys of the objects and their number. The objects are
+/// compared in memory; nothing is read from the store. If there are more than 4,096 changes, the
+/// others go to further records, which are children of the first.
 ///
 /// ```
 /// use audited::{Bulk, Tracked, audited_fields, testing};
@@ -37,13 +38,16 @@ use crate::{capture, current};
 ///     let mut pilots = load();
 ///     pilots[0].rank = 2;
 ///     pilots[2].rank = 2;
-///     Bulk::new("promote").save(&mut pilots, |all| update_all(all)).unwrap();
+///     Bulk::new("promote")
+///         .reason("end of the season")
+///         .save(&mut pilots, |all| update_all(all))
+///         .unwrap();
 ///
 ///     let mut pilots = load();
 ///     pilots[1].rank = 3;
 ///     Bulk::new("promote").summary().save(&mut pilots, |all| update_all(all)).unwrap();
 ///
-///     // What an SQL statement has changed, which passes no object through the program.
+///     // Changes by an SQL statement, without an object in the program.
 ///     Bulk::new("ground").record::<Pilot>(audited::ChangeKind::Changed, [1, 2, 3]);
 /// });
 /// let ids: Vec<&str> = records[0].changes.iter().map(|change| &*change.target_id).collect();
@@ -51,119 +55,131 @@ use crate::{capture, current};
 /// assert_eq!(records[1].input.as_ref().unwrap().as_str(), r#"{"type":"Pilot","changed":1,"keys":["2"]}"#);
 /// assert_eq!(records[2].input.as_ref().unwrap().as_str(), r#"{"type":"Pilot","changed":3,"keys":["1","2","3"]}"#);
 /// ```
-#[must_use = "nothing is recorded until `save`, `delete` or `record`"]
+#[must_use = "nothing is recorded until `save`, `delete` or `record` is called"]
 #[derive(Debug)]
 pub struct Bulk {
     action: Cow<'static, str>,
-    summary: bool,
+    is_summary: bool,
     info: SaveInfo,
 }
 
-/// Objects to which the same happened, in order of their place.
-struct Touched {
+/// The keys of the objects to which the same happened, in the order of the objects.
+struct SummaryGroup {
     kind: ChangeKind,
     keys: Vec<String>,
 }
 
 impl Bulk {
-    /// An operation on many objects, recorded as `action`.
+    /// Starts an operation on many objects, which is recorded as `action`.
     pub fn new(action: impl Into<Cow<'static, str>>) -> Self {
-        Self { action: action.into(), summary: false, info: SaveInfo::default() }
+        Self { action: action.into(), is_summary: false, info: SaveInfo::default() }
     }
 
-    /// Records only how many objects were changed, and their keys as far as the limits of one value allow.
+    /// Records only the number of changed objects and their keys. The keys are cut to the limits of
+    /// one captured value.
     pub fn summary(mut self) -> Self {
-        self.summary = true;
+        self.is_summary = true;
         self
     }
 
-    /// Who does it, if not the context's actor.
+    /// Sets the record's `actor`, in place of the actor of the context.
     pub fn operator(mut self, operator: impl Display) -> Self {
         self.info.operator(operator);
         self
     }
 
-    /// A remark.
+    /// Adds a note to the record's `notes`. Each call adds another note.
     pub fn notes(mut self, notes: impl Display) -> Self {
         self.info.notes(notes);
         self
     }
 
-    /// A further key of the record, in `extra` of its context.
-    pub fn info(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
+    /// Sets the record's `reason`.
+    pub fn reason(mut self, reason: impl Display) -> Self {
+        self.info.reason(reason);
+        self
+    }
+
+    /// Sets a further field of the record, in `extra` of its `context`; see [`SaveInfo::field`].
+    pub fn field(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         self.info.field(key, value);
         self
     }
 
-    /// Runs `store`, which stores all of `objects`, and records what has changed.
+    /// Runs `store`, which must store all of `objects`, and records what has changed.
     ///
-    /// Here [`operator`](Bulk::operator), [`notes`](Bulk::notes) and [`info`](Bulk::info) count. What was said by
-    /// [`Tracked::info`] of one of the objects is not recorded, for it is no statement on the others; as after any
-    /// save it is gone then.
+    /// The record has the operator, notes, reason and fields of this `Bulk`. What was set by
+    /// [`Tracked::info`] of a single object is discarded, because it does not apply to the others.
     ///
     /// # Errors
     ///
-    /// Those of `store`; the attempt is recorded with its error, how many objects it was about and their keys, and
-    /// the changes stay to be told.
+    /// Returns the error of `store`. The attempt is recorded with this error and with the number and
+    /// the keys of the changed objects. The next save records the changes again.
     ///
     /// # Panics
     ///
-    /// When `store` panics, with its payload; the attempt is recorded.
+    /// Panics if `store` panics, with the same payload. The attempt is recorded.
     pub fn save<T: AuditedFields, R, E: Display>(
         self,
         objects: &mut [Tracked<T>],
         store: impl FnOnce(&mut [&mut T]) -> Result<R, E>,
     ) -> Result<R, E> {
-        Attempt::new(&self, objects, false).run(store)
+        BulkAttempt::new(&self, objects, false).run(store)
     }
 
-    /// The async form of [`save`](Bulk::save). Dropped before it is done, it records the attempt as cancelled.
+    /// The async form of [`save`](Bulk::save). If the future is dropped before it completes, the
+    /// attempt is recorded as cancelled.
     ///
     /// # Errors
     ///
-    /// As [`save`](Bulk::save).
+    /// Returns the error of `store`, as [`save`](Bulk::save) does.
     pub async fn save_async<T: AuditedFields, R, E: Display>(
         self,
         objects: &mut [Tracked<T>],
         store: impl AsyncFnOnce(&mut [&mut T]) -> Result<R, E>,
     ) -> Result<R, E> {
-        let attempt = Attempt::new(&self, objects, false);
+        let attempt = BulkAttempt::new(&self, objects, false);
         let result = store(&mut values(attempt.objects)).await;
-        attempt.ended(result)
+        attempt.finish(result)
     }
 
-    /// Runs `remove`, which removes all of `objects` from the store, and records their last fields.
+    /// Runs `remove`, which must remove all of `objects` from the store, and records their last
+    /// stored values.
     ///
     /// # Errors
     ///
-    /// Those of `remove`; the attempt is recorded with its error.
+    /// Returns the error of `remove`. The attempt is recorded with this error.
     ///
     /// # Panics
     ///
-    /// When `remove` panics, with its payload; the attempt is recorded.
+    /// Panics if `remove` panics, with the same payload. The attempt is recorded.
     pub fn delete<T: AuditedFields, R, E: Display>(
         self,
         objects: &mut [Tracked<T>],
         remove: impl FnOnce(&mut [&mut T]) -> Result<R, E>,
     ) -> Result<R, E> {
-        Attempt::new(&self, objects, true).run(remove)
+        BulkAttempt::new(&self, objects, true).run(remove)
     }
 
-    /// Records that `kind` has happened to the objects with these keys, which no object in memory stands for:
-    /// always a summary.
+    /// Records that the objects with these keys were created, changed or deleted, such as by an SQL
+    /// statement.
+    ///
+    /// The record is always a summary, because the values are not known.
     pub fn record<T: AuditedFields>(
         self,
         kind: ChangeKind,
         keys: impl IntoIterator<Item = impl Into<ObjectKey>>,
     ) {
-        let Some((recorder, began)) = begin() else { return };
+        let Some(recorder) = current::active_recorder() else { return };
+        let began = StartTime::now();
         let keys = keys.into_iter().map(|key| key.into().id()).collect();
-        let touched = [Touched { kind, keys }];
-        let (input, cuts) = summed_up(&recorder, &T::type_path(), &touched);
-        self.occasion::<T>(recorder, began, "bulk").summed_up(&self.info, input, cuts);
+        let groups = [SummaryGroup { kind, keys }];
+        let (input, cuts) = summary_json(&recorder, &T::type_path(), &groups);
+        let operation = self.operation::<T>(recorder, began, "bulk");
+        operation.record_input(&self.info, input, cuts, OperationEnd::success());
     }
 
-    fn tell_changes<T: AuditedFields>(
+    fn record_changes<T: AuditedFields>(
         &self,
         objects: &[Tracked<T>],
         deletes: bool,
@@ -174,84 +190,87 @@ impl Bulk {
         let path = T::type_path();
         for object in objects {
             let kind = kind_of(object, deletes);
-            let rows = object.stored.rows(&object.value, kind, &recorder.rules);
-            if rows.tell(kind) {
-                let id = object.recorded_id();
-                let (more, more_cuts) = rows.into_changes(path.clone(), &id, kind, change_time());
+            let state = &object.state;
+            let changed = state.stored.changed_fields(&state.value, kind, &recorder.rules);
+            if changed.must_be_recorded(kind) {
+                let id = state.recorded_id();
+                let (more, more_cuts) =
+                    changed.into_changes(path.clone(), &id, kind, change_time());
                 changes.extend(more);
                 cuts.extend(more_cuts);
             }
         }
         if !changes.is_empty() || !cuts.is_empty() {
-            self.occasion::<T>(recorder, began, function(deletes))
-                .happened(&self.info, changes, cuts);
+            let operation = self.operation::<T>(recorder, began, function(deletes));
+            operation.record_changes(&self.info, changes, cuts);
         }
     }
 
-    fn tell_summary<T: AuditedFields>(
+    /// Records the keys of the changed objects, after a success or a failure.
+    fn record_summary<T: AuditedFields>(
         &self,
         objects: &[Tracked<T>],
         deletes: bool,
         recorder: RecorderRef,
         began: StartTime,
-        failed: Option<Failed>,
+        failure: Option<OperationEnd>,
     ) {
-        let mut touched: Vec<Touched> = Vec::new();
+        let mut groups: Vec<SummaryGroup> = Vec::new();
         for object in objects {
             let kind = kind_of(object, deletes);
-            let is_touched = kind != ChangeKind::Changed
-                || !object.stored.rows(&object.value, kind, &recorder.rules).is_empty();
-            if !is_touched {
+            let state = &object.state;
+            let is_affected = kind != ChangeKind::Changed
+                || !state.stored.changed_fields(&state.value, kind, &recorder.rules).is_empty();
+            if !is_affected {
                 continue;
             }
-            let key = object.recorded_id();
-            match touched.iter_mut().find(|touched| touched.kind == kind) {
-                Some(touched) => touched.keys.push(key),
-                None => touched.push(Touched { kind, keys: vec![key] }),
+            let key = state.recorded_id();
+            match groups.iter_mut().find(|group| group.kind == kind) {
+                Some(group) => group.keys.push(key),
+                None => groups.push(SummaryGroup { kind, keys: vec![key] }),
             }
         }
-        if touched.is_empty() {
+        if groups.is_empty() {
             return;
         }
-        let (mut input, cuts) = summed_up(&recorder, &T::type_path(), &touched);
-        if failed.is_some() {
+        let (mut input, cuts) = summary_json(&recorder, &T::type_path(), &groups);
+        if failure.is_some() {
             input = Json::trusted(format!("{{\"attempted\":{input}}}"));
         }
-        let occasion = self.occasion::<T>(recorder, began, function(deletes));
-        match failed {
-            None => occasion.summed_up(&self.info, input, cuts),
-            Some(failed) => occasion.failed(&self.info, input, cuts, failed),
-        }
+        let operation = self.operation::<T>(recorder, began, function(deletes));
+        let end = failure.unwrap_or_else(OperationEnd::success);
+        operation.record_input(&self.info, input, cuts, end);
     }
 
-    fn occasion<T: AuditedFields>(
+    fn operation<T: AuditedFields>(
         &self,
         recorder: RecorderRef,
         began: StartTime,
         function: &str,
-    ) -> Occasion {
-        let method = tell::method(T::TYPE, function);
-        Occasion { recorder, began, action: self.action.clone(), method, target: None }
+    ) -> Operation {
+        let method = record::method_name(T::TYPE, function);
+        Operation { recorder, began, action: self.action.clone(), method, target: None }
     }
 }
 
-/// A save or delete of many objects under way. Dropped before its end is known, it was cancelled.
-struct Attempt<'b, T: AuditedFields> {
+/// A save or deletion of many objects in progress. If it is dropped before its result is known, it
+/// is recorded as cancelled.
+struct BulkAttempt<'b, T: AuditedFields> {
     bulk: &'b Bulk,
     objects: &'b mut [Tracked<T>],
     deletes: bool,
-    /// `None` where nothing is recorded.
+    /// `None` if nothing is recorded, or once the record is made.
     began: Option<(RecorderRef, Instant)>,
-    over: bool,
-    panicking_before: bool,
+    is_over: bool,
+    was_panicking: bool,
 }
 
-impl<'b, T: AuditedFields> Attempt<'b, T> {
+impl<'b, T: AuditedFields> BulkAttempt<'b, T> {
     fn new(bulk: &'b Bulk, objects: &'b mut [Tracked<T>], deletes: bool) -> Self {
         let began = current::active_recorder().map(|recorder| (recorder, Instant::now()));
-        let panicking_before = thread::panicking();
-        objects.iter_mut().for_each(Tracked::settle);
-        Self { bulk, objects, deletes, began, over: false, panicking_before }
+        let was_panicking = thread::panicking();
+        objects.iter_mut().for_each(|object| object.state.settle());
+        Self { bulk, objects, deletes, began, is_over: false, was_panicking }
     }
 
     fn run<R, E: Display>(
@@ -260,60 +279,56 @@ impl<'b, T: AuditedFields> Attempt<'b, T> {
     ) -> Result<R, E> {
         let result = catch_unwind(AssertUnwindSafe(|| store(&mut values(self.objects))));
         match result {
-            Ok(result) => self.ended(result),
+            Ok(result) => self.finish(result),
             Err(payload) => {
-                self.failed(|since| Failed::by_panic(&*payload, since));
+                self.record_failure(|since| OperationEnd::from_panic(&*payload, since));
                 resume_unwind(payload)
             }
         }
     }
 
-    fn ended<R, E: Display>(mut self, result: Result<R, E>) -> Result<R, E> {
+    fn finish<R, E: Display>(mut self, result: Result<R, E>) -> Result<R, E> {
         match &result {
-            Ok(_) => self.stored(),
-            Err(error) => self.failed(|_| Failed::by_error(error)),
+            Ok(_) => self.record_success(),
+            Err(error) => self.record_failure(|_| OperationEnd::from_error(error)),
         }
         result
     }
 
-    fn stored(&mut self) {
-        self.over = true;
+    fn record_success(&mut self) {
+        self.is_over = true;
         let Self { bulk, deletes, .. } = *self;
-        let mut outlook = None;
+        let mut transaction = None;
         if let Some((recorder, began)) = self.began.take() {
-            outlook = recorder.outlook();
+            transaction = recorder.transaction_outcome();
             let began = StartTime::since(began);
-            match bulk.summary {
-                false => bulk.tell_changes(self.objects, deletes, recorder, began),
-                true => bulk.tell_summary(self.objects, deletes, recorder, began, None),
+            match bulk.is_summary {
+                false => bulk.record_changes(self.objects, deletes, recorder, began),
+                true => bulk.record_summary(self.objects, deletes, recorder, began, None),
             }
         }
-        let done = if deletes { Done::Deleted } else { Done::Saved };
+        let effect = if deletes { StoreEffect::Deleted } else { StoreEffect::Saved };
         for object in &mut *self.objects {
-            object.done(done, outlook.clone());
+            object.state.apply(effect, transaction.clone());
         }
     }
 
-    fn failed(&mut self, failed: impl FnOnce(Instant) -> Failed) {
-        self.over = true;
+    fn record_failure(&mut self, end: impl FnOnce(Instant) -> OperationEnd) {
+        self.is_over = true;
         let Some((recorder, began)) = self.began.take() else { return };
-        let failed = Some(failed(began));
+        let failure = Some(end(began));
         let began = StartTime::since(began);
-        self.bulk.tell_summary(self.objects, self.deletes, recorder, began, failed);
+        self.bulk.record_summary(self.objects, self.deletes, recorder, began, failure);
     }
 }
 
-impl<T: AuditedFields> Drop for Attempt<'_, T> {
+impl<T: AuditedFields> Drop for BulkAttempt<'_, T> {
     fn drop(&mut self) {
-        if !self.over {
-            let panicked = thread::panicking() && !self.panicking_before;
-            self.failed(|since| Failed::by_drop(panicked, since));
+        if !self.is_over {
+            let panicked = thread::panicking() && !self.was_panicking;
+            self.record_failure(|since| OperationEnd::from_drop(panicked, since));
         }
     }
-}
-
-fn begin() -> Option<(RecorderRef, StartTime)> {
-    current::active_recorder().map(|recorder| (recorder, StartTime::now()))
 }
 
 fn function(deletes: bool) -> &'static str {
@@ -321,24 +336,25 @@ fn function(deletes: bool) -> &'static str {
 }
 
 fn values<T: AuditedFields>(objects: &mut [Tracked<T>]) -> Vec<&mut T> {
-    objects.iter_mut().map(|object| &mut object.value).collect()
+    objects.iter_mut().map(|object| &mut object.state.value).collect()
 }
 
 fn kind_of<T: AuditedFields>(object: &Tracked<T>, deletes: bool) -> ChangeKind {
-    if deletes { ChangeKind::Deleted } else { object.next_change() }
+    if deletes { ChangeKind::Deleted } else { object.state.next_change() }
 }
 
-/// `{"type":"Pilot","created":2,"keys":["1","2"]}`; of two kinds, the keys of the second have its name.
-fn summed_up(
+/// `{"type":"Pilot","created":2,"keys":["1","2"]}`. If there are two kinds, the lists of keys are
+/// called `created_keys` and `changed_keys`.
+fn summary_json(
     recorder: &RecorderRef,
     target_type: &str,
-    touched: &[Touched],
+    groups: &[SummaryGroup],
 ) -> (Json, Vec<Truncation>) {
     let (mut json, mut cuts) = (String::from("{\"type\":"), Vec::new());
     write_str(&mut json, target_type);
-    for Touched { kind, keys } in touched {
+    for SummaryGroup { kind, keys } in groups {
         json.push_str(&format!(",\"{kind}\":{},\"", keys.len()));
-        let name = if touched.len() == 1 { "keys".to_owned() } else { format!("{kind}_keys") };
+        let name = if groups.len() == 1 { "keys".to_owned() } else { format!("{kind}_keys") };
         json.push_str(&name);
         json.push_str("\":");
         let path = format!("input.{name}");

@@ -1,5 +1,4 @@
-//! What is said of a type when the program is compiled ([`TypeInfo`]), and of one save when it is made
-//! ([`SaveInfo`]).
+//! [`SaveInfo`]: additional information about one save or deletion.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -11,51 +10,57 @@ use crate::capture::{self, Limits, Mask, Rules};
 use crate::current;
 use crate::value::Tree;
 
-/// What is said of the next save or delete of one object: who, why, and any further key.
+/// Additional information about the next save or deletion of one object; from
+/// [`Tracked::info`](crate::Tracked::info).
 ///
-/// It counts for that one attempt, also when it fails or has nothing to tell, and is gone then. It stands beside the
-/// changes in the record (`actor`, `notes`, `reason`, `context`), so its keys can't clash with the names of
-/// fields.
+/// It applies to one attempt only, even if the attempt fails or changes nothing. It is stored in
+/// other columns than the changes, so a key can never clash with the name of an audited field.
+///
+/// The builders [`Bulk`](crate::Bulk) and [`ChangeOf`](crate::ChangeOf) have the same four methods.
 #[derive(Debug, Default)]
 pub struct SaveInfo {
     pub(super) operator: Option<Arc<str>>,
     pub(super) notes: Vec<String>,
     pub(super) reason: Option<String>,
-    pub(super) fields: Vec<Said>,
+    pub(super) extra_fields: Vec<ExtraField>,
 }
 
-/// A further key, its value under the masks in place when it was said, and what was cut of it.
+/// A field of the record's `extra`. The value is masked by the rules that applied when it was set.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct ExtraField {
     pub(super) key: String,
-    pub(super) value: Json,
+    value: Json,
     pub(super) cuts: Vec<Truncation>,
 }
 
-/// Bytes of a name, and of a remark.
-const NAME: usize = 1_024;
-const TEXT: usize = 16 * 1_024;
+/// The limit for the name of an operator.
+const OPERATOR_BYTES: usize = 1_024;
+/// The limit for a reason, and for one note.
+const TEXT_BYTES: usize = 16 * 1_024;
 
 impl SaveInfo {
-    /// Who does it: the record's `actor`, whatever the context says.
+    /// Sets the record's `actor`, in place of the actor of the context.
     pub fn operator(&mut self, operator: impl Display) -> &mut Self {
-        self.operator = Some(limited(NAME, &operator).into());
+        self.operator = Some(limited(OPERATOR_BYTES, &operator).into());
         self
     }
 
-    /// A remark; the record's `notes`. May be said more than once.
+    /// Adds a note to the record's `notes`. Each call adds another note.
     pub fn notes(&mut self, notes: impl Display) -> &mut Self {
-        self.notes.push(limited(TEXT, &notes));
+        self.notes.push(limited(TEXT_BYTES, &notes));
         self
     }
 
-    /// Why it is done; the record's `reason`.
+    /// Sets the record's `reason`.
     pub fn reason(&mut self, reason: impl Display) -> &mut Self {
-        self.reason = Some(limited(TEXT, &reason));
+        self.reason = Some(limited(TEXT_BYTES, &reason));
         self
     }
 
-    /// A further key: `extra` in the record's `context`. Its value is masked by its name as everywhere.
+    /// Sets a further field of the record, in `extra` of its `context`.
+    ///
+    /// The value is masked and limited as all captured values are. A later value for the same key
+    /// replaces the earlier one.
     pub fn field(&mut self, key: impl Into<String>, value: impl Serialize) -> &mut Self {
         let rules =
             current::recorder().map_or_else(Rules::default, |recorder| recorder.rules.clone());
@@ -66,26 +71,27 @@ impl SaveInfo {
             let path = format!("context.extra.{key}");
             capture::ValueWriter::new(&mut json, &mut cuts, &path, &rules).serialize(&value);
         }
-        self.fields.retain(|said| said.key != key);
-        self.fields.push(Said { key, value: Json::trusted(json), cuts });
+        self.extra_fields.retain(|field| field.key != key);
+        self.extra_fields.push(ExtraField { key, value: Json::trusted(json), cuts });
         self
     }
 
-    /// Whether nothing was said.
+    /// Whether nothing has been set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operator.is_none()
             && self.notes.is_empty()
             && self.reason.is_none()
-            && self.fields.is_empty()
+            && self.extra_fields.is_empty()
     }
 }
 
-impl Said {
-    /// The value as a recorder with this mask may see it: it may hide more than the one before.
+impl ExtraField {
+    /// The value under the mask of the recorder that it goes to. That mask may hide more than the
+    /// one that applied when the value was set.
     pub(super) fn masked(&self, mask: &Mask) -> Json {
         let text = self.value.as_str();
-        // Only what is in a map has a name.
+        // Only the values inside an object have names.
         if !text.contains('{') {
             return self.value.clone();
         }

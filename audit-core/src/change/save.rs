@@ -1,250 +1,141 @@
-//! One save or delete of a tracked object, from its beginning to its record.
+//! [`SaveAttempt`]: one save or deletion of a tracked object, from its start to its record.
 
-use std::any::Any;
 use std::fmt::Display;
+use std::mem;
+use std::ops::AsyncFnOnce;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::Instant;
 
-use audit_record::{ChangeKind, FieldChange, Truncation};
+use audit_record::ChangeKind;
 
-use crate::capture::{self, Rules};
-use crate::change::tell::{self, Failed, Occasion};
-use crate::change::{SaveInfo, Tracked};
+use crate::change::record::{self, Operation, OperationEnd};
+use crate::change::tracked_state::{StoreEffect, TrackedState};
 use crate::current;
-use crate::fields::{AuditedFields, Delta, Rows, change_time};
+use crate::fields::{AuditedFields, change_time};
 use crate::in_flight::{StartTime, Target};
-use crate::recorder::{Outlook, RecorderRef};
+use crate::recorder::RecorderRef;
 
-/// What is known of an object in the store.
-pub(super) enum Stored<T: AuditedFields> {
-    /// It is not there.
-    No,
-    /// It is there, with this id and these fields.
-    As { id: String, fields: T::Snapshot },
-    /// It is there; what its fields were is not known, for cloning them panicked.
-    Unknown { id: String },
-}
-
-impl<T: AuditedFields> Stored<T> {
-    pub(super) fn of(value: &T) -> Self {
-        let id = value.target_id();
-        match capture::run_user_code(|| value.snapshot()) {
-            Some(fields) => Self::As { id, fields },
-            None => Self::Unknown { id },
-        }
-    }
-
-    /// What of `value` is not as it is stored.
-    pub(super) fn rows(&self, value: &T, kind: ChangeKind, rules: &Rules) -> Rows {
-        let mut delta = Delta::rows(T::TYPE, rules, kind);
-        let done = capture::run_user_code(|| match (self, kind) {
-            (Self::As { fields, .. }, ChangeKind::Changed) => value.compare(fields, &mut delta),
-            (Self::As { fields, .. }, ChangeKind::Deleted) => {
-                value.describe(Some(fields), &mut delta);
-            }
-            _ => value.describe(None, &mut delta),
-        });
-        let mut rows = delta.into_rows();
-        if done.is_none() {
-            rows.not_told();
-        }
-        if let (ChangeKind::Changed, Some(id)) = (kind, self.id()) {
-            rows.key_changed(T::TYPE, id, &value.target_id());
-        }
-        rows
-    }
-
-    /// The id that changes are recorded for: the one it is stored under.
-    pub(super) fn id(&self) -> Option<&str> {
-        match self {
-            Self::No => None,
-            Self::As { id, .. } | Self::Unknown { id } => Some(id),
-        }
-    }
-
-    pub(super) fn pending(&self, value: &T) -> Vec<FieldChange> {
-        let kind = if matches!(self, Self::No) { ChangeKind::Created } else { ChangeKind::Changed };
-        let rules = current::recorder().map_or_else(Rules::default, |r| r.rules.clone());
-        let id = self.id().map_or_else(|| value.target_id(), str::to_owned);
-        let rows = self.rows(value, kind, &rules);
-        rows.into_changes(T::type_path(), &id, kind, change_time()).0
-    }
-
-    /// Takes `value` for what is stored now.
-    pub(super) fn refresh(&mut self, value: &T) {
-        let known = match self {
-            Self::As { id, fields } => {
-                *id = value.target_id();
-                capture::run_user_code(|| value.refresh(fields)).is_some()
-            }
-            _ => false,
-        };
-        if !known {
-            *self = Self::of(value);
-        }
-    }
-
-    /// Takes `value`, none of whose audited fields has changed, for what is stored now.
-    pub(super) fn confirm(&mut self, value: &T) {
-        match self {
-            Self::As { id, .. } => *id = value.target_id(),
-            _ => self.refresh(value),
-        }
-    }
-}
-
-/// What was known before a transaction, for as long as that may be rolled back.
-pub(super) struct Undo<T: AuditedFields> {
-    outlook: Outlook,
-    stored: Stored<T>,
-}
-
-/// What the store has done to the object.
-#[derive(Clone, Copy)]
-pub(super) enum Done {
-    /// No audited field is another than before.
-    Same,
-    Saved,
-    Deleted,
-}
-
-impl<T: AuditedFields> Tracked<T> {
-    /// What is known of the object in the store.
-    pub(super) fn known(&self) -> &Stored<T> {
-        match &self.undo {
-            Some(undo) if undo.outlook.is_undone() => &undo.stored,
-            _ => &self.stored,
-        }
-    }
-
-    /// Goes back to what was known before a transaction that was rolled back.
-    pub(super) fn settle(&mut self) {
-        let Some(undo) = self.undo.take() else { return };
-        if undo.outlook.is_undone() {
-            self.stored = undo.stored;
-        } else if !undo.outlook.is_kept() {
-            self.undo = Some(undo);
-        }
-    }
-
-    /// The store has done it, in a transaction that may be rolled back if there is an `outlook`.
-    pub(super) fn done(&mut self, done: Done, outlook: Option<Outlook>) {
-        self.info = SaveInfo::default();
-        match (done, outlook) {
-            (Done::Same, _) => self.stored.confirm(&self.value),
-            (done, Some(outlook)) if self.undo.is_none() => {
-                let now = match done {
-                    Done::Deleted => Stored::No,
-                    _ => Stored::of(&self.value),
-                };
-                let stored = std::mem::replace(&mut self.stored, now);
-                self.undo = Some(Box::new(Undo { outlook, stored }));
-            }
-            (Done::Saved, _) => self.stored.refresh(&self.value),
-            (Done::Deleted, _) => self.stored = Stored::No,
-        }
-    }
-}
-
-/// A save or delete under way. Dropped before its end is known, it was cancelled.
-pub(super) struct Attempt<'t, T: AuditedFields> {
-    pub(super) tracked: &'t mut Tracked<T>,
+/// A save or deletion in progress. If it is dropped before its result is known, it is recorded as
+/// cancelled.
+pub(super) struct SaveAttempt<'t, T: AuditedFields> {
+    object: &'t mut TrackedState<T>,
     kind: ChangeKind,
+    /// The method of `Tracked` that was called.
     function: &'static str,
-    /// `None` where nothing is recorded.
+    /// `None` if nothing is recorded, or once the record is made.
     began: Option<(RecorderRef, Instant)>,
-    over: bool,
-    panicking_before: bool,
+    is_over: bool,
+    was_panicking: bool,
 }
 
-impl<'t, T: AuditedFields> Attempt<'t, T> {
-    pub(super) fn save(tracked: &'t mut Tracked<T>) -> Self {
-        tracked.settle();
-        let kind = tracked.next_change();
-        Self::new(tracked, kind, "save")
+impl<'t, T: AuditedFields> SaveAttempt<'t, T> {
+    pub(super) fn save(object: &'t mut TrackedState<T>) -> Self {
+        object.settle();
+        let kind = object.next_change();
+        Self::new(object, kind, "save")
     }
 
-    pub(super) fn delete(tracked: &'t mut Tracked<T>) -> Self {
-        tracked.settle();
-        Self::new(tracked, ChangeKind::Deleted, "delete")
+    pub(super) fn delete(object: &'t mut TrackedState<T>) -> Self {
+        object.settle();
+        Self::new(object, ChangeKind::Deleted, "delete")
     }
 
-    fn new(tracked: &'t mut Tracked<T>, kind: ChangeKind, function: &'static str) -> Self {
-        // The time of day is asked for only if there is something to record.
+    fn new(object: &'t mut TrackedState<T>, kind: ChangeKind, function: &'static str) -> Self {
+        // The system clock is read only if there is something to record.
         let began = current::active_recorder().map(|recorder| (recorder, Instant::now()));
-        Self { tracked, kind, function, began, over: false, panicking_before: thread::panicking() }
+        let was_panicking = thread::panicking();
+        Self { object, kind, function, began, is_over: false, was_panicking }
     }
 
-    /// Records how it ended.
-    pub(super) fn ended<R, E: Display>(mut self, result: Result<R, E>) -> Result<R, E> {
+    /// Runs the operation and records its result. A panic is recorded and continues.
+    pub(super) fn run<R, E: Display>(
+        mut self,
+        operation: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        match catch_unwind(AssertUnwindSafe(|| operation(&mut self.object.value))) {
+            Ok(result) => self.finish(result),
+            Err(payload) => {
+                self.record_failure(|since| OperationEnd::from_panic(&*payload, since));
+                resume_unwind(payload)
+            }
+        }
+    }
+
+    /// The async form of [`run`](Self::run).
+    pub(super) async fn run_async<R, E: Display>(
+        self,
+        operation: impl AsyncFnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let result = operation(&mut self.object.value).await;
+        self.finish(result)
+    }
+
+    fn finish<R, E: Display>(mut self, result: Result<R, E>) -> Result<R, E> {
         match &result {
-            Ok(_) => self.stored(),
-            Err(error) => self.failed(|_| Failed::by_error(error)),
+            Ok(_) => self.record_success(),
+            Err(error) => self.record_failure(|_| OperationEnd::from_error(error)),
         }
         result
     }
 
-    pub(super) fn panicked(mut self, payload: &(dyn Any + Send)) {
-        self.failed(|since| Failed::by_panic(payload, since));
-    }
-
-    fn stored(&mut self) {
-        self.over = true;
-        let (mut is_same, mut outlook) = (false, None);
+    fn record_success(&mut self) {
+        self.is_over = true;
+        let (mut is_unchanged, mut transaction) = (false, None);
         if let Some((recorder, began)) = self.began.take() {
-            outlook = recorder.outlook();
-            let rows = self.tracked.stored.rows(&self.tracked.value, self.kind, &recorder.rules);
-            is_same = !rows.tell(self.kind);
-            if rows.tell(self.kind) {
-                let (occasion, id) = self.occasion(recorder, began);
-                let (changes, cuts): (_, Vec<Truncation>) =
-                    rows.into_changes(T::type_path(), &id, self.kind, change_time());
-                occasion.happened(&self.tracked.info, changes, cuts);
+            transaction = recorder.transaction_outcome();
+            let TrackedState { stored, value, .. } = &*self.object;
+            let changed = stored.changed_fields(value, self.kind, &recorder.rules);
+            is_unchanged = !changed.must_be_recorded(self.kind);
+            if !is_unchanged {
+                let id = self.object.recorded_id();
+                let operation = self.operation(recorder, began, id.clone());
+                let (changes, cuts) =
+                    changed.into_changes(T::type_path(), &id, self.kind, change_time());
+                operation.record_changes(&self.object.info, changes, cuts);
             }
         }
-        let done = match self.kind {
-            ChangeKind::Deleted => Done::Deleted,
-            _ if is_same => Done::Same,
-            _ => Done::Saved,
+        let effect = match self.kind {
+            ChangeKind::Deleted => StoreEffect::Deleted,
+            _ if is_unchanged => StoreEffect::Unchanged,
+            _ => StoreEffect::Saved,
         };
-        self.tracked.done(done, outlook);
+        self.object.apply(effect, transaction);
     }
 
-    fn failed(&mut self, failed: impl FnOnce(Instant) -> Failed) {
-        self.over = true;
-        // Of this attempt alone: it must not stand by a later save of somebody else.
-        let info = std::mem::take(&mut self.tracked.info);
+    fn record_failure(&mut self, end: impl FnOnce(Instant) -> OperationEnd) {
+        self.is_over = true;
+        // The information applies to this attempt only. The next one may have another operator.
+        let info = mem::take(&mut self.object.info);
         let Some((recorder, began)) = self.began.take() else { return };
-        let rows = self.tracked.stored.rows(&self.tracked.value, self.kind, &recorder.rules);
-        if !rows.tell(self.kind) {
+        let TrackedState { stored, value, .. } = &*self.object;
+        let changed = stored.changed_fields(value, self.kind, &recorder.rules);
+        if !changed.must_be_recorded(self.kind) {
             return;
         }
-        let (input, cuts) = tell::attempted(rows, self.kind);
-        let (occasion, _) = self.occasion(recorder, began);
-        occasion.failed(&info, input, cuts, failed(began));
+        let (input, cuts) = record::attempted_input(changed, self.kind);
+        let operation = self.operation(recorder, began, self.object.recorded_id());
+        operation.record_input(&info, input, cuts, end(began));
     }
 
-    fn occasion(&self, recorder: RecorderRef, began: Instant) -> (Occasion, String) {
-        let id = self.tracked.recorded_id();
-        let label = self.tracked.value.label();
-        let target = Target { type_name: T::type_path(), id: id.clone(), label };
-        let occasion = Occasion {
+    fn operation(&self, recorder: RecorderRef, began: Instant, id: String) -> Operation {
+        let label = self.object.value.label();
+        Operation {
             recorder,
             began: StartTime::since(began),
-            action: tell::action(self.kind, T::TYPE.name()),
-            method: tell::method(T::TYPE, self.function),
-            target: Some(target),
-        };
-        (occasion, id)
+            action: record::default_action(self.kind, T::TYPE.name()),
+            method: record::method_name(T::TYPE, self.function),
+            target: Some(Target { type_name: T::type_path(), id, label }),
+        }
     }
 }
 
-impl<T: AuditedFields> Drop for Attempt<'_, T> {
+impl<T: AuditedFields> Drop for SaveAttempt<'_, T> {
     fn drop(&mut self) {
-        if self.over {
+        if self.is_over {
             return;
         }
-        let panicked = thread::panicking() && !self.panicking_before;
-        self.failed(|since| Failed::by_drop(panicked, since));
+        let panicked = thread::panicking() && !self.was_panicking;
+        self.record_failure(|since| OperationEnd::from_drop(panicked, since));
     }
 }

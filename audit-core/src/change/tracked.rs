@@ -1,22 +1,25 @@
-//! [`Tracked`]: an object that remembers its audited fields as they are in the store.
+//! [`Tracked`]: an object that records the changes of its audited fields when it is saved.
 
 use std::fmt::{self, Debug, Display};
 use std::ops::{AsyncFnOnce, Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use audit_record::{ChangeKind, FieldChange};
+use audit_record::FieldChange;
 
 use crate::change::SaveInfo;
-use crate::change::save::{Attempt, Stored, Undo};
+use crate::change::save::SaveAttempt;
+use crate::change::tracked_state::{StoredState, TrackedState};
 use crate::fields::AuditedFields;
 
-/// An object that puts the changes of its audited fields on the record when it is saved or deleted.
+/// An object that records the changes of its audited fields when it is saved or deleted.
 ///
-/// It derefs to the object, so reading and changing it looks as without it. [`save`](Tracked::save) runs
-/// the operation that stores it; if that returns `Ok`, what has changed since the last time is recorded, as a
-/// record of kind `change`. If it returns `Err`, nothing has changed: the record then says that it was tried,
-/// and with which error, and the next save still tells of the change. A save with no change of an audited
-/// field runs the operation and records nothing.
+/// It derefs to the object, so code that reads or changes the object stays the same.
+/// [`save`](Tracked::save) runs the operation that stores the object:
+///
+/// | the operation | the record |
+/// |---|---|
+/// | returns `Ok`, and audited fields have changed since the last save | has kind `change` and the changed fields |
+/// | returns `Ok`, and no audited field has changed | none |
+/// | returns `Err` or panics | an attempt with the error; the next save records the changes again |
 ///
 /// ```
 /// use audited::{ChangeKind, Tracked, audited_fields, testing};
@@ -32,8 +35,8 @@ use crate::fields::AuditedFields;
 ///     pilot.age = 26;
 ///     pilot.info().operator("Someone").notes("Quick update");
 ///     pilot.save(|p| db.upsert(p)).unwrap(); // changed: age 25 → 26
-///     pilot.save(|p| db.upsert(p)).unwrap(); // nothing changed: no record
-///     pilot.delete(|p| db.delete(p)).unwrap(); // deleted: both fields, as they were
+///     pilot.save(|p| db.upsert(p)).unwrap(); // nothing has changed: no record
+///     pilot.delete(|p| db.delete(p)).unwrap(); // deleted: the last values of both fields
 /// });
 /// let counts: Vec<usize> = records.iter().map(|record| record.changes.len()).collect();
 /// assert_eq!(counts, [2, 1, 2]);
@@ -44,30 +47,31 @@ use crate::fields::AuditedFields;
 /// assert_eq!(records[2].changes[1].change, ChangeKind::Deleted);
 /// ```
 ///
-/// What it can't see: writes that go around it, fields that are not audited, and what changes behind an
-/// `Rc` or a lock without the field itself changing.
-#[must_use = "changes are recorded when it is saved"]
+/// It does not see writes that go around it, fields that are not audited, and changes behind an `Rc`
+/// or a lock that leave the field itself equal.
+#[must_use = "changes are recorded only when the object is saved"]
 pub struct Tracked<T: AuditedFields> {
-    pub(super) value: T,
-    pub(super) stored: Stored<T>,
-    pub(super) info: SaveInfo,
-    pub(super) undo: Option<Box<Undo<T>>>,
+    pub(super) state: TrackedState<T>,
 }
 
 impl<T: AuditedFields> Tracked<T> {
-    /// An object that is not stored yet: the first save records it as created, with every audited field.
+    /// Tracks an object that is not stored yet. The first save records it as created, with every
+    /// audited field.
     pub fn new(value: T) -> Self {
-        Self { value, stored: Stored::No, info: SaveInfo::default(), undo: None }
+        Self { state: TrackedState::new(value, StoredState::NotStored) }
     }
 
-    /// An object as it was read from the store: the first save records what has changed since.
+    /// Tracks an object that was read from the store. The first save records what has changed since
+    /// this call.
     ///
-    /// It keeps a clone of the audited fields.
+    /// This takes a snapshot of the audited fields, usually by cloning them.
     pub fn loaded(value: T) -> Self {
-        Self { stored: Stored::of(&value), value, info: SaveInfo::default(), undo: None }
+        let stored = StoredState::of(&value);
+        Self { state: TrackedState::new(value, stored) }
     }
 
-    /// What is to be said of the next save or delete: who, why, and any further key.
+    /// Sets additional information about the next save or deletion: operator, notes, reason and
+    /// further fields.
     ///
     /// ```
     /// # use audited::{Tracked, audited_fields, testing};
@@ -83,40 +87,33 @@ impl<T: AuditedFields> Tracked<T> {
     /// assert_eq!(records[0].context.as_ref().unwrap().as_str(), r#"{"extra":{"hyperspace":true}}"#);
     /// ```
     pub fn info(&mut self) -> &mut SaveInfo {
-        self.settle();
-        &mut self.info
+        self.state.settle();
+        &mut self.state.info
     }
 
-    /// Runs `store`, which stores the object, and records what has changed.
+    /// Runs `store`, which must store the object, and records what has changed.
     ///
-    /// `store` may change the object: an id that the database gives is the one recorded.
+    /// `store` may change the object. If the database assigns an id there, that id is recorded.
     ///
     /// # Errors
     ///
-    /// Those of `store`; the attempt is recorded with its error, and the change stays to be told.
+    /// Returns the error of `store`. The attempt is recorded with this error, and the next save
+    /// records the changes again.
     ///
     /// # Panics
     ///
-    /// When `store` panics, with its payload; the attempt is recorded.
+    /// Panics if `store` panics, with the same payload. The attempt is recorded.
     pub fn save<R, E: Display>(
         &mut self,
         store: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let attempt = Attempt::save(self);
-        let result = catch_unwind(AssertUnwindSafe(|| store(&mut attempt.tracked.value)));
-        match result {
-            Ok(result) => attempt.ended(result),
-            Err(payload) => {
-                attempt.panicked(&*payload);
-                resume_unwind(payload)
-            }
-        }
+        SaveAttempt::save(&mut self.state).run(store)
     }
 
     /// The async form of [`save`](Tracked::save).
     ///
-    /// Dropped before it is done, it records the attempt as cancelled: whether the store has taken it is not
-    /// known then, and the next save tells of the change.
+    /// If the future is dropped before it completes, the attempt is recorded as cancelled. Whether
+    /// the object was stored is then unknown, so the next save records the changes again.
     ///
     /// ```
     /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
@@ -137,58 +134,48 @@ impl<T: AuditedFields> Tracked<T> {
     ///
     /// # Errors
     ///
-    /// As [`save`](Tracked::save).
+    /// Returns the error of `store`, as [`save`](Tracked::save) does.
     pub async fn save_async<R, E: Display>(
         &mut self,
         store: impl AsyncFnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let attempt = Attempt::save(self);
-        let result = store(&mut attempt.tracked.value).await;
-        attempt.ended(result)
+        SaveAttempt::save(&mut self.state).run_async(store).await
     }
 
-    /// Runs `remove`, which removes the object from the store, and records the last stored value of every
-    /// audited field.
+    /// Runs `remove`, which must remove the object from the store, and records the last stored value
+    /// of every audited field.
     ///
-    /// The object is as a new one afterwards: saved again, it is recorded as created.
+    /// Afterwards the object counts as new. If it is saved again, it is recorded as created.
     ///
     /// # Errors
     ///
-    /// Those of `remove`; the attempt is recorded with its error.
+    /// Returns the error of `remove`. The attempt is recorded with this error.
     ///
     /// # Panics
     ///
-    /// When `remove` panics, with its payload; the attempt is recorded.
+    /// Panics if `remove` panics, with the same payload. The attempt is recorded.
     pub fn delete<R, E: Display>(
         &mut self,
         remove: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let attempt = Attempt::delete(self);
-        let result = catch_unwind(AssertUnwindSafe(|| remove(&mut attempt.tracked.value)));
-        match result {
-            Ok(result) => attempt.ended(result),
-            Err(payload) => {
-                attempt.panicked(&*payload);
-                resume_unwind(payload)
-            }
-        }
+        SaveAttempt::delete(&mut self.state).run(remove)
     }
 
-    /// The async form of [`delete`](Tracked::delete); see [`save_async`](Tracked::save_async).
+    /// The async form of [`delete`](Tracked::delete). If the future is dropped before it completes,
+    /// the attempt is recorded as cancelled.
     ///
     /// # Errors
     ///
-    /// As [`delete`](Tracked::delete).
+    /// Returns the error of `remove`, as [`delete`](Tracked::delete) does.
     pub async fn delete_async<R, E: Display>(
         &mut self,
         remove: impl AsyncFnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let attempt = Attempt::delete(self);
-        let result = remove(&mut attempt.tracked.value).await;
-        attempt.ended(result)
+        SaveAttempt::delete(&mut self.state).run_async(remove).await
     }
 
-    /// What a save would record now: every field of a new object, else those that changed.
+    /// The changes that a save would record now: every field of a new object, otherwise the fields
+    /// that have changed.
     ///
     /// ```
     /// # use audited::{Tracked, audited_fields};
@@ -200,28 +187,19 @@ impl<T: AuditedFields> Tracked<T> {
     /// ```
     #[must_use]
     pub fn changes(&self) -> Vec<FieldChange> {
-        self.known().pending(&self.value)
+        self.state.pending_changes()
     }
 
-    /// Whether the object is stored, as far as this knows: it was loaded or saved, and not deleted since.
+    /// Whether the object is stored, as far as is known: it was loaded or saved, and not deleted
+    /// since.
     #[must_use]
     pub fn is_stored(&self) -> bool {
-        !matches!(self.known(), Stored::No)
+        self.state.is_stored()
     }
 
-    /// The object itself.
+    /// Returns the object. Changes that were not saved are not recorded.
     pub fn into_inner(self) -> T {
-        self.value
-    }
-
-    /// The id that changes are recorded for: the one it is stored under.
-    pub(super) fn recorded_id(&self) -> String {
-        self.known().id().map_or_else(|| self.value.target_id(), str::to_owned)
-    }
-
-    /// What the next save does to the object.
-    pub(super) fn next_change(&self) -> ChangeKind {
-        if self.is_stored() { ChangeKind::Changed } else { ChangeKind::Created }
+        self.state.value
     }
 }
 
@@ -229,18 +207,18 @@ impl<T: AuditedFields> Deref for Tracked<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.value
+        &self.state.value
     }
 }
 
 impl<T: AuditedFields> DerefMut for Tracked<T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
+        &mut self.state.value
     }
 }
 
 impl<T: AuditedFields + Debug> Debug for Tracked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
+        self.state.value.fmt(f)
     }
 }

@@ -9,7 +9,7 @@ use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::events::call_span::{is_call_span, is_thread_ending};
-use crate::levels::wanted;
+use crate::levels::max_level;
 use crate::scope;
 
 /// Enables the spans of calls, events up to the most verbose level that any action records, and
@@ -25,14 +25,14 @@ where
         if is_call_span(metadata) {
             return true;
         }
-        *metadata.level() <= wanted()
+        *metadata.level() <= max_level()
             && (metadata.is_event() || !is_thread_ending() && is_in_call(ctx))
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         if is_call_span(metadata) {
             Interest::always()
-        } else if *metadata.level() > wanted() {
+        } else if *metadata.level() > max_level() {
             Interest::never()
         } else if metadata.is_event() {
             Interest::always()
@@ -43,7 +43,7 @@ where
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         // The spans of calls have the level ERROR, so that few filters disable them.
-        Some(wanted().max(LevelFilter::ERROR))
+        Some(max_level().max(LevelFilter::ERROR))
     }
 }
 

@@ -23,7 +23,7 @@ use tracing_core::{Callsite, Kind, Level, LevelFilter};
 use crate::events::call_span::{SPAN, TARGET};
 use crate::events::write::write;
 use crate::in_flight::CallShared;
-use crate::scope::{self, Log};
+use crate::scope::{self, LogTarget};
 use crate::{capture, levels};
 
 /// The number of parts of the table. Each has its own lock, so that threads seldom block each
@@ -46,7 +46,7 @@ struct CarriedCall {
 thread_local! {
     /// The carried spans that this thread has entered, the innermost last. Each has the destination
     /// of events from before.
-    static ENTERED: RefCell<Vec<(Id, Log)>> = const { RefCell::new(Vec::new()) };
+    static ENTERED: RefCell<Vec<(Id, LogTarget)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Subscriber {
@@ -87,11 +87,11 @@ impl tracing::Subscriber for Subscriber {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= levels::wanted() || is_warning(metadata)
+        *metadata.level() <= levels::max_level() || is_warning(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(levels::wanted().max(LevelFilter::WARN))
+        Some(levels::max_level().max(LevelFilter::WARN))
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -157,7 +157,7 @@ impl tracing::Subscriber for Subscriber {
 
     fn enter(&self, id: &Id) {
         let Some(call) = self.find(id) else { return };
-        let before = scope::replace_log(Log::Of(call));
+        let before = scope::replace_log_target(LogTarget::Call(call));
         let _ = ENTERED.try_with(|entered| entered.borrow_mut().push((id.clone(), before)));
     }
 
@@ -177,9 +177,11 @@ impl tracing::Subscriber for Subscriber {
             }
         });
         if let Ok(Some(before)) = before
-            && scope::with(|scope| matches!(&scope.log, Log::Of(call) if call.has_scope_id(id)))
+            && scope::with(
+                |scope| matches!(&scope.log, LogTarget::Call(call) if call.has_scope_id(id)),
+            )
         {
-            scope::replace_log(before);
+            scope::replace_log_target(before);
         }
     }
 }

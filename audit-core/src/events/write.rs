@@ -9,7 +9,7 @@ use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing_log::NormalizeEvent;
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::capture::{self, Rules};
 use crate::in_flight::{CallShared, LogEvent};
 use crate::{clock, scratch};
@@ -25,7 +25,7 @@ pub(super) fn write(call: &CallShared, event: &Event<'_>) {
     }
     let mut fields = EventFields::new(call.rules(), normalized.is_some());
     event.record(&mut fields);
-    let Some(_busy) = busy() else { return };
+    let Some(_busy) = mark_busy() else { return };
     let target = match &normalized {
         Some(metadata) => Cow::Owned(metadata.target().to_owned()),
         None => Cow::Borrowed(event.metadata().target()),
@@ -35,7 +35,7 @@ pub(super) fn write(call: &CallShared, event: &Event<'_>) {
         json.push('}');
     }
     let entry = LogEvent {
-        at: clock::micros(),
+        at: clock::unix_micros(),
         level: *metadata.level(),
         target,
         message: &message,
@@ -50,8 +50,8 @@ pub(super) fn write(call: &CallShared, event: &Event<'_>) {
         }
     }
     drop(state);
-    scratch::give_back(message);
-    scratch::give_back(json);
+    scratch::recycle(message);
+    scratch::recycle(json);
 }
 
 /// Reads the fields of an event: the message as text, and the others as a JSON object.
@@ -67,7 +67,7 @@ struct EventFields<'r> {
 impl<'r> EventFields<'r> {
     fn new(rules: &'r Rules, is_log: bool) -> Self {
         let (message, json) = {
-            let _busy = busy();
+            let _busy = mark_busy();
             (scratch::take(), scratch::take())
         };
         Self { rules, is_log, message, json, cuts: Vec::new() }

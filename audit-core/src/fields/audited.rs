@@ -1,18 +1,40 @@
-//! [`AuditedFields`]: what the attribute implements for a type.
+//! [`AuditedFields`], the trait that `#[audited_fields]` implements, and functions on any such
+//! type.
 
 use std::borrow::Cow;
 
-use crate::fields::{Delta, TypeInfo};
+use audit_record::ChangeKind;
 
+use crate::capture::Rules;
+use crate::fields::{ChangedFields, FieldValues, FieldVisitor, TypeInfo};
+
+/// A type with audited fields. Only the attribute `#[audited_fields(…)]` implements it.
+///
+/// ```
+/// use audited::{AuditedFields, audited_fields};
+///
+/// #[audited_fields(name, age; key = id)]
+/// struct Pilot { id: u64, name: String, age: u8, seat: u8 }
+///
+/// let fields: Vec<&str> = Pilot::TYPE.fields().iter().map(|field| field.name()).collect();
+/// assert_eq!((Pilot::TYPE.name(), fields), ("Pilot", vec!["name", "age"]));
+/// let pilot = Pilot { id: 340, name: "Kara".into(), age: 25, seat: 1 };
+/// assert_eq!(pilot.target_id(), "340");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no audited fields",
+    label = "changes of this type are not recorded",
+    note = "put `#[audited_fields(field, …; key = id)]` on the struct"
+)]
 pub trait AuditedFields {
-    /// What is known of the type when the program is compiled.
+    /// What the attribute says about the type and its fields.
     const TYPE: &'static TypeInfo;
 
-    /// The audited fields of one object, as they were.
+    /// The values of the audited fields at one time, to compare a later state with.
     #[doc(hidden)]
     type Snapshot;
 
-    /// The type as it is recorded: its name, below the names of its parents: `Order/Line`.
+    /// The type as it is recorded: its name, after the names of its parents, such as `Order/Line`.
     #[must_use]
     fn type_path() -> Cow<'static, str> {
         let name = Self::TYPE.name();
@@ -22,33 +44,68 @@ pub trait AuditedFields {
         Self::type_paths().into_iter().next().map_or(name.into(), Cow::Owned)
     }
 
-    /// [`type_path`](Self::type_path), and what it was under former names, also those of parents.
+    /// The current [`type_path`](Self::type_path), then those under former names of the type or of
+    /// its parents.
     #[doc(hidden)]
     #[must_use]
     fn type_paths() -> Vec<String> {
         Self::TYPE.names().map(str::to_owned).collect()
     }
 
-    /// The object's id as it is recorded: its key, below the keys of its parents: `17/3`.
+    /// The id of the object as it is recorded: its key, after the keys of its parents, such as
+    /// `17/3`.
     fn target_id(&self) -> String;
 
-    /// The object's name for people, if the attribute says which field that is.
+    /// The display name of the object, if the attribute names a field for it (`label = …`).
     fn label(&self) -> Option<String> {
         None
     }
 
+    /// Takes a snapshot of the audited fields.
     #[doc(hidden)]
     fn snapshot(&self) -> Self::Snapshot;
 
-    /// Gives `delta` the fields that differ from `before`.
+    /// Passes the fields that differ from `before` to `visitor`.
     #[doc(hidden)]
-    fn compare(&self, before: &Self::Snapshot, delta: &mut Delta<'_>);
+    fn compare(&self, before: &Self::Snapshot, visitor: &mut FieldVisitor<'_>);
 
-    /// Gives `delta` every field: as it was if there is a `before`, else as it is.
+    /// Passes every field to `visitor`: the value in `before` if it is given, else the current one.
     #[doc(hidden)]
-    fn describe(&self, before: Option<&Self::Snapshot>, delta: &mut Delta<'_>);
+    fn describe(&self, before: Option<&Self::Snapshot>, visitor: &mut FieldVisitor<'_>);
 
-    /// Brings `before` up to date, touching only what differs.
+    /// Updates `before` to the current values. Fields that are equal are not cloned again.
     #[doc(hidden)]
     fn refresh(&self, before: &mut Self::Snapshot);
+}
+
+/// The fields of `object` that differ from `before`.
+pub(crate) fn changed_fields<T: AuditedFields>(
+    object: &T,
+    before: &T::Snapshot,
+    rules: &Rules,
+) -> ChangedFields {
+    FieldVisitor::changes(T::TYPE, rules, ChangeKind::Changed, |visitor| {
+        object.compare(before, visitor);
+    })
+}
+
+/// All fields of an object that was created or deleted: the values in `before` if it is given, else
+/// the current ones.
+pub(crate) fn described_fields<T: AuditedFields>(
+    object: &T,
+    before: Option<&T::Snapshot>,
+    kind: ChangeKind,
+    rules: &Rules,
+) -> ChangedFields {
+    FieldVisitor::changes(T::TYPE, rules, kind, |visitor| object.describe(before, visitor))
+}
+
+/// The values of all fields in `before` if it is given, else the current ones. `None` if code of
+/// the object panicked.
+pub(crate) fn field_values<T: AuditedFields>(
+    object: &T,
+    before: Option<&T::Snapshot>,
+    rules: &Rules,
+) -> Option<FieldValues> {
+    FieldVisitor::values(T::TYPE, rules, |visitor| object.describe(before, visitor))
 }

@@ -1,4 +1,6 @@
-//! [`catalogue`]: every audited type and action of a program.
+//! [`catalogue`]: the list of all audited types and actions of a program.
+//!
+//! Each attribute emits a static [`CatalogueEntry`] and code that registers it before `main`.
 
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -6,37 +8,38 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::call_site::CallSite;
 use crate::fields::TypeInfo;
 
-/// An audited function or type, entered into the catalogue by its attribute before `main` begins.
+/// An audited function or type, which its attribute registers before `main` starts.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Entry {
-    what: What,
-    /// The one that was entered before, once this one is.
-    next: OnceLock<Option<&'static Entry>>,
+pub struct CatalogueEntry {
+    item: AuditedItem,
+    /// The entry that was registered before this one. Set when this one is registered.
+    next: OnceLock<Option<&'static CatalogueEntry>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum What {
+enum AuditedItem {
     Site(&'static CallSite),
     Type(&'static TypeInfo),
 }
 
-/// The one that was entered last. A list through statics: before `main`, nothing should be allocated.
-static LATEST: Mutex<Option<&'static Entry>> = Mutex::new(None);
+/// The entry that was registered last. The entries form a linked list through statics, because
+/// nothing should be allocated before `main`.
+static LATEST: Mutex<Option<&'static CatalogueEntry>> = Mutex::new(None);
 
 #[doc(hidden)]
-impl Entry {
+impl CatalogueEntry {
     #[must_use]
     pub const fn site(site: &'static CallSite) -> Self {
-        Self { what: What::Site(site), next: OnceLock::new() }
+        Self { item: AuditedItem::Site(site), next: OnceLock::new() }
     }
 
     #[must_use]
     pub const fn of_type(info: &'static TypeInfo) -> Self {
-        Self { what: What::Type(info), next: OnceLock::new() }
+        Self { item: AuditedItem::Type(info), next: OnceLock::new() }
     }
 
-    /// Enters it; a second time does nothing.
+    /// Adds the entry to the list. Registering it again has no effect.
     pub fn register(&'static self) {
         let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
         if self.next.set(*latest).is_ok() {
@@ -45,19 +48,20 @@ impl Entry {
     }
 }
 
-fn entries() -> impl Iterator<Item = What> {
+fn entries() -> impl Iterator<Item = AuditedItem> {
     let latest = *LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-    let next = |entry: &&'static Entry| entry.next.get().copied().flatten();
-    std::iter::successors(latest, next).map(|entry| entry.what)
+    let next = |entry: &&'static CatalogueEntry| entry.next.get().copied().flatten();
+    std::iter::successors(latest, next).map(|entry| entry.item)
 }
 
-/// Everything that this program can put on the record by an attribute: the audited types with their fields, and
-/// the actions.
+/// Lists what this program audits by attributes: the types with their fields, and the actions.
 ///
-/// Printed, it is one line for each type, field and action, sorted, with what is kept off the record, so that a project can commit it and see in review what its
-/// audit trail gains and loses: compare it with the committed file in a test. What is in a crate that is linked
-/// is listed, whether or not it is ever called; on systems other than Linux, Android, macOS, iOS, Windows
-/// and the BSDs, nothing is.
+/// Its text has one line for each type, field and action, in sorted order, and says which values are
+/// not recorded. Commit this text, and compare it in a test. Then a code review shows how a change
+/// of the program changes its audit trail.
+///
+/// The list contains every attribute of every linked crate, whether or not the function is ever
+/// called. It is empty on systems other than Linux, Android, macOS, iOS, Windows and the BSDs.
 ///
 /// ```
 /// use audited::{audit_method, audited_fields};
@@ -75,12 +79,12 @@ fn entries() -> impl Iterator<Item = What> {
 /// assert!(promote.ends_with("::promote, capture input; skip pin)"), "{promote}");
 /// ```
 ///
-/// As a test that fails when the trail gains or loses something, and renews the file when told to:
+/// A test that fails when the catalogue changes, and updates the file if `RENEW` is set:
 ///
 /// ```no_run
 /// # #[allow(clippy::test_attr_in_doctest)]
 /// #[test]
-/// fn the_audit_trail_is_the_one_that_was_reviewed() {
+/// fn the_catalogue_is_the_reviewed_one() {
 ///     let now = audited::catalogue().to_string();
 ///     if std::env::var_os("RENEW").is_some() {
 ///         std::fs::write("audit-catalogue.txt", &now).unwrap();
@@ -93,8 +97,8 @@ pub fn catalogue() -> Catalogue {
     let (mut types, mut sites) = (Vec::new(), Vec::new());
     for entry in entries() {
         match entry {
-            What::Site(site) => sites.push(site),
-            What::Type(info) => types.push(info),
+            AuditedItem::Site(site) => sites.push(site),
+            AuditedItem::Type(info) => types.push(info),
         }
     }
     types.sort_by_key(|info| (info.name(), info.module(), info.rust_name()));
@@ -102,7 +106,7 @@ pub fn catalogue() -> Catalogue {
     Catalogue { types, sites }
 }
 
-/// What [`catalogue`] found.
+/// The audited types and actions of a program; from [`catalogue`].
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     types: Vec<&'static TypeInfo>,
@@ -110,13 +114,13 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The audited types, by name.
+    /// The audited types, sorted by name.
     #[must_use]
     pub fn types(&self) -> &[&'static TypeInfo] {
         &self.types
     }
 
-    /// The actions of audited functions, each with the function: `("promote pilot", "fleet::promote")`.
+    /// The actions, each with its function, sorted: `("promote pilot", "fleet::promote")`.
     pub fn actions(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
         self.sites.iter().map(|site| (site.action_name(), site.path()))
     }
@@ -132,7 +136,7 @@ impl fmt::Display for Catalogue {
             if let Some(parent) = info.parent() {
                 write!(f, ", child of {parent}")?;
             }
-            was(f, info.was())?;
+            write_former_names(f, info.former_names())?;
             f.write_str(")\n")?;
             for field in info.fields() {
                 write!(f, "  field {}", field.name())?;
@@ -143,8 +147,8 @@ impl fmt::Display for Catalogue {
                 if field.is_set() {
                     notes.push("set".to_owned());
                 }
-                if !field.was().is_empty() {
-                    notes.push(format!("was {}", field.was().join(", ")));
+                if !field.former_names().is_empty() {
+                    notes.push(format!("was {}", field.former_names().join(", ")));
                 }
                 if !notes.is_empty() {
                     write!(f, " ({})", notes.join("; "))?;
@@ -161,6 +165,6 @@ impl fmt::Display for Catalogue {
     }
 }
 
-fn was(f: &mut fmt::Formatter<'_>, names: &[&str]) -> fmt::Result {
+fn write_former_names(f: &mut fmt::Formatter<'_>, names: &[&str]) -> fmt::Result {
     if names.is_empty() { Ok(()) } else { write!(f, ", was {}", names.join(", ")) }
 }

@@ -1,12 +1,26 @@
-//! What is known of a type and its fields when the program is compiled.
+//! [`TypeInfo`] and [`FieldInfo`]: what the attribute says about a type and its fields.
 
-/// What the attribute says of a type.
+/// What `#[audited_fields]` says about a type; from [`AuditedFields::TYPE`].
+///
+/// ```
+/// use audited::{AuditedFields, audited_fields};
+///
+/// #[audited_fields(name(was = "title"), pin(redact); key = id)]
+/// struct Pilot { id: u64, name: String, pin: u16 }
+///
+/// let fields = Pilot::TYPE.fields();
+/// assert_eq!((Pilot::TYPE.name(), Pilot::TYPE.key()), ("Pilot", &["id"][..]));
+/// assert_eq!((fields[0].name(), fields[0].former_names()), ("name", &["title"][..]));
+/// assert!(fields[1].is_redacted());
+/// ```
+///
+/// [`AuditedFields::TYPE`]: crate::AuditedFields::TYPE
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeInfo {
     module: &'static str,
     rust_name: &'static str,
     name: &'static str,
-    was: &'static [&'static str],
+    former_names: &'static [&'static str],
     key: &'static [&'static str],
     parent: Option<&'static str>,
     parent_key: &'static [&'static str],
@@ -14,18 +28,18 @@ pub struct TypeInfo {
     fields: &'static [FieldInfo],
 }
 
-/// What the attribute says of a field.
+/// What `#[audited_fields]` says about a field; from [`TypeInfo::fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldInfo {
     name: &'static str,
-    /// What the field is called in the program, if that is something else.
+    /// The name of the field in the program, if it is another one.
     rust_name: Option<&'static str>,
-    was: &'static [&'static str],
+    former_names: &'static [&'static str],
     redacted: bool,
     set: bool,
 }
 
-/// Made by the attribute only.
+/// Only for the attribute.
 #[doc(hidden)]
 impl TypeInfo {
     #[must_use]
@@ -34,7 +48,7 @@ impl TypeInfo {
             module,
             rust_name,
             name: rust_name,
-            was: &[],
+            former_names: &[],
             key: &[],
             parent: None,
             parent_key: &[],
@@ -49,8 +63,8 @@ impl TypeInfo {
     }
 
     #[must_use]
-    pub const fn formerly(self, was: &'static [&'static str]) -> Self {
-        Self { was, ..self }
+    pub const fn formerly(self, former_names: &'static [&'static str]) -> Self {
+        Self { former_names, ..self }
     }
 
     #[must_use]
@@ -63,7 +77,7 @@ impl TypeInfo {
         Self { parent: Some(parent), parent_key: key, ..self }
     }
 
-    /// How many parts an object's key has, those of its parents included.
+    /// The number of parts of an object's key, including those of its parents.
     #[must_use]
     pub const fn key_parts(&self) -> usize {
         self.parent_key.len() + self.key.len()
@@ -87,30 +101,30 @@ impl TypeInfo {
         self.name
     }
 
-    /// Names under which they were recorded before.
+    /// The names under which objects of the type were recorded earlier.
     #[must_use]
-    pub const fn was(&self) -> &'static [&'static str] {
-        self.was
+    pub const fn former_names(&self) -> &'static [&'static str] {
+        self.former_names
     }
 
-    /// The name of today, then those of before.
+    /// The current name, then the former ones.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
-        std::iter::once(self.name).chain(self.was.iter().copied())
+        std::iter::once(self.name).chain(self.former_names.iter().copied())
     }
 
-    /// The fields that make up the key.
+    /// The names of the fields that make up the key, as they are in the program.
     #[must_use]
     pub const fn key(&self) -> &'static [&'static str] {
         self.key
     }
 
-    /// The type to whose objects these belong, as the attribute spells it.
+    /// The type of the objects that own these objects, as the attribute spells it.
     #[must_use]
     pub const fn parent(&self) -> Option<&'static str> {
         self.parent
     }
 
-    /// The field with the name for people.
+    /// The name of the field that holds the display name.
     #[must_use]
     pub const fn label(&self) -> Option<&'static str> {
         self.label
@@ -128,24 +142,24 @@ impl TypeInfo {
         self.module
     }
 
-    /// The type's name in the program.
+    /// The name of the type in the program.
     #[must_use]
     pub const fn rust_name(&self) -> &'static str {
         self.rust_name
     }
 }
 
-/// Made by the attribute only.
+/// Only for the attribute.
 #[doc(hidden)]
 impl FieldInfo {
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, rust_name: None, was: &[], redacted: false, set: false }
+        Self { name, rust_name: None, former_names: &[], redacted: false, set: false }
     }
 
     #[must_use]
-    pub const fn formerly(self, was: &'static [&'static str]) -> Self {
-        Self { was, ..self }
+    pub const fn formerly(self, former_names: &'static [&'static str]) -> Self {
+        Self { former_names, ..self }
     }
 
     #[must_use]
@@ -171,7 +185,7 @@ impl FieldInfo {
         self.name
     }
 
-    /// The field's name in the program.
+    /// The name of the field in the program.
     #[must_use]
     pub const fn rust_name(&self) -> &'static str {
         match self.rust_name {
@@ -180,19 +194,19 @@ impl FieldInfo {
         }
     }
 
-    /// Names under which it was recorded before.
+    /// The names under which the field was recorded earlier.
     #[must_use]
-    pub const fn was(&self) -> &'static [&'static str] {
-        self.was
+    pub const fn former_names(&self) -> &'static [&'static str] {
+        self.former_names
     }
 
-    /// Whether its values are never recorded, only that it changed.
+    /// Whether only the fact of a change is recorded, never a value.
     #[must_use]
     pub const fn is_redacted(&self) -> bool {
         self.redacted
     }
 
-    /// Whether it is a list whose order means nothing.
+    /// Whether the field is a list whose order has no meaning.
     #[must_use]
     pub const fn is_set(&self) -> bool {
         self.set

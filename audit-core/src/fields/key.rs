@@ -1,24 +1,30 @@
-//! [`ObjectKey`]: which object of a type.
+//! [`ObjectKey`], and how the key of an object becomes the text of its id.
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::ops::Deref;
 
+use serde::Serialize;
 use uuid::Uuid;
 
-use crate::capture;
+use crate::capture::{self, Mask, Rules};
 use crate::fields::{AuditedFields, TypeInfo};
+use crate::value::Tree;
 
-/// Bytes of one part of a key; of a longer one, the rest is cut off.
-const PART: usize = 1_024;
+/// The limit for one part of a key, in bytes. Longer parts are cut.
+const PART_BYTES: usize = 1_024;
 
-/// The key of an object: a number, a text or a UUID, or a tuple of them for a key of several fields.
+/// The key of an object, which identifies it among the objects of its type.
+///
+/// Functions that expect a key take `impl Into<ObjectKey>`: a number, a string or a UUID, or a tuple
+/// of these for a key of several fields.
 ///
 /// ```
 /// use audited::ObjectKey;
 ///
 /// assert_eq!(ObjectKey::from(340).id(), "340");
 /// assert_eq!(ObjectKey::from("a/b").id(), "a/b");
-/// // The parts of a longer key can't be mixed up.
+/// // The parts of a tuple are escaped, so that two different keys never have the same id.
 /// assert_eq!(ObjectKey::from(("a/b", 7)).id(), "a%2Fb/7");
 /// assert_eq!(ObjectKey::new(std::net::Ipv4Addr::LOCALHOST).id(), "127.0.0.1");
 /// ```
@@ -26,7 +32,9 @@ const PART: usize = 1_024;
 pub struct ObjectKey(Vec<String>);
 
 impl ObjectKey {
-    /// A key of any type that has a text; for the usual types there is `From`.
+    /// A key of one part, from any type that implements `Display`.
+    ///
+    /// The usual types of keys also convert by `From`. A part of more than 1,024 bytes is cut.
     pub fn new(key: impl Display) -> Self {
         Self(vec![part(&key)])
     }
@@ -37,13 +45,13 @@ impl ObjectKey {
         target_id(&self.0)
     }
 
-    /// How many parts it has.
+    /// The number of parts.
     pub(crate) fn parts(&self) -> usize {
         self.0.len()
     }
 
-    /// The key as it stands in the ids of the objects below.
-    pub(crate) fn among_others(&self) -> String {
+    /// The beginning of the ids of the object's children, without the `/` that follows it.
+    pub(crate) fn child_id_prefix(&self) -> String {
         self.0.iter().map(|part| escaped(part)).collect::<Vec<_>>().join("/")
     }
 }
@@ -89,8 +97,8 @@ macro_rules! tuples {
 
 tuples!((A)(A, B)(A, B, C)(A, B, C, D));
 
-/// Joins the parts of a key: one is taken as it is; of several, each is escaped so that they can't be mixed
-/// up.
+/// The id of an object whose key has these parts. A single part is the id. Several parts are escaped
+/// and joined by `/`, so that two different keys never have the same id.
 #[must_use]
 pub fn target_id(parts: &[String]) -> String {
     if let [only] = parts {
@@ -106,7 +114,7 @@ pub fn target_id(parts: &[String]) -> String {
     id
 }
 
-/// A part of a key as it stands among others.
+/// A part of a key of several parts.
 fn escaped(part: &str) -> Cow<'_, str> {
     if part.contains(['/', '%']) {
         part.replace('%', "%25").replace('/', "%2F").into()
@@ -115,7 +123,8 @@ fn escaped(part: &str) -> Cow<'_, str> {
     }
 }
 
-/// The path of a type whose objects belong to those of `P`; then what it was while a type on the way had a former name.
+/// The path of a type whose parent is `P`, then its paths under former names of the type or of its
+/// parents.
 #[must_use]
 pub fn child_path<P: AuditedFields>(child: &TypeInfo) -> Vec<String> {
     let parents = P::type_paths();
@@ -124,7 +133,98 @@ pub fn child_path<P: AuditedFields>(child: &TypeInfo) -> Vec<String> {
     paths.collect()
 }
 
-/// What `Display` says; one that panics gives a mark.
+/// The text of one part of a key. If its `Display` panics, the text says so.
 pub(crate) fn part(key: &dyn Display) -> String {
-    capture::format_limited(PART, format_args!("{key}")).text
+    capture::format_limited(PART_BYTES, format_args!("{key}")).text
+}
+
+// ---- the probe of a key or label ----------------------------------------------------------------
+
+/// A field that cannot be a key or a label.
+pub struct NoText<'v, F: ?Sized>(&'v F);
+
+/// Takes the text from `Serialize`.
+pub struct KeyBySerialize<'v, F: ?Sized>(NoText<'v, F>);
+
+/// Takes the text from `Display`.
+pub struct KeyByDisplay<'v, F: ?Sized>(KeyBySerialize<'v, F>);
+
+/// Formats an integer. This is a separate step because every save needs the text, and most keys are
+/// integers.
+pub struct KeyByDigits<'v, F: ?Sized>(KeyByDisplay<'v, F>);
+
+impl<'v, F: ?Sized> Deref for KeyByDigits<'v, F> {
+    type Target = KeyByDisplay<'v, F>;
+
+    fn deref(&self) -> &KeyByDisplay<'v, F> {
+        &self.0
+    }
+}
+
+impl<'v, F: ?Sized> Deref for KeyByDisplay<'v, F> {
+    type Target = KeyBySerialize<'v, F>;
+
+    fn deref(&self) -> &KeyBySerialize<'v, F> {
+        &self.0
+    }
+}
+
+impl<'v, F: ?Sized> Deref for KeyBySerialize<'v, F> {
+    type Target = NoText<'v, F>;
+
+    fn deref(&self) -> &NoText<'v, F> {
+        &self.0
+    }
+}
+
+/// The probe of a field that is a part of the key, or the label.
+#[inline]
+pub fn key_part<F: ?Sized>(value: &F) -> KeyByDigits<'_, F> {
+    KeyByDigits(KeyByDisplay(KeyBySerialize(NoText(value))))
+}
+
+impl<F: itoa::Integer + Copy> KeyByDigits<'_, F> {
+    /// The text of the part.
+    #[must_use]
+    pub fn text(&self) -> String {
+        itoa::Buffer::new().format(*self.0.0.0.0).to_owned()
+    }
+}
+
+impl<F: ?Sized + Display> KeyByDisplay<'_, F> {
+    /// The text of the part.
+    #[must_use]
+    pub fn text(&self) -> String {
+        part(&self.0.0.0)
+    }
+}
+
+impl<F: ?Sized + Serialize> KeyBySerialize<'_, F> {
+    /// The text of the part: a string as it is, other values as JSON.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match Tree::of(self.0.0, &Mask::none()) {
+            Tree::Text(text) => part(&text),
+            tree => part(&tree.to_json(&Rules::default(), "", &mut Vec::new())),
+        }
+    }
+}
+
+/// Never implemented: it is the bound of a method, and its attribute holds the error message.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}` cannot be a key or a label",
+    label = "implements neither `Display` nor `Serialize`",
+    note = "implement one of these traits, or name another field"
+)]
+pub trait KeyField {}
+
+impl<F: ?Sized> NoText<'_, F> {
+    /// Never called, because its bound is never met.
+    #[must_use]
+    pub fn text(&self) -> String
+    where
+        F: KeyField,
+    {
+        String::new()
+    }
 }

@@ -1,23 +1,26 @@
-//! Which fields of a type are audited, and how a change of one is found.
+//! The audited fields of a type, and how a change of one is found.
+//!
+//! `#[audited_fields]` implements [`AuditedFields`]. Its methods hand each field to a probe
+//! (`probe.rs`), which takes snapshots and compares. The result goes to a [`FieldVisitor`], which
+//! makes [`ChangedFields`] of it. Recording them is the task of `change/` and `call/watch/`.
 
 mod audited;
 mod catalogue;
-mod clock;
-mod compare;
-mod delta;
+mod changed;
 mod info;
-mod kept;
 mod key;
 mod probe;
+mod visitor;
 
 pub use audited::AuditedFields;
-pub use catalogue::{Catalogue, Entry, catalogue};
-pub(crate) use clock::change_time;
-pub(crate) use compare::{compared, difference, values};
-pub use delta::Delta;
-pub(crate) use delta::{ITSELF, RowParts, Rows, Values, redacted};
+pub(crate) use audited::{changed_fields, described_fields, field_values};
+pub use catalogue::{Catalogue, CatalogueEntry, catalogue};
+pub(crate) use changed::{ChangedField, ChangedFields, NO_FIELD, change_time, redaction_mark};
 pub use info::{FieldInfo, TypeInfo};
-pub use kept::Kept;
 pub(crate) use key::part as key_text;
-pub use key::{ObjectKey, child_path, target_id};
-pub use probe::{debug_field, field, key_part, redacted_field, redacted_with_field, with_field};
+pub use key::{ObjectKey, child_path, key_part, target_id};
+pub use probe::{
+    FieldSnapshot, debug_field, field, redacted_field, redacted_with_field, with_field,
+};
+pub use visitor::FieldVisitor;
+pub(crate) use visitor::{FieldValues, compare_values};

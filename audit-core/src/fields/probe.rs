@@ -1,40 +1,62 @@
-//! How a field is remembered and compared is found by method lookup, as for arguments (`call/probe.rs`).
+//! Probes: how a snapshot of a field is taken and compared.
 //!
-//! Best by the type's own `==` on a clone; else by what is recorded of it. A field that can't be recorded at
-//! all is a compile error that says what to do.
+//! The attribute's expansion wraps each field in a probe. Method lookup on the probe finds the best
+//! way that the type of the field allows, as for arguments (`call/probe.rs`). The best way is a
+//! clone that is compared by the type's own `==`. The next one compares the recorded form. A field
+//! that cannot be recorded at all is a compile error, whose message says what to do.
+//!
+//! | function | field | ways, best first |
+//! |---|---|---|
+//! | [`field`] | no option | [`ByValue`], [`BySerialize`] |
+//! | [`debug_field`] | `debug` | [`ByDebugValue`], [`ByDebug`] |
+//! | [`with_field`] | `with = …` | [`ByFunction`] |
+//! | [`redacted_field`] | `redact` | [`RedactedByHash`], [`RedactedBySerialize`], [`RedactedByValue`] |
+//! | [`redacted_with_field`] | `redact, with = …` | [`RedactedByFunction`] |
 
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::Deref;
 
 use serde::Serialize;
 
-use crate::fields::kept::{Kept, Was};
-use crate::fields::{Delta, key};
+use crate::capture::Mask;
+use crate::fields::FieldVisitor;
 use crate::keyed_hash::keyed_hash;
 use crate::value::Tree;
 
-/// `$outer` derefs to `$inner`: what it has no method for is looked up there.
-macro_rules! falls_back {
-    ($(#[$meta:meta])* $outer:ident => $inner:ident $(<$made:ident>)?) => {
-        $(#[$meta])*
-        pub struct $outer<'v, F $(, $made)?>($inner<'v, F $(, $made)?>);
+/// The value of a field at the time when the object was loaded or saved.
+pub struct FieldSnapshot<F>(PreviousValue<F>);
 
-        impl<'v, F $(, $made)?> Deref for $outer<'v, F $(, $made)?> {
-            type Target = $inner<'v, F $(, $made)?>;
+enum PreviousValue<F> {
+    /// A clone, to be compared by the type's own `==`.
+    Value(F),
+    /// The recorded form, if the type has no `==` or cannot be cloned.
+    Tree(Tree),
+    /// A keyed hash, if the value must not be kept in memory.
+    Hash(u64),
+}
+
+/// Defines the probe `$outer`. A method that it does not have is looked up in `$inner`.
+macro_rules! probe {
+    ($(#[$meta:meta])* $outer:ident => $inner:ident $(<$result:ident>)?) => {
+        $(#[$meta])*
+        pub struct $outer<'v, F $(, $result)?>($inner<'v, F $(, $result)?>);
+
+        impl<'v, F $(, $result)?> Deref for $outer<'v, F $(, $result)?> {
+            type Target = $inner<'v, F $(, $result)?>;
 
             #[inline]
-            fn deref(&self) -> &$inner<'v, F $(, $made)?> {
+            fn deref(&self) -> &$inner<'v, F $(, $result)?> {
                 &self.0
             }
         }
     };
 }
 
-/// A field compared by its own `==`: `$tree` makes what is recorded of it.
+/// Implements a probe that compares clones by `==`. `$tree` makes the recorded form of a value.
 macro_rules! by_value {
-    ($by:ident, $($bound:path),+; |$this:ident| $value:expr; $tree:path) => {
-        impl<F: Clone + PartialEq $(+ $bound)+> $by<'_, F> {
+    ($probe:ident, $($bound:path),+; |$this:ident| $value:expr; $tree:path) => {
+        impl<F: Clone + PartialEq $(+ $bound)+> $probe<'_, F> {
             #[inline]
             fn value(&self) -> &F {
                 let $this = self;
@@ -42,147 +64,178 @@ macro_rules! by_value {
             }
 
             #[inline]
-            pub fn keep(&self) -> Kept<F> {
-                Kept(Was::Value(self.value().clone()))
+            pub fn snapshot(&self) -> FieldSnapshot<F> {
+                FieldSnapshot(PreviousValue::Value(self.value().clone()))
             }
 
             #[inline]
-            pub fn compare(&self, before: &Kept<F>, delta: &mut Delta<'_>, index: usize) {
-                if let Was::Value(before) = &before.0
+            pub fn compare(
+                &self,
+                before: &FieldSnapshot<F>,
+                visitor: &mut FieldVisitor<'_>,
+                index: usize,
+            ) {
+                if let PreviousValue::Value(before) = &before.0
                     && before != self.value()
                 {
-                    self.differs(before, delta, index);
+                    self.differs(before, visitor, index);
                 }
             }
 
             #[inline(never)]
-            fn differs(&self, before: &F, delta: &mut Delta<'_>, index: usize) {
+            fn differs(&self, before: &F, visitor: &mut FieldVisitor<'_>, index: usize) {
                 let after = self.value();
-                let (was, is) = ($tree(before, delta.mask()), $tree(after, delta.mask()));
-                #[allow(clippy::eq_op)] // A NaN in it does not equal itself.
-                delta.changed(index, was, is, || after == after);
+                let mask = visitor.mask();
+                let (was, is) = ($tree(before, mask), $tree(after, mask));
+                #[allow(clippy::eq_op)] // A value with a NaN is not equal to itself.
+                visitor.changed(index, was, is, || after == after);
             }
 
-            pub fn describe(&self, before: Option<&Kept<F>>, delta: &mut Delta<'_>, index: usize) {
+            pub fn describe(
+                &self,
+                before: Option<&FieldSnapshot<F>>,
+                visitor: &mut FieldVisitor<'_>,
+                index: usize,
+            ) {
                 let value = match before {
-                    Some(Kept(Was::Value(before))) => before,
+                    Some(FieldSnapshot(PreviousValue::Value(before))) => before,
                     _ => self.value(),
                 };
-                delta.value(index, |mask| $tree(value, mask));
+                visitor.value(index, |mask| $tree(value, mask));
             }
 
             #[inline]
-            pub fn refresh(&self, before: &mut Kept<F>) {
+            pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
                 match &mut before.0 {
-                    Was::Value(before) if before == self.value() => {}
-                    Was::Value(before) => before.clone_from(self.value()),
-                    _ => *before = self.keep(),
+                    PreviousValue::Value(before) if before == self.value() => {}
+                    PreviousValue::Value(before) => before.clone_from(self.value()),
+                    _ => *before = self.snapshot(),
                 }
             }
         }
     };
 }
 
-/// A field compared by what is recorded of it.
+/// Implements a probe that compares recorded forms.
 macro_rules! by_tree {
-    ([$($generics:tt)*] $by:ty, |$this:ident, $mask:ident| $tree:expr; $masked:path) => {
-        impl<$($generics)*> $by {
-            fn tree(&self, $mask: &crate::capture::Mask) -> Tree {
+    ([$($generics:tt)*] $probe:ty, |$this:ident, $mask:ident| $tree:expr; $masked:path) => {
+        impl<$($generics)*> $probe {
+            fn tree(&self, $mask: &Mask) -> Tree {
                 let $this = self;
                 $tree
             }
 
-            pub fn keep(&self) -> Kept<F> {
-                Kept(Was::Tree(self.tree(&default_mask())))
+            pub fn snapshot(&self) -> FieldSnapshot<F> {
+                FieldSnapshot(PreviousValue::Tree(self.tree(&default_mask())))
             }
 
-            pub fn compare(&self, before: &Kept<F>, delta: &mut Delta<'_>, index: usize) {
-                if let Was::Tree(before) = &before.0 {
+            pub fn compare(
+                &self,
+                before: &FieldSnapshot<F>,
+                visitor: &mut FieldVisitor<'_>,
+                index: usize,
+            ) {
+                if let PreviousValue::Tree(before) = &before.0 {
                     let after = self.tree(&default_mask());
                     if *before != after {
-                        // They were made with another mask than that of the recorder.
-                        let mask = delta.mask();
+                        // The snapshot was taken under the default mask. The recorder may hide more.
+                        let mask = visitor.mask();
                         let (before, after) = ($masked(before.clone(), mask), $masked(after, mask));
-                        delta.changed(index, before, after, || true);
+                        visitor.changed(index, before, after, || true);
                     }
                 }
             }
 
-            pub fn describe(&self, before: Option<&Kept<F>>, delta: &mut Delta<'_>, index: usize) {
+            pub fn describe(
+                &self,
+                before: Option<&FieldSnapshot<F>>,
+                visitor: &mut FieldVisitor<'_>,
+                index: usize,
+            ) {
                 match before {
-                    Some(Kept(Was::Tree(before))) => {
-                        delta.value(index, |mask| $masked(before.clone(), mask));
+                    Some(FieldSnapshot(PreviousValue::Tree(before))) => {
+                        visitor.value(index, |mask| $masked(before.clone(), mask));
                     }
-                    _ => delta.value(index, |mask| self.tree(mask)),
+                    _ => visitor.value(index, |mask| self.tree(mask)),
                 }
             }
 
-            pub fn refresh(&self, before: &mut Kept<F>) {
-                *before = self.keep();
+            pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
+                *before = self.snapshot();
             }
         }
     };
 }
 
-/// A field of which only a hash is kept.
+/// Implements a probe that keeps and compares only a keyed hash.
 macro_rules! by_hash {
-    ([$($generics:tt)*] $by:ty, |$this:ident| $hash:expr) => {
-        impl<$($generics)*> $by {
+    ([$($generics:tt)*] $probe:ty, |$this:ident| $hash:expr) => {
+        impl<$($generics)*> $probe {
             fn hash(&self) -> u64 {
                 let $this = self;
                 $hash
             }
 
-            pub fn keep(&self) -> Kept<F> {
-                Kept(Was::Hash(self.hash()))
+            pub fn snapshot(&self) -> FieldSnapshot<F> {
+                FieldSnapshot(PreviousValue::Hash(self.hash()))
             }
 
-            pub fn compare(&self, before: &Kept<F>, delta: &mut Delta<'_>, index: usize) {
-                if !matches!(before.0, Was::Hash(before) if before == self.hash()) {
-                    delta.changed_unseen(index);
+            pub fn compare(
+                &self,
+                before: &FieldSnapshot<F>,
+                visitor: &mut FieldVisitor<'_>,
+                index: usize,
+            ) {
+                if !matches!(before.0, PreviousValue::Hash(before) if before == self.hash()) {
+                    visitor.changed_redacted(index);
                 }
             }
 
-            pub fn describe(&self, before: Option<&Kept<F>>, delta: &mut Delta<'_>, index: usize) {
+            pub fn describe(
+                &self,
+                before: Option<&FieldSnapshot<F>>,
+                visitor: &mut FieldVisitor<'_>,
+                index: usize,
+            ) {
                 let hash = match before {
-                    Some(&Kept(Was::Hash(before))) => before,
+                    Some(&FieldSnapshot(PreviousValue::Hash(before))) => before,
                     _ => self.hash(),
                 };
-                delta.value(index, |_| Tree::Secret(hash));
+                visitor.value(index, |_| Tree::Secret(hash));
             }
 
-            pub fn refresh(&self, before: &mut Kept<F>) {
-                *before = self.keep();
+            pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
+                *before = self.snapshot();
             }
         }
     };
 }
 
-/// Masks are applied when something is recorded; here values are only compared. Secrets are hashed all the
-/// same, by the default names.
-fn default_mask() -> crate::capture::Mask {
+/// The mask for recorded forms that are kept and compared. The recorder's own mask is applied on top
+/// of it when a change is recorded.
+fn default_mask() -> Mask {
     thread_local! {
-        static DEFAULT: crate::capture::Mask = crate::capture::Mask::default();
+        static DEFAULT: Mask = Mask::default();
     }
     DEFAULT.try_with(Clone::clone).unwrap_or_default()
 }
 
-// ---- a field ----------------------------------------------------------------------------------------
+// ---- fields without options ---------------------------------------------------------------------
 
-/// A field that can't be recorded.
+/// A field that cannot be recorded.
 pub struct Unrecordable<'v, F>(&'v F);
 
-falls_back! {
-    /// A field by `Serialize`.
+probe! {
+    /// Compares what `Serialize` writes.
     BySerialize => Unrecordable
 }
 
-falls_back! {
-    /// A field by `==` and `Serialize`.
+probe! {
+    /// Compares by `==`, and records what `Serialize` writes.
     ByValue => BySerialize
 }
 
-/// Looks up how to remember a field.
+/// The probe of a field without options.
 #[inline]
 pub fn field<F>(value: &F) -> ByValue<'_, F> {
     ByValue(BySerialize(Unrecordable(value)))
@@ -191,274 +244,203 @@ pub fn field<F>(value: &F) -> ByValue<'_, F> {
 by_value!(ByValue, Serialize; |this| this.0.0.0; Tree::of);
 by_tree!([F: Serialize] BySerialize<'_, F>, |this, mask| Tree::of(this.0.0, mask); Tree::masked);
 
-/// Never implemented: its bound is the error message.
+/// Never implemented; see `reject!`.
 #[diagnostic::on_unimplemented(
-    message = "a field of type `{Self}` can't be recorded",
-    label = "neither `Serialize` nor told how",
+    message = "a field of type `{Self}` cannot be recorded",
+    label = "does not implement `Serialize`",
     note = "derive `Serialize` for the type, or write `field(debug)` to record its `Debug` text, or \
-            `field(with = path)` with a function from `&{Self}` to something `Serialize`"
+            `field(with = path)` with a function from `&{Self}` to a type that implements \
+            `Serialize`"
 )]
 pub trait RecordableField {}
 
-/// Never implemented: its bound is the error message.
+/// Never implemented; see `reject!`.
 #[diagnostic::on_unimplemented(
-    message = "a change of a redacted field of type `{Self}` can't be seen",
-    label = "neither `Hash` nor `Serialize`, nor `Clone` with `PartialEq`",
-    note = "derive one of them for the type, or write `field(redact, with = path)` with a function from \
-            `&{Self}` to something `Serialize`; what it returns is hashed, never recorded"
+    message = "changes of a redacted field of type `{Self}` cannot be detected",
+    label = "implements neither `Hash` nor `Serialize`, nor both `Clone` and `PartialEq`",
+    note = "derive one of these for the type, or write `field(redact, with = path)` with a \
+            function from `&{Self}` to a type that implements `Serialize`; the result is hashed, \
+            never recorded"
 )]
 pub trait ComparableField {}
 
-macro_rules! impossible {
-    ([$($generics:ident),*] $by:ty, $what:ident: $bound:ident) => {
-        impl<$($generics),*> $by {
-            pub fn keep(&self) -> Kept<F>
+/// Implements a probe whose use is a compile error: the trait `$bound` is never implemented, and its
+/// attribute holds the error message.
+macro_rules! reject {
+    ([$($generics:ident),*] $probe:ty, $rejected:ident: $bound:ident) => {
+        impl<$($generics),*> $probe {
+            pub fn snapshot(&self) -> FieldSnapshot<F>
             where
-                $what: $bound,
+                $rejected: $bound,
             {
-                Kept(Was::Hash(0))
+                FieldSnapshot(PreviousValue::Hash(0))
             }
 
-            pub fn compare(&self, _: &Kept<F>, _: &mut Delta<'_>, _: usize) {}
+            pub fn compare(&self, _: &FieldSnapshot<F>, _: &mut FieldVisitor<'_>, _: usize) {}
 
-            pub fn describe(&self, _: Option<&Kept<F>>, _: &mut Delta<'_>, _: usize) {}
+            pub fn describe(
+                &self,
+                _: Option<&FieldSnapshot<F>>,
+                _: &mut FieldVisitor<'_>,
+                _: usize,
+            ) {
+            }
 
-            pub fn refresh(&self, _: &mut Kept<F>) {}
+            pub fn refresh(&self, _: &mut FieldSnapshot<F>) {}
         }
     };
 }
 
-impossible!([F] Unrecordable<'_, F>, F: RecordableField);
+reject!([F] Unrecordable<'_, F>, F: RecordableField);
 
-// ---- by its `Debug` text ----------------------------------------------------------------------------
+// ---- fields with `debug` ------------------------------------------------------------------------
 
-/// A field that has no such text.
+/// A field without `Debug`.
 pub struct NoDebug<'v, F>(&'v F);
 
-falls_back! {
-    /// A field by its `Debug` text.
+probe! {
+    /// Compares the `Debug` text.
     ByDebug => NoDebug
 }
 
-falls_back! {
-    /// A field by `==` and its `Debug` text.
+probe! {
+    /// Compares by `==`, and records the `Debug` text.
     ByDebugValue => ByDebug
 }
 
-/// Looks up how to remember a field by its `Debug` text.
+/// The probe of a field with the option `debug`.
 #[inline]
 pub fn debug_field<F>(value: &F) -> ByDebugValue<'_, F> {
     ByDebugValue(ByDebug(NoDebug(value)))
 }
 
 by_value!(ByDebugValue, Debug; |this| this.0.0.0; Tree::of_debug);
-by_tree!([F: Debug] ByDebug<'_, F>, |this, mask| Tree::of_debug(this.0.0, mask); Tree::masked_debug);
+by_tree!(
+    [F: Debug] ByDebug<'_, F>,
+    |this, mask| Tree::of_debug(this.0.0, mask); Tree::masked_debug
+);
 
-/// Never implemented: its bound is the error message.
+/// Never implemented; see `reject!`.
 #[diagnostic::on_unimplemented(
     message = "a field of type `{Self}` has no `Debug` text",
-    label = "`debug` needs `Debug`",
-    note = "derive `Debug` for the type, or write `field(with = path)` with a function from `&{Self}` to \
-            something `Serialize`"
+    label = "the option `debug` needs `Debug`",
+    note = "derive `Debug` for the type, or write `field(with = path)` with a function from \
+            `&{Self}` to a type that implements `Serialize`"
 )]
 pub trait DebugField {}
 
-impossible!([F] NoDebug<'_, F>, F: DebugField);
+reject!([F] NoDebug<'_, F>, F: DebugField);
 
-// ---- by a function ----------------------------------------------------------------------------------
+// ---- fields with `with` -------------------------------------------------------------------------
 
-/// What a function makes of a field.
-pub struct Made<'v, F, W> {
+/// The result of a `with` function that cannot be recorded.
+pub struct FunctionResult<'v, F, W> {
     _field: &'v F,
-    made: W,
+    result: W,
 }
 
-falls_back! {
-    /// A field by what a function makes of it.
-    ByFunction => Made<W>
+probe! {
+    /// Compares and records what `Serialize` writes of the function's result.
+    ByFunction => FunctionResult<W>
 }
 
-/// A field that is recorded as what `with` makes of it.
+/// The probe of a field with the option `with`.
 #[inline]
 pub fn with_field<'v, F, W>(value: &'v F, with: impl FnOnce(&'v F) -> W) -> ByFunction<'v, F, W> {
-    ByFunction(Made { _field: value, made: with(value) })
+    ByFunction(FunctionResult { _field: value, result: with(value) })
 }
 
-by_tree!([F, W: Serialize] ByFunction<'_, F, W>, |this, mask| Tree::of(&this.0.made, mask); Tree::masked);
+by_tree!(
+    [F, W: Serialize] ByFunction<'_, F, W>,
+    |this, mask| Tree::of(&this.0.result, mask); Tree::masked
+);
 
-/// Never implemented: its bound is the error message.
+/// Never implemented; see `reject!`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be recorded, which the function of `with` returns",
-    label = "what is made of this field is not `Serialize`",
-    note = "let the function return something `Serialize`, such as a text or a number"
+    message = "`{Self}`, which the function of `with` returns, cannot be recorded",
+    label = "the function for this field returns a type without `Serialize`",
+    note = "return a type that implements `Serialize`, such as a string or a number"
 )]
 pub trait RecordableResult {}
 
-impossible!([F, W] Made<'_, F, W>, W: RecordableResult);
+reject!([F, W] FunctionResult<'_, F, W>, W: RecordableResult);
 
-// ---- never shown ------------------------------------------------------------------------------------
+// ---- fields with `redact` -----------------------------------------------------------------------
 
-/// A field of which nothing can be remembered.
+/// A field whose changes cannot be detected.
 pub struct Incomparable<'v, F>(&'v F);
 
-falls_back! {
-    /// A redacted field by `==`.
+probe! {
+    /// Compares a clone by `==`, if no hash can be made.
     RedactedByValue => Incomparable
 }
 
-falls_back! {
-    /// A redacted field by a hash of what `Serialize` says.
+probe! {
+    /// Compares a keyed hash of what `Serialize` writes.
     RedactedBySerialize => RedactedByValue
 }
 
-falls_back! {
-    /// A redacted field by `Hash`.
+probe! {
+    /// Compares a keyed hash made by `Hash`.
     RedactedByHash => RedactedBySerialize
 }
 
-/// Looks up how to remember a field whose values are never recorded.
+/// The probe of a field with the option `redact`.
 #[inline]
 pub fn redacted_field<F>(value: &F) -> RedactedByHash<'_, F> {
     RedactedByHash(RedactedBySerialize(RedactedByValue(Incomparable(value))))
 }
 
 by_hash!([F: Hash] RedactedByHash<'_, F>, |this| keyed_hash(this.0.0.0.0));
-by_hash!([F: Serialize] RedactedBySerialize<'_, F>, |this| secret(this.0.0.0));
+by_hash!([F: Serialize] RedactedBySerialize<'_, F>, |this| serialized_hash(this.0.0.0));
 
 impl<F: Clone + PartialEq> RedactedByValue<'_, F> {
-    pub fn keep(&self) -> Kept<F> {
-        Kept(Was::Value(self.0.0.clone()))
+    pub fn snapshot(&self) -> FieldSnapshot<F> {
+        FieldSnapshot(PreviousValue::Value(self.0.0.clone()))
     }
 
-    pub fn compare(&self, before: &Kept<F>, delta: &mut Delta<'_>, index: usize) {
-        if !matches!(&before.0, Was::Value(before) if before == self.0.0) {
-            delta.changed_unseen(index);
+    pub fn compare(&self, before: &FieldSnapshot<F>, visitor: &mut FieldVisitor<'_>, index: usize) {
+        if !matches!(&before.0, PreviousValue::Value(before) if before == self.0.0) {
+            visitor.changed_redacted(index);
         }
     }
 
-    pub fn describe(&self, _: Option<&Kept<F>>, delta: &mut Delta<'_>, index: usize) {
-        delta.value(index, |_| Tree::Secret(0));
+    pub fn describe(
+        &self,
+        _: Option<&FieldSnapshot<F>>,
+        visitor: &mut FieldVisitor<'_>,
+        index: usize,
+    ) {
+        visitor.value(index, |_| Tree::Secret(0));
     }
 
-    pub fn refresh(&self, before: &mut Kept<F>) {
-        *before = self.keep();
+    pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
+        *before = self.snapshot();
     }
 }
 
-impossible!([F] Incomparable<'_, F>, F: ComparableField);
+reject!([F] Incomparable<'_, F>, F: ComparableField);
 
-falls_back! {
-    /// A redacted field by what a function makes of it.
-    RedactedByFunction => Made<W>
+probe! {
+    /// Compares a keyed hash of what `Serialize` writes of the function's result.
+    RedactedByFunction => FunctionResult<W>
 }
 
-/// A field whose values are never recorded, remembered by a hash of what `with` makes of it.
+/// The probe of a field with the options `redact` and `with`.
 #[inline]
 pub fn redacted_with_field<'v, F, W>(
     value: &'v F,
     with: impl FnOnce(&'v F) -> W,
 ) -> RedactedByFunction<'v, F, W> {
-    RedactedByFunction(Made { _field: value, made: with(value) })
+    RedactedByFunction(FunctionResult { _field: value, result: with(value) })
 }
 
-by_hash!([F, W: Serialize] RedactedByFunction<'_, F, W>, |this| secret(&this.0.made));
+by_hash!([F, W: Serialize] RedactedByFunction<'_, F, W>, |this| serialized_hash(&this.0.result));
 
-/// A keyed hash of what `Serialize` says.
-fn secret<T: Serialize>(value: &T) -> u64 {
+/// A keyed hash of what `Serialize` writes.
+fn serialized_hash<T: Serialize>(value: &T) -> u64 {
     match Tree::of(value, &default_mask()).into_secret() {
         Tree::Secret(hash) => hash,
         _ => 0,
-    }
-}
-
-// ---- keys -------------------------------------------------------------------------------------------
-
-/// A part of a key that has no text.
-pub struct NoText<'v, F: ?Sized>(&'v F);
-
-/// A part of a key as it is serialised.
-pub struct KeyBySerialize<'v, F: ?Sized>(NoText<'v, F>);
-
-/// A part of a key as it is displayed.
-pub struct KeyByDisplay<'v, F: ?Sized>(KeyBySerialize<'v, F>);
-
-/// A part of a key that is an integer: every save asks for it.
-pub struct KeyByDigits<'v, F: ?Sized>(KeyByDisplay<'v, F>);
-
-impl<'v, F: ?Sized> Deref for KeyByDigits<'v, F> {
-    type Target = KeyByDisplay<'v, F>;
-
-    fn deref(&self) -> &KeyByDisplay<'v, F> {
-        &self.0
-    }
-}
-
-impl<'v, F: ?Sized> Deref for KeyByDisplay<'v, F> {
-    type Target = KeyBySerialize<'v, F>;
-
-    fn deref(&self) -> &KeyBySerialize<'v, F> {
-        &self.0
-    }
-}
-
-impl<'v, F: ?Sized> Deref for KeyBySerialize<'v, F> {
-    type Target = NoText<'v, F>;
-
-    fn deref(&self) -> &NoText<'v, F> {
-        &self.0
-    }
-}
-
-/// Looks up the text of a part of a key, or of a label.
-#[inline]
-pub fn key_part<F: ?Sized>(value: &F) -> KeyByDigits<'_, F> {
-    KeyByDigits(KeyByDisplay(KeyBySerialize(NoText(value))))
-}
-
-impl<F: itoa::Integer + Copy> KeyByDigits<'_, F> {
-    /// The text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        itoa::Buffer::new().format(*self.0.0.0.0).to_owned()
-    }
-}
-
-impl<F: ?Sized + Display> KeyByDisplay<'_, F> {
-    /// The text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        key::part(&self.0.0.0)
-    }
-}
-
-impl<F: ?Sized + Serialize> KeyBySerialize<'_, F> {
-    /// The text: of a string itself, of anything else its JSON.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match Tree::of(self.0.0, &crate::capture::Mask::none()) {
-            Tree::Text(text) => key::part(&text),
-            tree => {
-                key::part(&tree.to_json(&crate::capture::Rules::default(), "", &mut Vec::new()))
-            }
-        }
-    }
-}
-
-/// Never implemented: its bound is the error message.
-#[diagnostic::on_unimplemented(
-    message = "a field of type `{Self}` can't be a key or a label",
-    label = "neither `Display` nor `Serialize`",
-    note = "implement one of them, or name another field"
-)]
-pub trait KeyField {}
-
-impl<F: ?Sized> NoText<'_, F> {
-    /// Never.
-    #[must_use]
-    pub fn text(&self) -> String
-    where
-        F: KeyField,
-    {
-        String::new()
     }
 }

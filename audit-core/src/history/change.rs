@@ -1,4 +1,5 @@
-//! One change of an object, and what differs between two of its states.
+//! [`ObjectChange`], what happened to an object at one time, and [`Difference`], between two of its
+//! states.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,40 +9,41 @@ use audit_record::{ChangeKind, FieldChange, Json, Outcome};
 use chrono::{DateTime, Utc};
 
 /// What happened to one object at one time.
+///
+/// Its `Display` is one line, such as `Pilot 340 changed: age 25 → 26`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ObjectChange {
-    /// The object's type.
+    /// The type of the object, as it was recorded.
     pub target_type: String,
-    /// The object's id.
+    /// The id of the object.
     pub target_id: String,
-    /// What happened to it.
+    /// What happened to the object.
     pub change: ChangeKind,
-    /// When it took effect.
+    /// When the change took effect.
     pub changed_at: DateTime<Utc>,
-    /// The fields concerned, under their names of today.
+    /// The changed fields, under their current names.
     pub fields: Vec<FieldChange>,
-    /// The record that tells of it: who, by which action, why.
+    /// The record of the change: the actor, the action, the reason.
     pub record: Arc<ChangeRecord>,
 }
 
-/// A field that has two values at two times.
+/// A field with different values at two times; from [`History::diff`](crate::History::diff).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The field, or the path to the value inside it.
+    /// The field, or the path of a value inside it.
     pub field: String,
-    /// The value at the first time; `None` if there was none, or none is known.
+    /// The value at the first time. `None` if it did not exist or is unknown.
     pub before: Option<Json>,
-    /// The value at the second time; `None` if there was none, or none is known.
+    /// The value at the second time. `None` if it did not exist or is unknown.
     pub after: Option<Json>,
-    /// Whether the record does not say for certain what the field was at one of the times; see
-    /// [`State::uncertain`].
+    /// Whether the value at one of the times is uncertain; see
+    /// [`State::uncertain`](crate::history::State::uncertain).
     pub is_uncertain: bool,
 }
 
 impl fmt::Display for ObjectChange {
-    /// On one line: `Pilot 340 changed: age 25 → 26`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.target_type, self.target_id, self.change)?;
         if self.record.outcome != Outcome::Success {

@@ -1,4 +1,4 @@
-//! Changes of records in memory, for tests.
+//! [`MemoryReader`]: reads changes from records in memory, for tests.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use audit_record::private::text::Canonical as _;
 use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
 use audit_record::{Error, Json, Record};
 
-/// The changes of some records, as a store would hold them.
+/// The changes of some records, in the form in which a store returns them.
 pub(crate) struct MemoryReader(Vec<StoredChange>);
 
 impl MemoryReader {
@@ -53,19 +53,19 @@ impl ChangeReader for MemoryReader {
             };
             if query.newest_first { order.reverse() } else { order }
         };
-        let is_behind = |row: &StoredChange| {
+        let is_after = |row: &StoredChange| {
             query.after.is_none_or(|after| order(&row.place(), &after).is_gt())
         };
         let mut found: Vec<StoredChange> =
-            self.0.iter().filter(|row| meets(query, row) && is_behind(row)).cloned().collect();
+            self.0.iter().filter(|row| selects(query, row) && is_after(row)).cloned().collect();
         found.sort_by(|a, b| order(&a.place(), &b.place()));
         found.truncate(query.limit);
         Ok(found)
     }
 }
 
-/// Whether `row` is asked for, wherever it stands.
-fn meets(query: &ChangeQuery, row: &StoredChange) -> bool {
+/// Whether the query selects `row`, apart from its position.
+fn selects(query: &ChangeQuery, row: &StoredChange) -> bool {
     let change = &row.change;
     let is_type = |name: &String| *change.target_type == **name;
     let is_inside = |name: &String| {

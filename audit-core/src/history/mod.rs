@@ -1,18 +1,32 @@
 //! Reading changes back.
 //!
-//! [`History`], from [`Audit::history`](crate::Audit::history), tells what became of an object: its creation, each
-//! change, its [`State`] at any time. A store takes part by a [`ChangeReader`].
+//! [`History`], from [`Audit::history`](crate::Audit::history), returns what happened to an object:
+//! its creation, each change, its deletion, and its [`State`] at any time. It reads from a store
+//! through the store's [`ChangeReader`].
+//!
+//! | type | is |
+//! |---|---|
+//! | [`History`] | the changes of one object, or of all objects of a type |
+//! | [`Changes`] | an iterator over them |
+//! | [`Page`] | some of them, and the position of the next page |
+//! | [`ObjectChange`] | what happened to one object at one time |
+//! | [`State`] | the fields of an object at one time |
+//! | [`Difference`] | a field with different values at two times |
+//! | [`ChangeReader`], [`ChangeQuery`], [`StoredChange`] | the interface to a store |
 
 mod change;
+mod changes;
 mod memory;
 mod object;
+mod selection;
 mod state;
 
 pub use audit_record::store::{
     ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange,
 };
 pub use change::{Difference, ObjectChange};
+pub use changes::{Changes, Page};
 pub(crate) use memory::MemoryReader;
-pub(crate) use object::SharedReader;
-pub use object::{Changes, History, Page};
+pub use object::History;
+pub(crate) use selection::SharedReader;
 pub use state::State;

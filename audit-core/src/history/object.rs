@@ -1,32 +1,38 @@
-//! [`History`]: what became of an object, or of all objects of a type.
+//! [`History`]: what happened to one object, or to all objects of a type.
 
-use std::collections::VecDeque;
+use std::fmt;
 use std::ops::{Bound, RangeBounds};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use audit_record::private::path;
-use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, StoredChange};
-use audit_record::{ChangeKind, Error, FieldChange, Kind};
+use audit_record::store::ChangePosition;
+use audit_record::{ChangeKind, Error, Kind};
 use chrono::{DateTime, Duration, DurationRound as _, Utc};
 
-use crate::fields::{AuditedFields, FieldInfo, ITSELF, ObjectKey};
+use crate::fields::{AuditedFields, FieldInfo, ObjectKey};
 use crate::history::change::{Difference, ObjectChange};
+use crate::history::changes::{Changes, Page};
+use crate::history::selection::{ChangeSelection, SharedReader};
 use crate::history::state::{self, State};
 
-/// A store's reader, shared by the histories that read from it.
-pub(crate) type SharedReader = Arc<Mutex<Box<dyn ChangeReader>>>;
-
-/// Rows that are read at first.
-const PAGE: usize = 1_000;
-
-/// Rows that are read at once later on: a store looks at all changes of an object for each page.
-const LARGEST_PAGE: usize = 16_000;
-
-/// What became of one object, or of all objects of a type; from [`Audit::history`](crate::Audit::history).
+/// The changes of one object, or of all objects of a type; from
+/// [`Audit::history`](crate::Audit::history).
 ///
-/// Filters ([`between`](History::between), [`by`](History::by), [`field`](History::field)) give a history that
-/// tells less. Values are as they were recorded, whatever has become of the type since: a field or type that was renamed is found by
-/// its former names if the attribute says them (`was`), and shown under the new one.
+/// Nothing is read before a method returns changes or a state:
+///
+/// | method | returns |
+/// |---|---|
+/// | [`changes`](History::changes), [`newest_first`](History::newest_first) | all selected changes |
+/// | [`page`](History::page) | some of them, and the position of the next page |
+/// | [`creation`](History::creation), [`deletions`](History::deletions), [`last_change_of`](History::last_change_of) | certain changes |
+/// | [`as_of`](History::as_of), [`diff`](History::diff) | the state at a time, the difference between two times |
+///
+/// The filters [`between`](History::between), [`by`](History::by), [`field`](History::field) and
+/// [`stored`](History::stored) select changes. A later filter of the same kind replaces the earlier
+/// one.
+///
+/// Values are shown as they were recorded, even if the type has changed since. If a type or a field
+/// was renamed and the attribute names its former name (`was`), its changes are found. Those of a
+/// renamed field are shown under the current name.
 ///
 /// ```
 /// use audited::{Tracked, audited_fields};
@@ -58,135 +64,114 @@ const LARGEST_PAGE: usize = 16_000;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "a history does nothing until it is asked"]
+#[must_use = "nothing is read until a method that returns changes or a state is called"]
 pub struct History {
-    reader: SharedReader,
-    query: ChangeQuery,
-    renamed: &'static [FieldInfo],
-    /// How the ids of children begin, before a `/`.
-    child_ids: String,
-    /// The path of the value inside a field that alone is asked for.
-    place: Option<String>,
-}
-
-/// Some changes, and where the next ones begin.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Page {
-    /// The changes.
-    pub changes: Vec<ObjectChange>,
-    /// To be given for the next page; `None` behind the last one.
-    pub next: Option<ChangePosition>,
+    selection: ChangeSelection,
 }
 
 impl History {
     pub(crate) fn of_type<T: AuditedFields>(reader: SharedReader) -> Self {
-        let mut query = ChangeQuery::default();
-        query.limit = PAGE;
-        query.target_types = T::type_paths();
-        Self { reader, query, renamed: T::TYPE.fields(), child_ids: String::new(), place: None }
+        Self { selection: ChangeSelection::new(reader, T::type_paths(), T::TYPE.fields()) }
     }
 
     pub(crate) fn named(reader: SharedReader, target_type: String) -> Self {
-        let target_types = vec![target_type];
-        let mut query = ChangeQuery::default();
-        (query.limit, query.target_types) = (PAGE, target_types);
-        Self { reader, query, renamed: &[], child_ids: String::new(), place: None }
+        Self { selection: ChangeSelection::new(reader, vec![target_type], &[]) }
     }
 
     pub(crate) fn of_object(mut self, key: ObjectKey) -> Self {
-        self.child_ids = key.among_others();
-        self.query.target_id = Some(key.id());
+        self.selection.child_id_prefix = key.child_id_prefix();
+        self.selection.query.target_id = Some(key.id());
         self
     }
 
-    /// Only changes that took effect in `time`: `from..until`, `from..`, `..=until`.
+    /// Selects changes that took effect in a period: `from..until`, `from..` or `..=until`.
     pub fn between(mut self, time: impl RangeBounds<DateTime<Utc>>) -> Self {
-        // Changes have whole microseconds.
-        let behind = |time: &DateTime<Utc>| {
+        // Changes have whole microseconds, so this is the first time that is later.
+        let next_time = |time: &DateTime<Utc>| {
             let whole = time.duration_trunc(Duration::microseconds(1)).unwrap_or(*time);
             whole.checked_add_signed(Duration::microseconds(1))
         };
-        self.query.from = match time.start_bound() {
+        let query = &mut self.selection.query;
+        query.from = match time.start_bound() {
             Bound::Included(from) => Some(*from),
-            Bound::Excluded(from) => Some(behind(from).unwrap_or(*from)),
+            Bound::Excluded(from) => Some(next_time(from).unwrap_or(*from)),
             Bound::Unbounded => None,
         };
-        self.query.until = match time.end_bound() {
-            Bound::Included(until) => behind(until),
+        query.until = match time.end_bound() {
+            Bound::Included(until) => next_time(until),
             Bound::Excluded(until) => Some(*until),
             Bound::Unbounded => None,
         };
         self
     }
 
-    /// Only changes that this actor made.
+    /// Selects changes that this actor made.
     pub fn by(mut self, actor: impl Into<String>) -> Self {
-        self.query.actor = Some(actor.into());
+        self.selection.query.actor = Some(actor.into());
         self
     }
 
-    /// Only what a store has taken, or was told by hand; without what audited functions did to the object in
-    /// memory. This counts for [`as_of`](History::as_of), too.
+    /// Selects saves, deletions and changes that were recorded manually. Changes that audited
+    /// functions made to the object in memory are left out, also for [`as_of`](History::as_of).
     pub fn stored(mut self) -> Self {
-        self.query.kind = Some(Kind::Change);
+        self.selection.query.kind = Some(Kind::Change);
         self
     }
 
-    /// Only changes of this field, or inside it. Of a path into a field (`address.city`), the changes of what is there, of
-    /// what is inside it, and of what it is in.
+    /// Selects changes of a field, or of a value inside it.
+    ///
+    /// A path such as `address.city` selects changes of this value, of values inside it, and of the
+    /// values that contain it.
     pub fn field(mut self, field: &str) -> Self {
-        self.query.fields = self.names_of(field);
-        self.place = None;
-        if let Some((name, rest)) = path::split_first(field)
-            && !rest.is_empty()
-        {
-            let names = self.names_of(&name);
-            self.query.fields.extend(names);
-            self.place = Some(field.to_owned());
-        }
+        self.selection.select_field(field);
         self
     }
 
-    /// The changes of the objects below as well: those whose type names this one as its parent.
+    /// Adds the changes of child objects. Their types name this type as `parent`.
     pub fn with_children(mut self) -> Self {
-        self.query.children = Some(self.child_ids.clone());
+        self.selection.query.children = Some(self.selection.child_id_prefix.clone());
         self
     }
 
-    /// Records of this type as well: what the type was called before, where the attribute does not say so.
-    pub fn formerly(mut self, target_type: impl Into<String>) -> Self {
-        self.query.target_types.push(target_type.into());
+    /// Adds the changes that were recorded under a former name of the type, if the attribute does
+    /// not name it.
+    pub fn with_former_name(mut self, target_type: impl Into<String>) -> Self {
+        self.selection.query.target_types.push(target_type.into());
         self
     }
 
-    /// How the object began: every audited field with its first value. `None` if that is not on record.
+    /// The creation of the object, with the first value of every audited field. `None` if no
+    /// creation was recorded.
     ///
     /// # Errors
     ///
-    /// When the store can't be read.
+    /// Fails if the store cannot be read.
     pub fn creation(&self) -> Result<Option<ObjectChange>, Error> {
-        self.only(ChangeKind::Created).next().transpose()
+        self.of_kind(ChangeKind::Created).next().transpose()
     }
 
-    /// All that happened, the oldest first: the creation (`None` → value), each change, a deletion.
+    /// All selected changes, the oldest first: the creation, each change, the deletion.
     ///
-    /// Of one object they come in the order in which they took effect; of all objects of a type, in the
-    /// order in which they were stored. They are read in pages, so that a long history takes little memory.
+    /// The changes of one object are in the order in which they took effect. The changes of all
+    /// objects of a type are in the order in which they were stored. They are read in several
+    /// queries, so a long history needs little memory.
     pub fn changes(&self) -> Changes {
-        Changes::new(self.clone())
+        Changes::new(self.selection.clone())
     }
 
-    /// The last changes first.
+    /// All selected changes, the newest first.
     pub fn newest_first(&self) -> Changes {
-        let mut history = self.clone();
-        history.query.newest_first = true;
-        Changes::new(history)
+        let mut selection = self.selection.clone();
+        selection.query.newest_first = true;
+        Changes::new(selection)
     }
 
-    /// At most `limit` changes, the oldest first, behind where the page before ended.
+    /// At most `limit` changes, the oldest first, after the position where the last page ended.
+    ///
+    /// A position can be sent to a client as text and parsed again.
     ///
     /// ```
+    /// use audited::history::ChangePosition;
     /// use audited::{Context, Tracked, audited_fields, testing};
     ///
     /// #[audited_fields(age; key = id)]
@@ -202,10 +187,11 @@ impl History {
     /// });
     /// let history = testing::history::<Pilot>(&records, 340);
     /// let first = history.page(None, 2)?;
-    /// let rest = history.page(first.next, 10)?;
+    /// let cursor: String = first.next.expect("there are more changes").to_string();
+    /// let rest = history.page(Some(cursor.parse::<ChangePosition>()?), 10)?;
     /// assert_eq!((first.changes.len(), rest.changes.len(), rest.next), (2, 3, None));
     ///
-    /// // Filters come before: who, and when.
+    /// // Filters apply before the limit.
     /// let since = first.changes[1].changed_at;
     /// assert_eq!(history.clone().by("alice").between(since..).changes().count(), 2);
     /// let difference = &history.diff(since, rest.changes[2].changed_at)?[0];
@@ -215,230 +201,82 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When the store can't be read.
+    /// Fails if the store cannot be read.
     pub fn page(&self, after: Option<ChangePosition>, limit: usize) -> Result<Page, Error> {
-        let mut changes = self.changes();
-        changes.history.query.after = after;
-        let (mut page, mut next) = (Vec::new(), None);
-        while page.len() < limit
-            && let Some(change) = changes.next().transpose()?
-        {
-            next = changes.place;
-            page.push(change);
-        }
-        let is_more = changes.next().transpose()?.is_some();
-        Ok(Page { changes: page, next: next.filter(|_| is_more) })
+        let mut selection = self.selection.clone();
+        selection.query.after = after;
+        Changes::new(selection).page(limit)
     }
 
-    /// The deletions, with the last values, the oldest first.
+    /// The deletions, with the last values of the fields, the oldest first.
     pub fn deletions(&self) -> Changes {
-        self.only(ChangeKind::Deleted)
+        self.of_kind(ChangeKind::Deleted)
     }
 
-    /// The last change of `field`, or inside it.
+    /// The last change of a field, or of a value inside it. `None` if the field has never changed.
     ///
     /// # Errors
     ///
-    /// When the store can't be read; and when nothing is found for a name that is no audited field of the type.
+    /// Fails if the store cannot be read. Also fails if there is no change and the type has no such
+    /// audited field.
     pub fn last_change_of(&self, field: &str) -> Result<Option<ObjectChange>, Error> {
         let found = self.clone().field(field).newest_first().next().transpose()?;
+        let ChangeSelection { fields, query, .. } = &self.selection;
         let name = path::split_first(field).map_or(field.into(), |(name, _)| name);
-        let is_known = |info: &FieldInfo| info.name() == name || info.was().contains(&&*name);
-        if found.is_some() || self.renamed.is_empty() || self.renamed.iter().any(is_known) {
+        let is_known =
+            |field: &FieldInfo| field.name() == name || field.former_names().contains(&&*name);
+        if found.is_some() || fields.is_empty() || fields.iter().any(is_known) {
             return Ok(found);
         }
-        let known: Vec<&str> = self.renamed.iter().map(FieldInfo::name).collect();
+        let known: Vec<&str> = fields.iter().map(FieldInfo::name).collect();
         Err(Error::permanent(format!(
-            "`{}` has no audited field `{name}`, and no change of one is on the record; its fields are `{}`",
-            self.query.target_types.first().map_or("the type", String::as_str),
+            "`{}` has no audited field `{name}`, and no change of such a field is recorded; its fields are `{}`",
+            query.target_types.first().map_or("the type", String::as_str),
             known.join("`, `")
         )))
     }
 
-    /// The object's audited fields as they were at `time`, changes of that very moment included. `None` if it was not
-    /// there: not created yet, or deleted.
+    /// The audited fields of the object at `time`, including changes at that very time. `None` if
+    /// the object did not exist: it was not created yet, or was deleted.
     ///
-    /// Where its creation is not on record, what is known of it then is what later changes say was there
-    /// before. Filters make no difference, but for [`stored`](History::stored).
+    /// If no creation was recorded, the state before the first change is derived from the values
+    /// that later changes replaced. Of the filters, only [`stored`](History::stored) applies.
     ///
     /// # Errors
     ///
-    /// When the store can't be read, or this is the history of more than one object.
+    /// Fails if the store cannot be read, or if this is the history of more than one object.
     pub fn as_of(&self, time: DateTime<Utc>) -> Result<Option<State>, Error> {
-        if self.query.target_id.is_none() {
+        let mut selection = self.selection.clone();
+        if selection.query.target_id.is_none() {
             return Err(Error::permanent(
-                "the state of a whole type can't be told: ask for the history of one object, \
+                "a whole type has no state: ask for the history of one object, \
                  `audit.history::<T>(key)`",
             ));
         }
-        let mut history = self.clone();
-        let query = &mut history.query;
-        (query.children, query.change, query.actor) = (None, None, None);
-        (query.from, query.until, query.after) = (None, None, None);
-        query.fields.clear();
-        history.place = None;
-        state::replay(history.changes(), time, self.renamed)
+        selection.select_all();
+        let fields = selection.fields;
+        state::replay(Changes::new(selection), time, fields)
     }
 
-    /// What differs between the object at the one time and at the other; all of it where it was not there at
-    /// one of them.
+    /// The differences between the states of the object at two times. If the object did not exist at
+    /// one of them, all its fields differ.
     ///
     /// # Errors
     ///
-    /// As [`as_of`](History::as_of).
+    /// Fails if the store cannot be read, or if this is the history of more than one object.
     pub fn diff(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<Difference>, Error> {
-        Ok(state::difference(self.as_of(from)?.as_ref(), self.as_of(to)?.as_ref()))
+        Ok(state::differences(self.as_of(from)?.as_ref(), self.as_of(to)?.as_ref()))
     }
 
-    fn only(&self, kind: ChangeKind) -> Changes {
-        let mut history = self.clone();
-        history.query.change = Some(kind);
-        Changes::new(history)
-    }
-
-    /// The names under which `field` is stored, as first segments of a path.
-    fn names_of(&self, field: &str) -> Vec<String> {
-        let mut names = vec![path::first_segment(field)];
-        if let Some(info) = self.renamed.iter().find(|info| info.name() == field) {
-            names.extend(info.was().iter().map(|was| path::first_segment(was)));
-        }
-        names
-    }
-
-    /// The path under today's name of its field.
-    fn todays(&self, path: &str) -> Option<String> {
-        let (name, rest) = path::split_first(path)?;
-        let is_it = |info: &&FieldInfo| info.was().contains(&&*name);
-        let info = self.renamed.iter().find(is_it)?;
-        Some(path::first_segment(info.name()) + rest)
-    }
-
-    /// Whether the change of `path` is asked for, among those of its field.
-    fn wants(&self, path: &str) -> bool {
-        let is_within = |path: &str, of: &str| {
-            path.strip_prefix(of)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        self.place.as_deref().is_none_or(|place| {
-            let todays = self.todays(path);
-            let path = todays.as_deref().unwrap_or(path);
-            is_within(path, place)
-                || is_within(place, path)
-                || is_within(path, &path::first_segment(place))
-        })
-    }
-
-    fn read(&self, after: Option<ChangePosition>) -> Result<Vec<StoredChange>, Error> {
-        let mut query = self.query.clone();
-        query.after = after;
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).changes(&query)
+    fn of_kind(&self, kind: ChangeKind) -> Changes {
+        let mut selection = self.selection.clone();
+        selection.query.change = Some(kind);
+        Changes::new(selection)
     }
 }
 
-impl std::fmt::Debug for History {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("History").field("query", &self.query).finish_non_exhaustive()
-    }
-}
-
-/// Changes as they are read from the store, page by page.
-#[derive(Debug)]
-pub struct Changes {
-    history: History,
-    rows: VecDeque<StoredChange>,
-    /// Behind what has been read.
-    after: Option<ChangePosition>,
-    /// Behind what has been given.
-    place: Option<ChangePosition>,
-    is_over: bool,
-    begun: bool,
-}
-
-impl Changes {
-    fn new(history: History) -> Self {
-        Self {
-            history,
-            rows: VecDeque::new(),
-            after: None,
-            place: None,
-            is_over: false,
-            begun: false,
-        }
-    }
-
-    /// The next row, without taking it.
-    fn peek(&mut self) -> Result<Option<&StoredChange>, Error> {
-        while self.rows.is_empty() && !self.is_over {
-            if !self.begun {
-                self.begun = true;
-                self.after = self.history.query.after;
-            }
-            let rows = self.history.read(self.after)?;
-            let limit = &mut self.history.query.limit;
-            self.is_over = rows.len() < *limit;
-            *limit = (2 * *limit).min(LARGEST_PAGE);
-            self.after = rows.last().map(StoredChange::place).or(self.after);
-            self.rows = rows.into();
-            self.rows.retain(|row| self.history.wants(&row.change.field));
-        }
-        Ok(self.rows.front())
-    }
-
-    fn take(&mut self) -> Result<Option<ObjectChange>, Error> {
-        self.peek()?;
-        let Some(first) = self.rows.pop_front() else { return Ok(None) };
-        self.place = Some(first.place());
-        let mut change = ObjectChange {
-            target_type: first.change.target_type.clone().into_owned(),
-            target_id: first.change.target_id.clone(),
-            change: first.change.change,
-            changed_at: first.change.changed_at,
-            record: first.record.clone(),
-            fields: Vec::new(),
-        };
-        change.fields.extend(self.shown(first.change));
-        loop {
-            let goes_on = self.peek()?.is_some_and(|row| {
-                row.record.seq == change.record.seq
-                    && row.change.changed_at == change.changed_at
-                    && row.change.change == change.change
-                    && row.change.target_id == change.target_id
-                    && *row.change.target_type == change.target_type
-            });
-            if !goes_on {
-                break;
-            }
-            if let Some(row) = self.rows.pop_front() {
-                self.place = Some(row.place());
-                let field = self.shown(row.change);
-                change.fields.extend(field);
-            }
-        }
-        if self.history.query.newest_first {
-            change.fields.reverse();
-        }
-        Ok(Some(change))
-    }
-
-    /// Under today's name; `None` if it tells of no field.
-    fn shown(&self, mut change: FieldChange) -> Option<FieldChange> {
-        if let Some(path) = self.history.todays(&change.field) {
-            change.field = path.into();
-        }
-        (change.field != ITSELF).then_some(change)
-    }
-}
-
-impl Iterator for Changes {
-    type Item = Result<ObjectChange, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.take();
-        if next.is_err() {
-            // What follows an error is not known: the iterator ends there.
-            self.is_over = true;
-            self.rows.clear();
-        }
-        next.transpose()
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History").field("query", &self.selection.query).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! [`State`]: an object as it was at some time, by a replay of its changes.
+//! [`State`]: the fields of an object at some time, found by replaying its changes.
 
 use std::fmt;
 
@@ -13,14 +13,30 @@ use crate::fields::FieldInfo;
 use crate::history::change::{Difference, ObjectChange};
 use crate::value::{Tree, apply, diff};
 
-/// The audited fields of an object as they were at some time; from [`History::as_of`](crate::History::as_of).
+/// The audited fields of an object at some time; from [`History::as_of`](crate::History::as_of).
+///
+/// ```
+/// use audited::{Tracked, audited_fields, testing};
+///
+/// #[audited_fields(age, tags; key = id)]
+/// struct Pilot { id: u64, age: u8, tags: Vec<&'static str> }
+///
+/// let records = testing::capture(|| {
+///     let mut pilot = Tracked::new(Pilot { id: 340, age: 25, tags: vec!["ace"] });
+///     pilot.save(|_| Ok::<(), String>(())).unwrap();
+/// });
+/// let state = testing::history::<Pilot>(&records, 340).as_of(chrono::Utc::now())?.unwrap();
+/// assert_eq!(state.to_string(), r#"{"age":25,"tags":["ace"]}"#);
+/// assert_eq!(state.get("age").unwrap().to::<u8>()?, 25);
+/// # Ok::<(), audited::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     fields: Tree,
     uncertain: Vec<String>,
-    /// What is known of the fields today.
+    /// The current fields of the type.
     infos: &'static [FieldInfo],
-    /// Fields whose elements have no order.
+    /// The names of fields that are sets.
     sets: Vec<String>,
 }
 
@@ -31,18 +47,16 @@ impl State {
         json(&self.fields)
     }
 
-    /// The value of one field.
+    /// The value of one field. `None` if the field did not exist or its value is unknown.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<Json> {
         self.fields.get(field).map(json)
     }
 
-    /// The fields as a value of type `T`: of the audited type itself, if serde can fill in the others
-    /// (`#[serde(default)]`), or of any type with some of the fields.
+    /// Deserialises the fields into a value of type `T`.
     ///
-    /// # Errors
-    ///
-    /// When the fields do not fit the type; the message names the field.
+    /// `T` can be the audited type itself, if its other fields have `#[serde(default)]`, or any type
+    /// with some of the fields. See [`onto`](State::onto) for the other way to restore an object.
     ///
     /// ```
     /// # use audited::{Tracked, audited_fields, testing};
@@ -61,6 +75,11 @@ impl State {
     /// assert_eq!((pilot.id, pilot.age), (0, 25));
     /// # Ok::<(), audited::Error>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the fields do not fit the type, or if a field that the type needs is redacted. The
+    /// message names the field.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let mut known = Tree::Map(Vec::new());
         for (name, value) in self.known() {
@@ -70,15 +89,17 @@ impl State {
         json(&known).to().map_err(|error| match hidden.is_empty() {
             true => error,
             false => Error::permanent(format!(
-                "{error} (the record does not know `{}`, which is redacted: mark it \
+                "{error} (the values of `{}` are redacted and not recorded: mark the field with \
                  `#[serde(default)]`, or use `State::onto`)",
                 hidden.join("`, `")
             )),
         })
     }
 
-    /// `object` with its audited fields as they were then. Fields that are not audited, and those of which
-    /// something is [`hidden`](State::hidden), stay as they are.
+    /// Returns a copy of `object` with the audited fields of this state.
+    ///
+    /// Fields that are not audited keep their values, and so do fields with [`hidden`](State::hidden)
+    /// parts.
     ///
     /// ```
     /// # use audited::{Tracked, audited_fields, testing};
@@ -100,16 +121,16 @@ impl State {
     ///
     /// # Errors
     ///
-    /// When the fields do not fit the type, or the type serialises one of them under another name; the message names
-    /// the field.
+    /// Fails if the fields do not fit the type, or if the type serialises one of them under another
+    /// name. The message names the field.
     pub fn onto<T: Serialize + DeserializeOwned>(&self, object: &T) -> Result<T, Error> {
         let mut whole = Tree::of(object, &Mask::none());
         for (name, value) in self.known() {
-            let is_todays = self.infos.iter().any(|info| info.rust_name() == name);
-            if is_todays && whole.get(name).is_none() && !matches!(value, Tree::Null) {
+            let is_current = self.infos.iter().any(|info| info.rust_name() == name);
+            if is_current && whole.get(name).is_none() && !matches!(value, Tree::Null) {
                 return Err(Error::permanent(format!(
-                    "the type does not serialise the field `{name}` under this name; is it renamed for serde? \
-                     take the value by `State::get`"
+                    "the type does not serialise the field `{name}` under this name; if it has \
+                     `#[serde(rename)]`, read its value with `State::get`"
                 )));
             }
             whole.insert(name, value.clone());
@@ -117,14 +138,14 @@ impl State {
         json(&whole).to()
     }
 
-    /// Fields of which the record hides something: that they changed is known, what they were is not.
+    /// The names of fields with redacted parts: their changes are recorded, but not all their values.
     #[must_use]
     pub fn hidden(&self) -> Vec<&str> {
-        let hides = |(name, value): &'_ (_, &Tree)| value.hides_something().then_some(*name);
-        self.named().filter_map(|field| hides(&field)).collect()
+        let hidden = self.named().filter(|(_, value)| value.hides_something());
+        hidden.map(|(name, _)| name).collect()
     }
 
-    /// The fields, under their names in the program.
+    /// The fields under their names in the program.
     fn named(&self) -> impl Iterator<Item = (&str, &Tree)> {
         let fields = match &self.fields {
             Tree::Map(fields) => &fields[..],
@@ -136,12 +157,15 @@ impl State {
         })
     }
 
+    /// The fields without redacted parts.
     fn known(&self) -> impl Iterator<Item = (&str, &Tree)> {
         self.named().filter(|(_, value)| !value.hides_something())
     }
 
-    /// Fields of which the record does not say for certain what they were: their value was cut to the limits or
-    /// could not be recorded, or their changes do not fit together, as where one of them is not on record.
+    /// The names of fields whose value is uncertain.
+    ///
+    /// Either the value was cut or could not be recorded, or the recorded changes of the field do not
+    /// fit together, such as when one of them is missing.
     #[must_use]
     pub fn uncertain(&self) -> &[String] {
         &self.uncertain
@@ -149,17 +173,17 @@ impl State {
 
     fn apply(&mut self, change: &FieldChange) {
         let (before, after) = (tree(&change.before), tree(&change.after));
-        let done = apply(&mut self.fields, &change.field, before.as_ref(), after.as_ref());
+        let applied = apply(&mut self.fields, &change.field, before.as_ref(), after.as_ref());
         let name = field_of(&change.field);
         if *change.field == path::first_segment(&name) + "[]" && !self.sets.contains(&name) {
             self.sets.push(name.clone());
         }
-        if done.is_err() || after.is_some_and(|after| after.is_cut()) {
+        if applied.is_err() || after.is_some_and(|after| after.is_cut()) {
             if !self.uncertain.contains(&name) {
                 self.uncertain.push(name);
             }
         } else if *change.field == path::first_segment(&name) {
-            // Whatever it was before, now it is told as a whole.
+            // This change gives the whole value, so earlier doubts no longer matter.
             self.uncertain.retain(|known| *known != name);
         }
     }
@@ -171,7 +195,7 @@ impl fmt::Display for State {
     }
 }
 
-/// The object after all of `changes` up to `time`.
+/// The state after all of `changes` up to `time`.
 pub(super) fn replay(
     changes: impl Iterator<Item = Result<ObjectChange, Error>>,
     time: DateTime<Utc>,
@@ -184,8 +208,8 @@ pub(super) fn replay(
     let empty =
         || State { fields: Tree::Map(Vec::new()), uncertain: Vec::new(), infos, sets: sets() };
     let (mut state, mut is_first) = (None, true);
-    // Fields of which only a later change tells what they were.
-    let mut later: Option<Vec<String>> = None;
+    // The fields that later changes have already been used for.
+    let mut checked: Vec<String> = Vec::new();
     for change in changes {
         let change = change?;
         if change.changed_at <= time {
@@ -207,8 +231,7 @@ pub(super) fn replay(
             else {
                 break;
             };
-            let seen = later.get_or_insert_default();
-            fill_in(state, &change, seen);
+            check_against_later(state, &change, &mut checked);
             if change.change == ChangeKind::Deleted {
                 break;
             }
@@ -218,12 +241,12 @@ pub(super) fn replay(
     Ok(state)
 }
 
-/// Adds to `state` the fields that are known only because `change` says what they were before, and doubts those of
-/// which it says something else.
-fn fill_in(state: &mut State, change: &ObjectChange, seen: &mut Vec<String>) {
+/// Compares `state` with the values that a later change has replaced. Fields that are missing in the
+/// state are added, and fields with another value become uncertain.
+fn check_against_later(state: &mut State, change: &ObjectChange, checked: &mut Vec<String>) {
     for field in &change.fields {
         let name = field_of(&field.field);
-        if seen.contains(&name) {
+        if checked.contains(&name) {
             continue;
         }
         let is_whole = path::first_segment(&name) == *field.field;
@@ -233,7 +256,7 @@ fn fill_in(state: &mut State, change: &ObjectChange, seen: &mut Vec<String>) {
             match before.is_cut() {
                 true if state.uncertain.contains(&name) => {}
                 true => state.uncertain.push(name.clone()),
-                // It has not changed in between.
+                // The field has not changed in between.
                 false => state.uncertain.retain(|known| *known != name),
             }
             state.fields.insert(&name, before);
@@ -241,18 +264,18 @@ fn fill_in(state: &mut State, change: &ObjectChange, seen: &mut Vec<String>) {
             (is_whole, state.fields.get(&name), &field.before)
             && !known.may_equal(&Tree::from_json(before.as_str()))
         {
-            // Something in between is not on record.
+            // A change in between is missing.
             state.uncertain.push(name.clone());
         }
-        seen.push(name);
+        checked.push(name);
     }
 }
 
-/// What differs between two states.
-pub(super) fn difference(from: Option<&State>, to: Option<&State>) -> Vec<Difference> {
+/// The differences between two states.
+pub(super) fn differences(from: Option<&State>, to: Option<&State>) -> Vec<Difference> {
     let none = Tree::Map(Vec::new());
     let states = [from, to];
-    // What is missing in a state that is known at all may have been there.
+    // A field that is missing in an existing state may have existed.
     let is_uncertain = |name: &str| {
         let mut known = states.iter().flatten();
         known.any(|s| s.uncertain.iter().any(|it| it == name) || s.fields.get(name).is_none())
@@ -264,31 +287,31 @@ pub(super) fn difference(from: Option<&State>, to: Option<&State>) -> Vec<Differ
     };
     let mut fields: Vec<String> = names(to);
     fields.extend(names(from).into_iter().filter(|name| to.get(name).is_none()));
-    let mut differences = Vec::new();
+    let mut found = Vec::new();
     for name in fields {
         let is_uncertain = is_uncertain(&name);
-        let mut tell = |field, before: Option<&Tree>, after: Option<&Tree>| {
+        let mut push = |field, before: Option<&Tree>, after: Option<&Tree>| {
             let (before, after) = (before.map(json), after.map(json));
-            differences.push(Difference { field, before, after, is_uncertain });
+            found.push(Difference { field, before, after, is_uncertain });
         };
         match (from.get(&name), to.get(&name)) {
             (Some(before), Some(after)) => {
                 let is_set = states.iter().flatten().any(|state| state.sets.contains(&name));
-                let shaped = |tree: &Tree| match is_set {
+                let normalized = |tree: &Tree| match is_set {
                     true => tree.clone().into_set(),
                     false => tree.clone(),
                 };
-                let (before, after) = (shaped(before), shaped(after));
+                let (before, after) = (normalized(before), normalized(after));
                 let steps = diff(&name, &before, &after, Limits::default().length);
-                steps.into_iter().for_each(|step| tell(step.path, step.before, step.after));
+                steps.into_iter().for_each(|step| push(step.path, step.before, step.after));
             }
-            (before, after) => tell(path::first_segment(&name), before, after),
+            (before, after) => push(path::first_segment(&name), before, after),
         }
     }
-    differences
+    found
 }
 
-/// The name of the field in which the path lies.
+/// The name of the field that `path` starts with.
 fn field_of(path: &str) -> String {
     path::split_first(path).map_or_else(|| path.to_owned(), |(name, _)| name.into_owned())
 }
@@ -297,7 +320,7 @@ fn tree(json: &Option<Json>) -> Option<Tree> {
     json.as_ref().map(|json| Tree::from_json(json.as_str()))
 }
 
-/// All of it: it was masked and limited when it was recorded.
+/// The whole value as JSON. It was masked and limited when it was recorded.
 fn json(tree: &Tree) -> Json {
     let limits =
         Limits::default().bytes(usize::MAX / 4).length(usize::MAX).depth(Limits::MAX_DEPTH);

@@ -147,7 +147,7 @@ impl CallShared {
             ended.span = AtomicU64::new(0);
             ended.by_scope = AtomicBool::new(false);
             ended.state_mut().clear();
-            if recorder.is_at_work() {
+            if recorder.is_open() {
                 SPARE_CALLS.put(call);
             }
         }

@@ -17,7 +17,7 @@ use audit_record::{ChangeKind, FieldChange, Truncation};
 use chrono::{DateTime, Utc};
 
 use crate::capture::Rules;
-use crate::fields::{Rows, TypeInfo, Values, change_time, difference};
+use crate::fields::{ChangedFields, FieldValues, TypeInfo, change_time, compare_values};
 
 /// Limit of the changes in one record. Excess ones are only counted, but the changes of one object
 /// are never split.
@@ -40,7 +40,7 @@ pub(crate) struct ObjectIdentity {
 
 impl ObjectIdentity {
     /// Converts `rows` to changes of this object.
-    pub(crate) fn changes(&self, rows: Rows, at: DateTime<Utc>) -> ObjectChanges {
+    pub(crate) fn changes(&self, rows: ChangedFields, at: DateTime<Utc>) -> ObjectChanges {
         rows.into_changes(self.type_path.clone(), &self.id, ChangeKind::Changed, at)
     }
 }
@@ -58,9 +58,9 @@ pub(crate) struct WatchedObject {
 #[derive(Default)]
 pub(crate) struct NestedChanges {
     /// The values when the first nested call began, and when that was.
-    pub(crate) first: Option<(Values, DateTime<Utc>)>,
+    pub(crate) first: Option<(FieldValues, DateTime<Utc>)>,
     /// The values when the latest nested call ended; while it runs, the values when it began.
-    pub(crate) latest: Option<Values>,
+    pub(crate) latest: Option<FieldValues>,
     /// The changes between two nested calls.
     pub(crate) between: ObjectChanges,
     /// The number of changes between two nested calls that exceeded the limit.
@@ -74,13 +74,13 @@ impl WatchedObject {
     }
 
     /// A nested call begins while the object has these `values`. `None` if reading them panicked.
-    pub(crate) fn nested_call_began(&self, values: Option<Values>, rules: &Rules) {
+    pub(crate) fn nested_call_began(&self, values: Option<FieldValues>, rules: &Rules) {
         let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(values) = values else { return nested.set_incomplete() };
         let at = change_time();
         match &nested.latest {
             Some(latest) => {
-                let rows = difference(self.object.info, rules, Some(latest), Some(&values));
+                let rows = compare_values(self.object.info, rules, Some(latest), Some(&values));
                 let (changes, cuts) = self.object.changes(rows, at);
                 // Limited, because the outer call may run for as long as the process.
                 if nested.between.0.len() < MAX_CHANGES {
@@ -97,7 +97,7 @@ impl WatchedObject {
 
     /// A nested call has recorded its changes and ends while the object has these `values`. `None`
     /// if reading them panicked.
-    pub(crate) fn nested_call_ended(&self, values: Option<Values>) {
+    pub(crate) fn nested_call_ended(&self, values: Option<FieldValues>) {
         let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
         match values {
             Some(values) if nested.latest.is_some() => nested.latest = Some(values),

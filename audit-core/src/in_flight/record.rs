@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::in_flight::state::{Annotations, BufferedLogEvent};
 use crate::in_flight::{CallEnd, CallShared, CallState, FailureDetails, Target, extra_only};
-use crate::recorder::{Lost, Pending};
+use crate::recorder::{LossCount, Pending};
 
 impl Pending for CallShared {
     fn into_record(self: Arc<Self>) -> Record {
@@ -21,8 +21,8 @@ impl Pending for CallShared {
         record
     }
 
-    fn add_to(&self, lost: &mut Lost) {
-        lost.add_one(&self.action, self.start_time());
+    fn count_loss(&self, losses: &mut LossCount) {
+        losses.add(&self.action, self.start_time());
     }
 }
 

@@ -1,109 +1,115 @@
-//! The protocol between callers and the writer, under many schedules: nothing is counted wrongly, nobody waits for
-//! ever (time limits are not modelled, so that whoever needs one to go on is found), everybody learns the truth.
+//! Models of the protocol between callers and the writer thread, run by `shuttle` under many
+//! schedules.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p audit-core --lib recorder::model`; `SHUTTLE_SCHEDULES` sets how many of
-//! them, for each scheduler and test; 500 unless set.
-//! The steps of `ArrayQueue` are taken as one each, and every order of memory as the strictest: the fences are not
-//! checked by this.
+//! They check that nothing is counted wrongly, that every caller gets the right result, and that
+//! nobody waits forever. Time limits are not modelled, so a wait that only its limit would end is
+//! found.
+//!
+//! Run them with `RUSTFLAGS="--cfg shuttle" cargo test -p audit-core --lib recorder::model`.
+//! `SHUTTLE_SCHEDULES` sets the number of schedules for each scheduler and test (default: 500).
+//! Each step of `ArrayQueue` is atomic here, and all memory orders are the strictest. So the fences
+//! are not checked.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Mutex as StdMutex;
 use std::time::Duration;
 
-use audit_record::store::{Batch, Sink, Tally};
+use audit_record::store::{self, Batch, SessionTally};
 use audit_record::{Durability, Error, Kind, Record};
 use chrono::Utc;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::thread::{self, JoinHandle};
 use uuid::Uuid;
 
-use crate::recorder::counts::Counts;
+use crate::recorder::counters::{Counters, SessionCounters};
 use crate::recorder::queue::Queue;
-use crate::recorder::settings::QueueLimits;
+use crate::recorder::settings::{Overflow, QueueLimits};
 use crate::recorder::sync::{Arc, lock};
-use crate::recorder::{Counters, Overflow, writer};
+use crate::recorder::writer;
 
-/// What a store does with its next batches, the first first; afterwards it takes everything.
+/// What the store does with one batch.
 #[derive(Clone, Copy)]
-enum Does {
-    Takes,
-    RefusesForNow,
-    RefusesForGood,
-    Panics,
-    /// Gives an error that panics when it is dropped: the writer dies of it.
-    Poisons,
+enum Reaction {
+    Accept,
+    TransientError,
+    PermanentError,
+    Panic,
+    /// Returns an error that panics when it is dropped, which ends the writer thread.
+    Poison,
 }
 
 #[derive(Default)]
 struct Stored {
     records: HashSet<Uuid>,
-    /// Those of them that were stored in a batch for `Power`.
-    powerful: HashSet<Uuid>,
+    /// Those of them that were stored in a batch with `Durability::Power`.
+    power: HashSet<Uuid>,
     intents: HashSet<Uuid>,
-    missing: u64,
-    tally: Tally,
+    /// The number of lost records that gap records report.
+    reported_losses: u64,
+    tally: SessionTally,
     closed: bool,
 }
 
-struct Store {
-    next: std::vec::IntoIter<Does>,
+/// A store with a script for its first batches. After these, it accepts everything.
+struct ScriptedStore {
+    script: std::vec::IntoIter<Reaction>,
     stored: Arc<StdMutex<Stored>>,
 }
 
-struct Poison;
+struct PanicsOnDrop;
 
-impl fmt::Debug for Poison {
+impl fmt::Debug for PanicsOnDrop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("poison")
     }
 }
 
-impl fmt::Display for Poison {
+impl fmt::Display for PanicsOnDrop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("poison")
     }
 }
 
-impl std::error::Error for Poison {}
+impl std::error::Error for PanicsOnDrop {}
 
-impl Drop for Poison {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         std::panic::resume_unwind(Box::new("poison"));
     }
 }
 
-impl Sink for Store {
+impl store::Store for ScriptedStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
-        unreachable!("the writer uses `write_batch`")
+        unreachable!("the writer thread calls `write_batch`")
     }
 
     fn write_batch(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        // Writing takes its time.
+        // Other threads run while the store writes.
         thread::yield_now();
-        match self.next.next().unwrap_or(Does::Takes) {
-            Does::Takes => {}
-            Does::RefusesForNow => return Err(Error::transient("not now")),
-            Does::RefusesForGood => return Err(Error::permanent("never")),
-            Does::Panics => std::panic::resume_unwind(Box::new("the store panics")),
-            Does::Poisons => return Err(Error::transient("poison").with_source(Poison)),
+        match self.script.next().unwrap_or(Reaction::Accept) {
+            Reaction::Accept => {}
+            Reaction::TransientError => return Err(Error::transient("not now")),
+            Reaction::PermanentError => return Err(Error::permanent("never")),
+            Reaction::Panic => std::panic::resume_unwind(Box::new("the store panics")),
+            Reaction::Poison => return Err(Error::transient("poison").with_source(PanicsOnDrop)),
         }
         let mut stored = self.stored.lock().expect("nobody panics");
         for record in batch.records {
             if record.kind == Kind::Gap {
                 let output = record.output.as_ref().expect("a number").to_value();
-                stored.missing += output["records"].as_u64().expect("a number");
+                stored.reported_losses += output["records"].as_u64().expect("a number");
             } else {
                 assert!(stored.records.insert(record.id), "stored twice");
                 if batch.durability == Durability::Power {
-                    stored.powerful.insert(record.id);
+                    stored.power.insert(record.id);
                 }
             }
         }
         for intent in batch.intents {
             assert!(stored.intents.insert(intent.id), "stored twice");
         }
-        assert!(batch.tally.ended >= stored.tally.ended, "ended records don't come back");
+        assert!(batch.tally.ended >= stored.tally.ended, "the tally never decreases");
         stored.tally = batch.tally;
         Ok(())
     }
@@ -114,69 +120,74 @@ impl Sink for Store {
     }
 }
 
-/// A queue with its writer, and what reaches the store.
-struct Run {
+/// A queue with its writer thread, and what has reached the store.
+struct Model {
     queue: Arc<Queue>,
     stored: Arc<StdMutex<Stored>>,
     writer: crate::recorder::sync::JoinHandle<Result<(), Error>>,
 }
 
-impl Run {
-    fn new(records: usize, overflow: Overflow, store: &[Does]) -> Self {
+impl Model {
+    fn new(records: usize, overflow: Overflow, script: &[Reaction]) -> Self {
         let wait = Duration::MAX;
         let limits = QueueLimits { records, bytes: usize::MAX, overflow, wait };
-        let queue = Arc::new(Queue::new(limits, Counts::private()));
+        let queue = Arc::new(Queue::new(limits, SessionCounters::private()));
         let stored = Arc::default();
-        let sink = Store { next: store.to_vec().into_iter(), stored: Arc::clone(&stored) };
-        let writer = writer::start(queue.clone(), Box::new(sink), Duration::MAX).expect("a thread");
+        let store =
+            ScriptedStore { script: script.to_vec().into_iter(), stored: Arc::clone(&stored) };
+        let writer =
+            writer::start(queue.clone(), Box::new(store), Duration::MAX).expect("a thread");
         Self { queue, stored, writer }
     }
 
-    /// A caller that makes one queued call, one that it waits for, and one with an intent.
-    fn caller(&self) -> JoinHandle<()> {
+    /// Starts a caller that offers one queued record, one that it waits for, and one intent.
+    fn spawn_caller(&self) -> JoinHandle<()> {
         let (queue, stored) = (self.queue.clone(), self.stored.clone());
         thread::spawn(move || {
             queue.offer(record());
             let durable = record();
             let id = durable.id;
-            let receipt = queue.offer_durably(durable, Durability::Power).expect("no writer");
-            let answer = receipt.wait();
-            let is_stored = stored.lock().expect("nobody panics").powerful.contains(&id);
-            assert_eq!(answer.is_ok(), is_stored, "{answer:?}");
+            let receipt =
+                queue.offer_durably(durable, Durability::Power).expect("not on the writer thread");
+            let result = receipt.wait();
+            let is_stored = stored.lock().expect("nobody panics").power.contains(&id);
+            assert_eq!(result.is_ok(), is_stored, "{result:?}");
             let intent = record();
             let id = intent.id;
-            if let Ok(receipt) = queue.intend(intent, Durability::Process) {
-                let answer = receipt.wait();
+            if let Ok(receipt) = queue.offer_intent(intent, Durability::Process) {
+                let result = receipt.wait();
                 let is_stored = stored.lock().expect("nobody panics").intents.contains(&id);
-                assert_eq!(answer.is_ok(), is_stored, "{answer:?}");
+                assert_eq!(result.is_ok(), is_stored, "{result:?}");
             }
         })
     }
 
-    /// Waits for the end of all, and does the sums over so many records offered.
-    fn ends(self, callers: Vec<JoinHandle<()>>, offered: u64) {
+    /// Waits until all threads have ended, and checks the counters for `offered` records.
+    fn check_end(self, callers: Vec<JoinHandle<()>>, offered: u64) {
         let closed = self.writer.join().expect("its panics are caught");
         callers.into_iter().for_each(|caller| caller.join().expect("a caller"));
-        let died = lock(&self.queue.progress).died;
+        let died = lock(&self.queue.status).died;
         let _ = self.queue.flush();
-        assert_eq!(self.queue.flush().is_err(), died, "it never hangs, and tells a loss once");
-        // It may be poisoned.
-        std::mem::forget(lock(&self.queue.progress).latest.take());
+        assert_eq!(self.queue.flush().is_err(), died, "flush returns, and reports a loss once");
+        // Dropping this error may panic.
+        std::mem::forget(lock(&self.queue.status).latest_error.take());
         let Counters { accepted, dropped, written, failed, .. } = self.queue.counters();
         let stored = self.stored.lock().expect("nobody panics");
         assert_eq!(accepted + dropped, offered);
         assert_eq!(accepted, written + failed);
         assert_eq!(stored.records.len() as u64, written);
         assert_eq!(self.queue.bytes(), 0);
-        let untold = closed.as_ref().is_err_and(|error| error.to_string().contains("told of it"));
-        if died || untold {
+        let is_unreported = closed
+            .as_ref()
+            .is_err_and(|error| error.to_string().contains("the trail does not report it"));
+        if died || is_unreported {
             return;
         }
-        // Whoever comes after the last write is told by a line in the log: see `warn_late`.
-        assert!(stored.missing <= dropped + failed);
-        assert!(stored.missing >= failed);
+        // Records that are offered after the last write are only logged: see `warn_late`.
+        assert!(stored.reported_losses <= dropped + failed);
+        assert!(stored.reported_losses >= failed);
         assert_eq!(stored.tally.ended, accepted);
-        assert_eq!(stored.tally.dropped_told + failed, stored.missing);
+        assert_eq!(stored.tally.dropped_reported + failed, stored.reported_losses);
         assert!(stored.closed);
         assert!(failed > 0 || closed.is_ok(), "{closed:?}");
     }
@@ -190,75 +201,78 @@ fn schedules() -> usize {
     std::env::var("SHUTTLE_SCHEDULES").ok().and_then(|text| text.parse().ok()).unwrap_or(500)
 }
 
-fn check(run: impl Fn() + Send + Sync + 'static) {
-    let run = Arc::new(run);
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let model = Arc::new(model);
     let mut config = shuttle::Config::new();
     config.stack_size = 256 * 1024;
     config.silence_warnings = true;
-    let random = run.clone();
+    let random = model.clone();
     let scheduler = RandomScheduler::new(schedules());
     shuttle::Runner::new(scheduler, config.clone()).run(move || random());
     let scheduler = PctScheduler::new(3, schedules());
-    shuttle::Runner::new(scheduler, config).run(move || run());
+    shuttle::Runner::new(scheduler, config).run(move || model());
 }
 
-/// Two callers and a flush, then the close.
-fn in_order(records: usize, overflow: Overflow, store: &'static [Does]) {
-    check(move || {
-        let run = Run::new(records, overflow, store);
-        let callers = vec![run.caller(), run.caller()];
-        let _ = run.queue.flush();
+/// Two callers and a flush run concurrently. The queue is closed after they have ended.
+fn close_after_callers(records: usize, overflow: Overflow, script: &'static [Reaction]) {
+    explore(move || {
+        let model = Model::new(records, overflow, script);
+        let callers = vec![model.spawn_caller(), model.spawn_caller()];
+        let _ = model.queue.flush();
         callers.into_iter().for_each(|caller| caller.join().expect("a caller"));
-        run.queue.close();
-        run.ends(Vec::new(), 4);
+        model.queue.close();
+        model.check_end(Vec::new(), 4);
     });
 }
 
-/// Two callers, a flush and the close, all at once.
-fn at_once(records: usize, overflow: Overflow, store: &'static [Does]) {
-    check(move || {
-        let run = Run::new(records, overflow, store);
-        let mut callers = vec![run.caller(), run.caller()];
-        let queue = run.queue.clone();
+/// Two callers, a flush and the close run concurrently.
+fn close_during_calls(records: usize, overflow: Overflow, script: &'static [Reaction]) {
+    explore(move || {
+        let model = Model::new(records, overflow, script);
+        let mut callers = vec![model.spawn_caller(), model.spawn_caller()];
+        let queue = model.queue.clone();
         callers.push(thread::spawn(move || _ = queue.flush()));
-        run.queue.close();
-        run.ends(callers, 4);
+        model.queue.close();
+        model.check_end(callers, 4);
     });
 }
 
 #[test]
-fn a_store_that_takes_all() {
-    in_order(8, Overflow::Drop, &[]);
+fn a_store_that_accepts_everything() {
+    close_after_callers(8, Overflow::Drop, &[]);
 }
 
 #[test]
-fn a_queue_of_one_that_drops() {
-    in_order(1, Overflow::Drop, &[]);
+fn a_queue_of_one_record_that_drops() {
+    close_after_callers(1, Overflow::Drop, &[]);
 }
 
 #[test]
-fn a_queue_of_one_that_blocks() {
-    in_order(1, Overflow::Block(Duration::MAX), &[]);
+fn a_queue_of_one_record_that_blocks() {
+    close_after_callers(1, Overflow::Block(Duration::MAX), &[]);
 }
 
 #[test]
-fn a_store_that_refuses_at_first() {
-    use Does::{Panics, RefusesForGood, RefusesForNow, Takes};
-    in_order(2, Overflow::Drop, &[RefusesForNow, RefusesForNow, Takes, RefusesForGood, Panics]);
+fn a_store_that_fails_at_first() {
+    use Reaction::{Accept, Panic, PermanentError, TransientError};
+    let script = &[TransientError, TransientError, Accept, PermanentError, Panic];
+    close_after_callers(2, Overflow::Drop, script);
 }
 
 #[test]
-fn a_close_in_the_midst() {
-    at_once(8, Overflow::Drop, &[]);
+fn a_close_during_calls() {
+    close_during_calls(8, Overflow::Drop, &[]);
 }
 
 #[test]
-fn a_close_in_the_midst_of_trouble() {
-    use Does::{RefusesForGood, RefusesForNow, Takes};
-    at_once(1, Overflow::Block(Duration::MAX), &[RefusesForNow, Takes, RefusesForGood]);
+fn a_close_while_the_store_fails() {
+    use Reaction::{Accept, PermanentError, TransientError};
+    let script = &[TransientError, Accept, PermanentError];
+    close_during_calls(1, Overflow::Block(Duration::MAX), script);
 }
 
 #[test]
-fn a_writer_that_dies() {
-    at_once(2, Overflow::Drop, &[Does::Takes, Does::Poisons, Does::RefusesForNow]);
+fn a_writer_thread_that_panics() {
+    use Reaction::{Accept, Poison, TransientError};
+    close_during_calls(2, Overflow::Drop, &[Accept, Poison, TransientError]);
 }

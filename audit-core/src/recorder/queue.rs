@@ -1,9 +1,12 @@
-//! [`Queue`]: where callers and the writer thread meet.
+//! [`Queue`]: the meeting point of callers and the writer thread.
 //!
-//! A bounded lock-free queue of records, with a bound in bytes beside the one in records. A caller takes
-//! a lock only where it finds no room, or waits for the store anyway. Every record offered is counted
-//! once, as accepted or dropped; what was accepted is counted again when it has come to its end, as
-//! written or failed.
+//! It is a bounded lock-free queue of records, with a second limit in bytes. A caller takes a lock
+//! only if it finds no room, or if it waits for the store anyway. Every offered record is counted
+//! once, as accepted or dropped. An accepted record is counted again once its fate is known, as
+//! written or failed. In this module, a record has then *ended*.
+//!
+//! This file has the callers' side, and `writer_side.rs` has that of the writer thread. `model.rs`
+//! checks the protocol between them.
 
 use std::cell::Cell;
 use std::panic::catch_unwind;
@@ -12,35 +15,36 @@ use std::time::{Duration, Instant};
 use audit_record::{Durability, Error, Record};
 use crossbeam_queue::ArrayQueue;
 
-use crate::busy::busy;
-use crate::recorder::counts::Counts;
-use crate::recorder::offered::{Lost, Offered};
-use crate::recorder::progress::Progress;
-use crate::recorder::receipt::{Promise, Receipt, receipt};
-use crate::recorder::settings::{PAUSES, QueueLimits};
+use crate::busy::mark_busy;
+use crate::recorder::counters::{Counters, SessionCounters};
+use crate::recorder::loss_count::LossCount;
+use crate::recorder::pending_intents::PendingIntents;
+use crate::recorder::queued_record::{QueueEntry, QueuedRecord};
+use crate::recorder::receipt::{Receipt, new_receipt};
+use crate::recorder::settings::{Overflow, QueueLimits, RETRY_PAUSES};
 use crate::recorder::sync::{
     Arc, AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Condvar, IS_WRITER, Mutex, OnceLock,
     Ordering, PoisonError, Thread, fence, lock, sleep,
 };
-use crate::recorder::waits::Waits;
 use crate::recorder::watchdog::Watchdog;
-use crate::recorder::{Counters, Overflow};
+use crate::recorder::writer_status::WriterStatus;
 
-/// A store that is at work on one batch for longer than this hangs.
-const HANGS: Duration = Duration::from_secs(1);
-/// How long a caller waits at the least, if it may: the writer asks a store in trouble once in that time.
-const ATTEMPT: Duration = PAUSES.1;
+/// A store that has been writing one batch for this long counts as failing.
+const MAX_WRITE_TIME: Duration = Duration::from_secs(1);
+/// The shortest wait of a caller, if its limit allows it. In this time, the writer thread tries a
+/// failing store at least once.
+const MIN_WAIT: Duration = RETRY_PAUSES.1;
 
 pub(crate) struct Queue {
-    records: ArrayQueue<Entry>,
-    /// Of the records that wait here, and of those in the writer's hands.
+    records: ArrayQueue<QueueEntry>,
+    /// The bytes of the records in the queue and of those in the writer thread's batch.
     bytes: AtomicUsize,
-    /// Of the latter; the writer alone changes it.
-    held: AtomicUsize,
+    /// The bytes of the latter. Only the writer thread changes it.
+    in_flight_bytes: AtomicUsize,
     limits: QueueLimits,
-    /// What was offered; readable when the process is gone.
-    pub(crate) counts: Counts,
-    /// Records that the writer has taken; it alone changes it.
+    /// How many records were offered. Readable after the process has died.
+    pub(crate) session_counters: SessionCounters,
+    /// How many records the writer thread has taken. Only the writer thread changes it.
     taken: AtomicU64,
     written: AtomicU64,
     failed: AtomicU64,
@@ -48,39 +52,36 @@ pub(crate) struct Queue {
     closed: AtomicBool,
     warned_late: AtomicBool,
     warned_unconfirmed: AtomicBool,
-    /// Callers that wait for a flush: the writer need not gather a batch first.
+    /// How many callers wait for a flush. While there are any, the writer thread writes at once.
     flushes: AtomicUsize,
-    /// Records and intents that have not been taken, and that a caller waits for. Counted after they are there, so
-    /// that the writer never hurries for nothing: for a moment it may be negative.
-    hurried: AtomicIsize,
-    pub(crate) waits: Waits,
-    pub(crate) watchdog: Arc<Watchdog>,
-    /// Microseconds after `born` when the store began to refuse; 0 while it does not.
-    refuses_since: AtomicU64,
-    /// Microseconds after `born` when the store was given the batch that it is at work on; 0 between two.
-    writes_since: AtomicU64,
-    born: Instant,
+    /// How many records and intents in the queue have a waiting caller. They are counted after they
+    /// are added, so that the writer thread never wakes up for one that is not there yet. So the
+    /// number may be negative for a moment.
+    waiters: AtomicIsize,
+    pub(super) intents: PendingIntents,
+    pub(super) watchdog: Arc<Watchdog>,
+    /// When the store began to fail, in microseconds after `created`; 0 while it does not fail.
+    failing_since: AtomicU64,
+    /// When the store was given its current batch, in microseconds after `created`; 0 between
+    /// batches.
+    writing_since: AtomicU64,
+    created: Instant,
     writer_sleeps: AtomicBool,
     writer: OnceLock<Thread>,
-    pub(crate) lost: Mutex<Lost>,
-    pub(crate) progress: Mutex<Progress>,
-    progressed: Condvar,
-}
-
-/// A record on its way, and who waits for it.
-pub(crate) struct Entry {
-    pub(crate) record: Offered,
-    pub(crate) promise: Option<Promise>,
+    /// Dropped records that the writer thread does not know yet.
+    pub(crate) losses: Mutex<LossCount>,
+    pub(crate) status: Mutex<WriterStatus>,
+    status_changed: Condvar,
 }
 
 impl Queue {
-    pub(crate) fn new(limits: QueueLimits, counts: Counts) -> Self {
+    pub(crate) fn new(limits: QueueLimits, session_counters: SessionCounters) -> Self {
         Self {
             records: ArrayQueue::new(limits.records),
             bytes: AtomicUsize::new(0),
-            held: AtomicUsize::new(0),
+            in_flight_bytes: AtomicUsize::new(0),
             limits,
-            counts,
+            session_counters,
             taken: AtomicU64::new(0),
             written: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -89,30 +90,30 @@ impl Queue {
             warned_late: AtomicBool::new(false),
             warned_unconfirmed: AtomicBool::new(false),
             flushes: AtomicUsize::new(0),
-            hurried: AtomicIsize::new(0),
-            waits: Waits::new(limits.bytes),
+            waiters: AtomicIsize::new(0),
+            intents: PendingIntents::new(limits.bytes),
             watchdog: Arc::new(Watchdog::new()),
-            refuses_since: AtomicU64::new(0),
-            writes_since: AtomicU64::new(0),
-            born: Instant::now(),
+            failing_since: AtomicU64::new(0),
+            writing_since: AtomicU64::new(0),
+            created: Instant::now(),
             writer_sleeps: AtomicBool::new(false),
             writer: OnceLock::new(),
-            lost: Mutex::default(),
-            progress: Mutex::new(Progress::new()),
-            progressed: Condvar::new(),
+            losses: Mutex::default(),
+            status: Mutex::new(WriterStatus::new()),
+            status_changed: Condvar::new(),
         }
     }
 
-    /// Takes `record`, or drops and counts it.
-    pub(crate) fn offer(&self, record: impl Into<Offered>) {
-        self.put(Entry { record: record.into(), promise: None });
+    /// Accepts `record`, or drops and counts it.
+    pub(crate) fn offer(&self, record: impl Into<QueuedRecord>) {
+        self.push_or_drop(QueueEntry { record: record.into(), completion: None });
     }
 
-    /// Takes `record`, or drops and counts it; the receipt tells when it is stored. The writer can't wait for
-    /// itself, and gets none.
+    /// Accepts `record`, or drops and counts it. The receipt waits until it is stored. On a writer
+    /// thread, which can't wait for itself, there is no receipt.
     pub(crate) fn offer_durably(
         &self,
-        record: impl Into<Offered>,
+        record: impl Into<QueuedRecord>,
         durability: Durability,
     ) -> Option<Receipt> {
         let record = record.into();
@@ -120,15 +121,15 @@ impl Queue {
             self.offer(record);
             return None;
         }
-        let (receipt, promise) = receipt(durability, self.patience(), &self.watchdog);
-        if self.put(Entry { record, promise: Some(promise) }) {
-            self.hurry();
+        let (receipt, completion) = new_receipt(durability, self.wait_limit(), &self.watchdog);
+        if self.push_or_drop(QueueEntry { record, completion: Some(completion) }) {
+            self.add_waiter();
         }
         Some(receipt)
     }
 
-    /// Takes what is known of a call that has not begun.
-    pub(crate) fn intend(
+    /// Accepts the intent of a call that has not begun. The receipt waits until it is stored.
+    pub(crate) fn offer_intent(
         &self,
         intent: Box<Record>,
         durability: Durability,
@@ -138,32 +139,33 @@ impl Queue {
                 "it would run on the writer thread of the recorder, which can't wait for itself",
             ));
         }
-        let (receipt, promise) = receipt(durability, self.patience(), &self.watchdog);
-        self.waits.intend(intent, promise)?;
-        self.hurry();
+        let (receipt, completion) = new_receipt(durability, self.wait_limit(), &self.watchdog);
+        self.intents.add(intent, completion)?;
+        self.add_waiter();
         Ok(receipt)
     }
 
-    /// Whether this thread is a writer: one can't wait for itself, and two might wait for each other.
+    /// Whether this thread is the writer thread of any recorder. A writer thread can't wait for
+    /// itself, and two of them might wait for each other.
     pub(crate) fn is_writer(&self) -> bool {
         IS_WRITER.with(Cell::get)
     }
 
-    fn put(&self, entry: Entry) -> bool {
+    fn push_or_drop(&self, entry: QueueEntry) -> bool {
         let size = entry.record.bytes();
         match self.push(entry, size) {
             Ok(()) => {
-                self.wake_sleeper();
+                self.wake_if_asleep();
                 true
             }
-            Err(entry) => self.overflowed(entry, size),
+            Err(entry) => self.handle_overflow(entry, size),
         }
     }
 
-    /// Counts `entry` first, so that a flush that begins in between waits for it as well; what finds no
-    /// room is taken off again.
-    fn push(&self, entry: Entry, size: usize) -> Result<(), Entry> {
-        self.counts.accepted().fetch_add(1, Ordering::SeqCst);
+    /// Counts `entry` as accepted before it is pushed, so that a flush that begins in between waits
+    /// for it as well. If there is no room, the count is reverted.
+    fn push(&self, entry: QueueEntry, size: usize) -> Result<(), QueueEntry> {
+        self.session_counters.accepted().fetch_add(1, Ordering::SeqCst);
         let before = self.bytes.fetch_add(size, Ordering::Relaxed);
         let fits = before == 0 || before + size <= self.limits.bytes;
         let pushed = if fits && !self.closed.load(Ordering::SeqCst) {
@@ -173,26 +175,27 @@ impl Queue {
         };
         pushed.inspect_err(|_| {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
-            self.counts.accepted().fetch_sub(1, Ordering::SeqCst);
-            // A flush may have counted on this record. It says that it waits before it counts.
+            self.session_counters.accepted().fetch_sub(1, Ordering::SeqCst);
+            // A flush may have counted this record. It adds itself to `flushes` before it reads the
+            // count, so it is seen here.
             if self.flushes.load(Ordering::SeqCst) > 0 {
-                self.tell(|_| ());
+                self.update_status(|_| ());
             }
         })
     }
 
     #[cold]
-    fn overflowed(&self, entry: Entry, size: usize) -> bool {
+    fn handle_overflow(&self, entry: QueueEntry, size: usize) -> bool {
         let Err(entry) = self.push_when_there_is_room(entry, size) else { return true };
         {
-            // Together, so that the writer finds as many told of as counted.
-            let mut lost = lock(&self.lost);
-            self.counts.dropped().fetch_add(1, Ordering::SeqCst);
-            entry.record.add_to(&mut lost);
+            // Both under one lock, so that the writer thread finds as many losses as are counted.
+            let mut losses = lock(&self.losses);
+            self.session_counters.dropped().fetch_add(1, Ordering::SeqCst);
+            entry.record.count_loss(&mut losses);
         }
-        if let Some(promise) = entry.promise {
-            let why = "the record was dropped, for the queue was full or closed";
-            promise.answer(Err(Arc::new(Error::permanent(why))));
+        if let Some(completion) = entry.completion {
+            let reason = "the record was dropped because the queue was full or closed";
+            completion.complete(Err(Arc::new(Error::permanent(reason))));
         }
         if self.is_closed() {
             self.warn_late();
@@ -200,16 +203,20 @@ impl Queue {
         false
     }
 
-    fn push_when_there_is_room(&self, mut entry: Entry, size: usize) -> Result<(), Entry> {
+    fn push_when_there_is_room(
+        &self,
+        mut entry: QueueEntry,
+        size: usize,
+    ) -> Result<(), QueueEntry> {
         let Overflow::Block(limit) = self.limits.overflow else { return Err(entry) };
         if self.is_writer() {
             return Err(entry);
         }
-        // Not a deadline: the sum of now and a very long limit may be beyond what an `Instant` holds.
-        let since = Instant::now();
+        // There is no deadline, because now plus a very long limit may not fit into an `Instant`.
+        let start = Instant::now();
         let mut pause = Duration::from_micros(20);
         loop {
-            let waited = since.elapsed().max(self.in_trouble_for());
+            let waited = start.elapsed().max(self.failing_for());
             if self.closed.load(Ordering::SeqCst) || waited >= limit {
                 return Err(entry);
             }
@@ -218,53 +225,54 @@ impl Queue {
             pause = (pause * 2).min(Duration::from_millis(1));
             match self.push(entry, size) {
                 Ok(()) => {
-                    self.wake_sleeper();
+                    self.wake_if_asleep();
                     return Ok(());
                 }
-                Err(back) => entry = back,
+                Err(rejected) => entry = rejected,
             }
         }
     }
 
-    /// For how long the store has refused, or hung: callers share one time limit as long as it does.
-    fn in_trouble_for(&self) -> Duration {
-        let refused = self.since(&self.refuses_since).unwrap_or_default();
-        refused.max(self.hangs_for().unwrap_or_default())
+    /// How long the store has been failing or hanging. All callers share one time limit during
+    /// this.
+    fn failing_for(&self) -> Duration {
+        let failing = self.elapsed_since(&self.failing_since).unwrap_or_default();
+        failing.max(self.hanging_for().unwrap_or_default())
     }
 
-    /// For how long a caller may wait that comes now. Callers share the limit as long as the store is in trouble; what
-    /// is left at the least is enough for an attempt.
-    fn patience(&self) -> Duration {
+    /// How long a caller that comes now may wait. While the store is failing, callers share the
+    /// limit, but each may wait for [`MIN_WAIT`].
+    fn wait_limit(&self) -> Duration {
         let limit = self.limits.wait;
-        limit.saturating_sub(self.in_trouble_for()).max(limit.min(ATTEMPT))
+        limit.saturating_sub(self.failing_for()).max(limit.min(MIN_WAIT))
     }
 
-    /// For how long the store has been at work on one batch, if that is longer than a store takes that works.
-    pub(crate) fn hangs_for(&self) -> Option<Duration> {
-        self.since(&self.writes_since).filter(|time| *time >= HANGS)
+    /// How long the store has been writing its current batch, if that is unusually long.
+    pub(crate) fn hanging_for(&self) -> Option<Duration> {
+        self.elapsed_since(&self.writing_since).filter(|time| *time >= MAX_WRITE_TIME)
     }
 
-    fn since(&self, micros: &AtomicU64) -> Option<Duration> {
+    fn elapsed_since(&self, micros: &AtomicU64) -> Option<Duration> {
         match micros.load(Ordering::Relaxed) {
             0 => None,
-            micros => Some(self.born.elapsed().saturating_sub(Duration::from_micros(micros))),
+            micros => Some(self.created.elapsed().saturating_sub(Duration::from_micros(micros))),
         }
     }
 
-    /// Microseconds after `born`; never 0.
-    fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    /// Microseconds after `created`; never 0.
+    fn now_micros(&self) -> u64 {
+        u64::try_from(self.created.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// Says once that a call ended after the close: the handle with the counters is gone, and the writer may
-    /// have written its last gap.
+    /// Warns once that a call ended after the recorder was closed. The handle that could show the
+    /// counters may be gone, and the writer thread may have written its last gap record.
     #[cold]
     fn warn_late(&self) {
         if self.warned_late.swap(true, Ordering::Relaxed) {
             return;
         }
-        // The subscriber is the user's code: it must neither be recorded here nor break the call.
-        let _busy = busy();
+        // The subscriber is user code: it must not be recorded here, and must not break the call.
+        let _busy = mark_busy();
         let _ = catch_unwind(|| {
             tracing::warn!(
                 target: "audited",
@@ -275,17 +283,18 @@ impl Queue {
     }
 
     #[inline]
-    fn wake_sleeper(&self) {
-        // Pairs with the fence in `sleep`: either the writer sees the record, or this sees it asleep.
+    fn wake_if_asleep(&self) {
+        // Pairs with the fence in `sleep`: either the writer thread sees the record, or this sees
+        // that the writer thread sleeps.
         fence(Ordering::SeqCst);
         if self.writer_sleeps.load(Ordering::Relaxed) {
             self.wake();
         }
     }
 
-    /// Makes the writer store what somebody waits for.
-    fn hurry(&self) {
-        self.hurried.fetch_add(1, Ordering::SeqCst);
+    /// Makes the writer thread write at once, because a caller waits.
+    fn add_waiter(&self) {
+        self.waiters.fetch_add(1, Ordering::SeqCst);
         self.wake();
     }
 
@@ -297,31 +306,32 @@ impl Queue {
         }
     }
 
-    /// Waits until all that was accepted before has come to its end, or the store refuses it.
+    /// Waits until every record that was accepted before has ended, or the store returns an error.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         if self.is_writer() {
             return Err(Error::permanent(
-                "the writer thread can't wait for itself: call `flush` elsewhere",
+                "the writer thread can't wait for itself: call `flush` on another thread",
             ));
         }
-        let mut progress = lock(&self.progress);
+        let mut status = lock(&self.status);
         self.flushes.fetch_add(1, Ordering::SeqCst);
-        let target = self.counts.accepted().load(Ordering::SeqCst);
-        let (refusals, failed_told) = (progress.refusals, progress.failed_told);
+        let target = self.session_counters.accepted().load(Ordering::SeqCst);
+        let (failed_attempts, failed_reported) = (status.failed_attempts, status.failed_reported);
         self.wake();
-        while self.left(target) > 0 && progress.refusals == refusals {
-            progress = self.progressed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        while self.unfinished(target) > 0 && status.failed_attempts == failed_attempts {
+            status = self.status_changed.wait(status).unwrap_or_else(PoisonError::into_inner);
         }
         self.flushes.fetch_sub(1, Ordering::SeqCst);
-        // Since this flush began, not since another told: whoever waited learns of the loss.
+        // Losses are counted from the start of this flush, so that every waiting flush reports a
+        // loss, even if another one has reported it meanwhile.
         let all_failed = self.failed.load(Ordering::SeqCst);
-        let failed = all_failed - failed_told;
-        progress.failed_told = all_failed;
-        let cause = progress.latest.as_ref().map_or_else(String::new, ToString::to_string);
-        let waiting = self.left(target);
+        let failed = all_failed - failed_reported;
+        status.failed_reported = all_failed;
+        let cause = status.latest_error.as_ref().map_or_else(String::new, ToString::to_string);
+        let waiting = self.unfinished(target);
         if failed > 0 {
             Err(Error::permanent(format!("{failed} records could not be stored: {cause}")))
-        } else if progress.died {
+        } else if status.died {
             Err(Error::permanent(cause))
         } else if waiting > 0 {
             Err(Error::transient(format!(
@@ -332,66 +342,70 @@ impl Queue {
         }
     }
 
-    /// How many of the first `target` records have not come to their end.
+    /// How many of the first `target` records have not ended.
     ///
-    /// Records come to their end in the order of the queue, so a number tells which. `target` may count
-    /// callers that found no room after all; then everything in the queue has ended once as many have
-    /// ended as are accepted.
-    fn left(&self, target: u64) -> u64 {
-        target.min(self.counts.accepted().load(Ordering::SeqCst)).saturating_sub(self.ended())
+    /// Records end in the order of the queue, so their number identifies them. `target` may include
+    /// callers that found no room later. In that case, the whole queue has ended once as many
+    /// records have ended as are accepted.
+    fn unfinished(&self, target: u64) -> u64 {
+        let accepted = self.session_counters.accepted().load(Ordering::SeqCst);
+        target.min(accepted).saturating_sub(self.ended())
     }
 
-    /// How many accepted records have come to their end.
+    /// How many accepted records have ended.
     pub(crate) fn ended(&self) -> u64 {
         self.written.load(Ordering::SeqCst) + self.failed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        // In this order: what has ended was accepted before.
+        // The order matters: what has ended was accepted before.
         let unconfirmed = self.unconfirmed.load(Ordering::SeqCst);
         let (written, failed) =
             (self.written.load(Ordering::SeqCst), self.failed.load(Ordering::SeqCst));
-        let dropped = self.counts.dropped().load(Ordering::SeqCst);
+        let dropped = self.session_counters.dropped().load(Ordering::SeqCst);
         let accepted = self.accepted();
         Counters { accepted, dropped, written, failed, unconfirmed }
     }
 
-    /// How many records were accepted, without those whose callers still try: they are counted already, and may find no
-    /// room.
+    /// How many records are accepted. Callers that still try are not included: they are counted
+    /// already, but may find no room.
     fn accepted(&self) -> u64 {
         loop {
             let taken = self.taken.load(Ordering::SeqCst);
-            let there = taken + self.records.len() as u64;
-            // The writer counts first: nothing was taken in between, but one may be counted that is about to be.
+            let pushed = taken + self.records.len() as u64;
+            // The writer thread counts a record before it takes it. If the count is the same, none
+            // was taken in between. But the latest counted record may still be in the queue, so
+            // `pushed` is limited.
             if self.taken.load(Ordering::SeqCst) == taken {
-                return there.min(self.counts.accepted().load(Ordering::SeqCst));
+                return pushed.min(self.session_counters.accepted().load(Ordering::SeqCst));
             }
         }
     }
 
-    /// Bytes of the records that have not come to their end.
+    /// The bytes of the records that have not ended.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts a caller that went on without knowing that its record is stored. Returns whether to warn of it.
-    pub(crate) fn unconfirmed(&self) -> bool {
+    /// Counts a caller that returned without knowing that its record is stored. Returns whether it
+    /// is the first since the latest successful write, so that a warning is due.
+    pub(crate) fn count_unconfirmed(&self) -> bool {
         self.unconfirmed.fetch_add(1, Ordering::SeqCst);
         !self.warned_unconfirmed.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes no more records, and makes the writer finish.
+    /// Accepts no more records, and makes the writer thread finish. A second call does nothing.
     pub(crate) fn close(&self) {
-        self.tell(Progress::stopped);
+        self.update_status(WriterStatus::set_stopped);
         self.closed.store(true, Ordering::SeqCst);
-        let refused = self.waits.shut();
-        self.took_hurried(refused.len());
+        let rejected = self.intents.close();
+        self.subtract_waiters(rejected.len());
         self.wake();
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut lock(&self.progress));
-        self.progressed.notify_all();
+    fn update_status(&self, change: impl FnOnce(&mut WriterStatus)) {
+        change(&mut lock(&self.status));
+        self.status_changed.notify_all();
     }
 }
 

@@ -1,4 +1,8 @@
-//! [`Receipt`]: by which a caller waits until its record is stored.
+//! [`Receipt`] and [`Completion`]: the two halves by which a caller waits until its record is
+//! stored.
+//!
+//! The caller keeps the receipt. The completion travels with the record or intent, and the writer
+//! thread completes it.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,113 +15,119 @@ use audit_record::{Durability, Error};
 use crate::recorder::sync::{
     Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, lock, spin,
 };
-use crate::recorder::watchdog::{Expire, Watchdog};
+use crate::recorder::watchdog::{Timeout, Watchdog};
 
-/// How long a thread that waits alone looks for the answer before it blocks: blocking and being woken takes about as
+/// How long a thread that waits alone spins before it blocks. Blocking and waking up takes about as
 /// long.
 const SPIN: Duration = Duration::from_micros(100);
 
-/// The caller's half: waits, blocking or as a future.
+/// The caller's half. It waits, blocking or as a future.
 #[must_use = "the record may not be stored yet"]
 pub(crate) struct Receipt(Arc<Shared>);
 
-/// The writer's half, which travels with the record. Dropped without an answer, it says that nothing was stored.
-pub(super) struct Promise(Arc<Shared>);
+/// The writer thread's half. Dropped before it is completed, it reports that nothing was stored.
+pub(super) struct Completion(Arc<Shared>);
 
-/// The watchdog's way to end a wait in time, wherever the promise is.
-struct Watch(Arc<Shared>);
+/// The watchdog's half. It ends the wait of a future at its time limit.
+struct ReceiptTimeout(Arc<Shared>);
 
 struct Shared {
     durability: Durability,
-    /// When it was asked for.
+    /// When the caller began to wait.
     since: Instant,
-    /// For how long anybody waits.
+    /// How long the caller waits at most.
     limit: Duration,
     watchdog: Arc<Watchdog>,
-    /// Set when there is an answer; only a hint for those who look without the lock.
-    is_answered: AtomicBool,
+    /// Set once there is a result. It is only a hint for threads that spin without the lock.
+    is_complete: AtomicBool,
     state: Mutex<State>,
-    answered: Condvar,
+    completed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    answer: Option<Result<(), Arc<Error>>>,
+    result: Option<Result<(), Arc<Error>>>,
     waker: Option<Waker>,
-    /// The watchdog knows of it.
-    watched: bool,
-    /// A thread is to be woken.
-    sleeps: bool,
-    /// It was answered, or nobody waits any more: what comes later is not heard.
-    over: bool,
+    /// Whether the watchdog knows this wait.
+    is_watched: bool,
+    /// Whether a thread is blocked and must be woken.
+    is_blocked: bool,
+    /// Whether there is a result, or the caller no longer waits. Later results are ignored.
+    is_over: bool,
 }
 
-/// The two halves, for a wait of `limit` at most, which `watchdog` ends if it is a future's.
-pub(super) fn receipt(
+/// Creates the two halves for a wait of at most `limit`. If the caller is a future, `watchdog` ends
+/// the wait.
+pub(super) fn new_receipt(
     durability: Durability,
     limit: Duration,
     watchdog: &Arc<Watchdog>,
-) -> (Receipt, Promise) {
+) -> (Receipt, Completion) {
     let shared = Arc::new(Shared {
         durability,
         since: Instant::now(),
         limit,
         watchdog: watchdog.clone(),
-        is_answered: AtomicBool::new(false),
+        is_complete: AtomicBool::new(false),
         state: Mutex::default(),
-        answered: Condvar::new(),
+        completed: Condvar::new(),
     });
-    (Receipt(shared.clone()), Promise(shared))
+    (Receipt(shared.clone()), Completion(shared))
 }
 
 impl Receipt {
-    /// Waits for the answer on this thread, as long as is allowed; then an error that is transient.
+    /// Blocks this thread until there is a result. At the time limit, it returns a transient error.
     pub(crate) fn wait(self) -> Result<(), Arc<Error>> {
-        let threads = &self.0.watchdog.threads;
+        let threads = &self.0.watchdog.blocked_threads;
         threads.fetch_add(1, Ordering::Relaxed);
-        let answer = self.wait_here(self.0.limit);
+        let result = self.block(self.0.limit);
         threads.fetch_sub(1, Ordering::Relaxed);
-        answer
+        result
     }
 
-    fn wait_here(&self, limit: Duration) -> Result<(), Arc<Error>> {
-        // Not a deadline: the sum of now and a very long limit may be beyond what an `Instant` holds.
-        let since = Instant::now();
+    fn block(&self, limit: Duration) -> Result<(), Arc<Error>> {
+        // There is no deadline, because now plus a very long limit may not fit into an `Instant`.
+        let start = Instant::now();
         self.0.spin(limit.min(SPIN));
         let mut state = self.0.state();
         loop {
-            if let Some(answer) = state.answer.take() {
-                return answer;
+            if let Some(result) = state.result.take() {
+                return result;
             }
-            let Some(left) = limit.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+            let Some(left) = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero())
             else {
-                state.over = true;
-                return Err(Arc::new(out_of_time(limit)));
+                state.is_over = true;
+                return Err(Arc::new(timeout_error(limit)));
             };
-            state.sleeps = true;
-            state =
-                self.0.answered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.is_blocked = true;
+            state = self
+                .0
+                .completed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
 
-/// Ready when the writer has answered, or the watchdog: the limit on the time is its to keep.
+/// Ready once the writer thread has completed it, or the watchdog at the time limit.
 impl Future for Receipt {
     type Output = Result<(), Arc<Error>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Wakers are user code: none of it runs under the lock.
+        // Wakers are user code, which must not run under the lock: they are cloned before it and
+        // dropped after it.
         let waker = cx.waker().clone();
         let mut state = self.0.state();
-        if let Some(answer) = state.answer.take() {
-            return Poll::Ready(answer);
+        if let Some(result) = state.result.take() {
+            return Poll::Ready(result);
         }
-        let before = state.waker.replace(waker);
-        let watched = std::mem::replace(&mut state.watched, true);
+        let previous = state.waker.replace(waker);
+        let was_watched = std::mem::replace(&mut state.is_watched, true);
         drop(state);
-        drop(before);
-        if !watched {
-            self.0.watchdog.watch(Box::new(Watch(self.0.clone())));
+        drop(previous);
+        if !was_watched {
+            self.0.watchdog.watch(Box::new(ReceiptTimeout(self.0.clone())));
         }
         Poll::Pending
     }
@@ -126,47 +136,52 @@ impl Future for Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.over = true;
+        state.is_over = true;
         let waker = state.waker.take();
         drop(state);
         drop(waker);
     }
 }
 
-impl Promise {
-    /// What the caller waits for.
+impl Completion {
+    /// The durability that the caller waits for.
     pub(super) fn durability(&self) -> Durability {
         self.0.durability
     }
 
-    /// Whether nobody waits any more: an intent need not be stored then.
+    /// Microseconds since the caller began to wait.
+    pub(super) fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.0.since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the caller no longer waits. Then its intent need not be stored.
     pub(super) fn is_over(&self) -> bool {
-        self.0.state().over
+        self.0.state().is_over
     }
 
-    /// Lets the caller go on. Only the first answer counts.
-    pub(super) fn answer(self, answer: Result<(), Arc<Error>>) {
-        self.0.answer(|| answer);
+    /// Passes the result to the caller. Only the first result counts.
+    pub(super) fn complete(self, result: Result<(), Arc<Error>>) {
+        self.0.complete(|| result);
     }
 }
 
-impl Drop for Promise {
+impl Drop for Completion {
     fn drop(&mut self) {
-        self.0.answer(|| Err(Arc::new(Error::permanent("the recorder is closed"))));
+        self.0.complete(|| Err(Arc::new(Error::permanent("the recorder is closed"))));
     }
 }
 
-impl Expire for Watch {
-    fn end(&self) -> Option<Instant> {
+impl Timeout for ReceiptTimeout {
+    fn deadline(&self) -> Option<Instant> {
         self.0.since.checked_add(self.0.limit)
     }
 
     fn is_over(&self) -> bool {
-        self.0.state().over
+        self.0.state().is_over
     }
 
     fn expire(&self) {
-        self.0.answer(|| Err(Arc::new(out_of_time(self.0.limit))));
+        self.0.complete(|| Err(Arc::new(timeout_error(self.0.limit))));
     }
 }
 
@@ -175,37 +190,36 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Waits a little without giving up the processor, as long as no other thread waits: more than one would take
-    /// the processors from each other and from the writer.
+    /// Waits a short time without blocking, if no other thread waits. Several spinning threads
+    /// would take the processors from each other and from the writer thread.
     fn spin(&self, limit: Duration) {
         spin(limit, || {
-            self.is_answered.load(Ordering::Acquire)
-                || self.watchdog.threads.load(Ordering::Relaxed) > 1
+            self.is_complete.load(Ordering::Acquire)
+                || self.watchdog.blocked_threads.load(Ordering::Relaxed) > 1
         });
     }
 
-    fn answer(&self, answer: impl FnOnce() -> Result<(), Arc<Error>>) {
+    fn complete(&self, result: impl FnOnce() -> Result<(), Arc<Error>>) {
         let mut state = self.state();
-        if std::mem::replace(&mut state.over, true) {
+        if std::mem::replace(&mut state.is_over, true) {
             return;
         }
-        state.answer = Some(answer());
+        state.result = Some(result());
         let waker = state.waker.take();
-        let sleeps = state.sleeps;
-        self.is_answered.store(true, Ordering::Release);
+        let is_blocked = state.is_blocked;
+        self.is_complete.store(true, Ordering::Release);
         drop(state);
-        if sleeps {
-            self.answered.notify_all();
+        if is_blocked {
+            self.completed.notify_all();
         }
-        // User code: nothing of ours is locked, and what it does wrong is not the writer's business.
+        // The waker is user code. It runs without our lock, and its panic must not end the writer
+        // thread.
         if let Some(waker) = waker {
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }
 
-fn out_of_time(limit: Duration) -> Error {
-    Error::transient(format!(
-        "the store has not taken it within {limit:?}; `Audit::health` says how it is doing"
-    ))
+fn timeout_error(limit: Duration) -> Error {
+    Error::transient(format!("the store has not stored it within {limit:?}; see `Audit::health`"))
 }

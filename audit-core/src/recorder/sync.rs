@@ -1,4 +1,5 @@
-//! What threads meet by: the standard library, or `shuttle` where the protocol of the queue is checked.
+//! Threads, locks and atomics: from the standard library, or from `shuttle` in the models of the
+//! queue (`model.rs`).
 
 pub(crate) use std::sync::{Arc, OnceLock, PoisonError};
 
@@ -16,17 +17,17 @@ mod real {
     };
 
     thread_local! {
-        /// The writer can't wait for itself.
+        /// Whether this thread is the writer thread of a recorder.
         pub(crate) static IS_WRITER: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Lets `time` pass, whatever happens.
+    /// Sleeps for `time`. Unparking does not end it.
     pub(crate) fn sleep(time: Duration) {
         thread::sleep(time);
     }
 
-    /// Looks again and again whether it `is_over`, for `limit` at most. Parking takes longer than what is waited for
-    /// here; other threads still come first.
+    /// Polls `is_over` for at most `limit`, and yields to other threads in between. Parking would
+    /// take longer than the expected wait.
     pub(crate) fn spin(limit: Duration, is_over: impl Fn() -> bool) {
         let since = Instant::now();
         while !is_over() && since.elapsed() < limit {
@@ -34,12 +35,12 @@ mod real {
         }
     }
 
-    /// Lets `limit` pass. Whoever unparks this thread has it look whether that is cut short.
-    pub(crate) fn pause(limit: Duration, is_cut_short: impl Fn() -> bool) {
+    /// Sleeps for `limit`. Unparking this thread ends it early if `is_interrupted` returns `true`.
+    pub(crate) fn pause(limit: Duration, is_interrupted: impl Fn() -> bool) {
         let since = Instant::now();
         while let Some(left) = limit.checked_sub(since.elapsed()) {
             thread::park_timeout(left);
-            if is_cut_short() {
+            if is_interrupted() {
                 break;
             }
         }
@@ -67,12 +68,12 @@ mod real {
         thread::yield_now();
     }
 
-    /// Time is not modelled: what may happen meanwhile has happened or not.
+    /// Time is not modelled: other threads run in between, or they do not.
     pub(crate) fn spin(_: Duration, _: impl Fn() -> bool) {
         thread::yield_now();
     }
 
-    /// As `spin`.
+    /// The same as `spin`.
     pub(crate) fn pause(_: Duration, _: impl Fn() -> bool) {
         thread::yield_now();
     }
@@ -80,7 +81,8 @@ mod real {
 
 pub(crate) use real::*;
 
-/// Where a panic leaves a lock, its data is as good as before: all of it is numbers and lists.
+/// Locks `mutex` even if a thread panicked while it held the lock. The data is then still valid: it
+/// consists of numbers and lists.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

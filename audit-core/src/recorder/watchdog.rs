@@ -1,104 +1,111 @@
-//! [`Watchdog`]: ends the waits of futures in time, whatever the store does meanwhile.
+//! [`Watchdog`]: ends the waits of futures at their time limits.
 //!
-//! A thread that waits keeps its own time. A future can't, and the writer may be held up by the store for longer than
-//! the future is to wait. So one thread for each recorder looks after them: it starts with the first future that has
-//! to wait, sleeps until the earliest of their ends, and ends with the writer.
+//! A blocked thread watches its own limit. A future can't, and the store may block the writer
+//! thread for longer than the limit. So each recorder has one watchdog thread. It starts with the
+//! first future that has to wait, sleeps until the earliest deadline, and ends with the writer
+//! thread.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::recorder::sync::{Arc, AtomicUsize, Condvar, Mutex, PoisonError, lock, thread};
 
-/// A wait that ends in time, whatever the store does.
-pub(super) trait Expire: Send {
-    /// When the wait ends; `None` if that is so far away that no clock tells it.
-    fn end(&self) -> Option<Instant>;
+/// A wait with a time limit.
+pub(super) trait Timeout: Send {
+    /// When the wait ends; `None` if that is too far away for an `Instant`.
+    fn deadline(&self) -> Option<Instant>;
 
-    /// Whether it was answered, or nobody waits any more.
+    /// Whether it has a result, or its caller no longer waits.
     fn is_over(&self) -> bool;
 
-    /// Says that the wait has lasted as long as is allowed.
+    /// Ends the wait, because its time limit is reached.
     fn expire(&self);
 }
 
 pub(super) struct Watchdog {
     state: Mutex<State>,
     changed: Condvar,
-    /// Threads that wait here, and keep their own time.
-    pub(super) threads: AtomicUsize,
+    /// The number of blocked threads, which watch their own limits.
+    pub(super) blocked_threads: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
-    /// Those whose time is over first. Answered ones stay until they come to the front.
-    watched: VecDeque<Box<dyn Expire>>,
-    /// Its thread is there.
-    runs: bool,
-    /// Until when the thread sleeps, if it knows.
+    /// Sorted by deadline. Those that are over stay until they are at the front.
+    waits: VecDeque<Box<dyn Timeout>>,
+    /// Whether the watchdog thread runs.
+    is_running: bool,
+    /// Until when the thread sleeps, if it sleeps until a deadline.
     sleeps_until: Option<Instant>,
-    /// The writer has ended: whoever comes now is answered already.
-    over: bool,
+    /// Whether the writer thread has ended, so that all waits have a result.
+    is_over: bool,
 }
 
 impl Watchdog {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), threads: AtomicUsize::new(0) }
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            blocked_threads: AtomicUsize::new(0),
+        }
     }
 
-    /// Sees to it that the wait ends in time.
-    pub(super) fn watch(self: &Arc<Self>, watch: Box<dyn Expire>) {
-        let Some(end) = watch.end() else { return };
+    /// Ends `wait` at its deadline.
+    pub(super) fn watch(self: &Arc<Self>, wait: Box<dyn Timeout>) {
+        let Some(deadline) = wait.deadline() else { return };
         let mut state = lock(&self.state);
-        if state.over {
+        if state.is_over {
             return;
         }
-        while state.watched.front().is_some_and(|watch| watch.is_over()) {
-            state.watched.pop_front();
+        while state.waits.front().is_some_and(|wait| wait.is_over()) {
+            state.waits.pop_front();
         }
-        // At the end but for those that came late to wait, or have less time.
-        let at = state.watched.partition_point(|other| other.end() <= Some(end));
-        state.watched.insert(at, watch);
-        if !state.runs {
-            // Without a thread, the next one that waits tries again; until then the store alone ends the wait.
-            let dog = self.clone();
+        // This is the end of the list, except for waits with a shorter limit or a late first poll.
+        let at = state.waits.partition_point(|other| other.deadline() <= Some(deadline));
+        state.waits.insert(at, wait);
+        if !state.is_running {
+            // If the thread can't be started, the next wait tries again. Until then, only the store
+            // ends this wait.
+            let watchdog = self.clone();
             let name = "audited-watchdog".to_owned();
-            state.runs = thread::Builder::new().name(name).spawn(move || dog.run()).is_ok();
-        } else if state.sleeps_until.is_none_or(|until| end < until) {
+            let started = thread::Builder::new().name(name).spawn(move || watchdog.run());
+            state.is_running = started.is_ok();
+        } else if state.sleeps_until.is_none_or(|until| deadline < until) {
             drop(state);
             self.changed.notify_all();
         }
     }
 
-    /// Ends the thread; the writer has answered everybody, or drops what is left.
+    /// Ends the thread, because the writer thread has completed all waits or drops them.
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
-        state.over = true;
-        state.watched.clear();
+        state.is_over = true;
+        state.waits.clear();
         drop(state);
         self.changed.notify_all();
     }
 
     fn run(&self) {
-        // Wakers are user code: what they do here is not to be recorded.
-        let _busy = busy();
+        // Wakers are user code: calls that they make on this thread are not recorded.
+        let _busy = mark_busy();
         let mut state = lock(&self.state);
-        while !state.over {
+        while !state.is_over {
             let now = Instant::now();
-            let next = state.watched.front().map(|watch| (watch.is_over(), watch.end()));
+            let next = state.waits.front().map(|wait| (wait.is_over(), wait.deadline()));
             match next {
-                Some((is_over, end)) if is_over || end.is_some_and(|end| end <= now) => {
-                    let watch = state.watched.pop_front();
+                Some((is_over, deadline)) if is_over || deadline.is_some_and(|at| at <= now) => {
+                    let wait = state.waits.pop_front();
                     drop(state);
-                    // Wakes whom it concerns: not under the lock.
-                    if let Some(watch) = watch {
-                        watch.expire();
+                    // This calls a waker, which must not run under the lock.
+                    if let Some(wait) = wait {
+                        wait.expire();
                     }
                     state = lock(&self.state);
                 }
-                Some((_, Some(end))) => {
-                    state.sleeps_until = Some(end);
-                    let left = end.duration_since(now);
+                Some((_, Some(deadline))) => {
+                    state.sleeps_until = Some(deadline);
+                    let left = deadline.duration_since(now);
                     state = self
                         .changed
                         .wait_timeout(state, left)

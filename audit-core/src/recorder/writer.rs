@@ -1,252 +1,260 @@
-//! The writer thread: takes batches from the queue and stores them.
+//! The writer thread: takes batches from the queue and writes them to the store.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use audit_record::store::{Batch, Sink, Tally};
+use audit_record::store::{Batch, SessionTally, Store};
 use audit_record::{Durability, Error};
 
-use crate::busy::busy;
-use crate::recorder::clock::Clock;
-use crate::recorder::load::Load;
-use crate::recorder::missing::Missing;
+use crate::busy::mark_busy;
+use crate::recorder::clock_monitor::ClockMonitor;
+use crate::recorder::in_flight_batch::InFlightBatch;
+use crate::recorder::loss_report::LossReport;
 use crate::recorder::queue::Queue;
-use crate::recorder::settings::PAUSES;
+use crate::recorder::settings::RETRY_PAUSES;
 use crate::recorder::sync::{Arc, JoinHandle, thread};
 
-/// Records of one transaction at most.
-pub(crate) const BATCH: usize = 4_096;
+/// The maximum number of records in one transaction.
+pub(crate) const MAX_BATCH_RECORDS: usize = 4_096;
 /// How long the first record of a batch waits for others, if no caller waits for it.
-const GATHER: Duration = Duration::from_millis(5);
-/// How long callers that were let go together are expected back, to share the next sync again. One alone is expected
-/// as well: the writer is not to be asleep when it comes, for being woken may take longer than storing a record.
-const LINGER: Duration = Duration::from_micros(100);
-/// How long the writer sleeps when it is not woken.
-const SLEEP: Duration = Duration::from_secs(1);
+const COLLECT_TIME: Duration = Duration::from_millis(5);
+/// How long to wait for callers that were released together, so that they share the next sync too.
+/// This helps a single caller as well: if the writer thread slept when it comes back, waking up
+/// might take longer than storing a record.
+const RETURN_TIME: Duration = Duration::from_micros(100);
+/// How long the writer thread sleeps if nothing wakes it.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
-/// Starts the thread. It ends, and returns, when the queue is closed.
+/// Starts the writer thread. It ends after the queue is closed, and returns whether all records and
+/// losses are in the trail.
 pub(crate) fn start(
     queue: Arc<Queue>,
-    sink: Box<dyn Sink>,
+    store: Box<dyn Store>,
     close_timeout: Duration,
 ) -> Result<JoinHandle<Result<(), Error>>, Error> {
     let mut writer = Writer {
         queue,
-        sink,
+        store,
         close_timeout,
         closed_since: None,
-        missing: Missing::default(),
-        clock: Clock::now(),
+        losses: LossReport::default(),
+        clock: ClockMonitor::new(),
     };
     thread::Builder::new()
         .name("audited-writer".to_owned())
         .spawn(move || {
-            writer.queue.become_writer();
-            // Whatever the store does is work of the audit: it is not recorded in turn.
-            let _busy = busy();
-            // Out here, so that it outlives a panic.
-            let mut load = Load::default();
-            let ended = catch_unwind(AssertUnwindSafe(|| writer.run(&mut load)));
-            let ended = ended.unwrap_or_else(|_| writer.died(load));
+            writer.queue.register_writer();
+            // Calls that the store makes are part of the audit's own work, and are not recorded.
+            let _busy = mark_busy();
+            // The batch is declared here so that it survives a panic in `run`.
+            let mut batch = InFlightBatch::default();
+            let result = catch_unwind(AssertUnwindSafe(|| writer.run(&mut batch)));
+            let result = result.unwrap_or_else(|_| writer.handle_panic(batch));
             writer.queue.watchdog.end();
-            ended
+            result
         })
         .map_err(|error| Error::permanent("the writer thread can't be started").with_source(error))
 }
 
 struct Writer {
     queue: Arc<Queue>,
-    sink: Box<dyn Sink>,
+    store: Box<dyn Store>,
     close_timeout: Duration,
-    /// When the writer found the queue closed.
+    /// When the writer thread noticed that the queue is closed.
     closed_since: Option<Instant>,
-    missing: Missing,
-    clock: Clock,
+    losses: LossReport,
+    clock: ClockMonitor,
 }
 
 impl Writer {
-    fn run(&mut self, load: &mut Load) -> Result<(), Error> {
-        let mut latest = Ok(());
+    fn run(&mut self, batch: &mut InFlightBatch) -> Result<(), Error> {
+        let mut latest_result = Ok(());
         loop {
-            load.take(&self.queue, BATCH, self.queue.batch_bytes());
-            if load.is_empty() {
+            batch.take(&self.queue, MAX_BATCH_RECORDS, self.queue.batch_bytes());
+            if batch.is_empty() {
                 if !self.queue.is_closed() {
-                    let until_told = self.tell_missing();
-                    self.queue.sleep(until_told.unwrap_or(SLEEP));
-                    self.queue.gather(GATHER);
+                    let until_retry = self.report_losses();
+                    self.queue.sleep(until_retry.unwrap_or(MAX_SLEEP));
+                    self.queue.collect_batch(COLLECT_TIME);
                 } else if self.queue.is_drained(0) {
-                    // What is missing is told below, at the very end.
+                    // `close_store` reports the remaining losses.
                     break;
                 } else {
-                    // A caller is about to push, or to find that it is too late.
+                    // A caller is about to push, or to find the queue closed.
                     thread::yield_now();
                 }
                 continue;
             }
-            let released = load.waiting();
-            // Once for each load: what is lost while the store refuses this one is told before the next, so that the
-            // gap before this one stays as it was offered first. The store may have taken that, and not know.
-            self.look_round();
-            if let Err(error) = self.store(load) {
-                latest = Err(error);
+            let released = batch.waiters();
+            // Losses are polled once for each batch. What is lost while this batch is retried is
+            // reported before the next one. So the gap record before this batch stays the same: the
+            // store may have stored it although it returned an error.
+            self.poll_losses();
+            if let Err(error) = self.store_batch(batch) {
+                latest_result = Err(error);
                 if self.is_out_of_time() {
                     break;
                 }
             } else if released > 0 {
-                self.queue.linger(released, LINGER);
+                self.queue.wait_for_returning_callers(released, RETURN_TIME);
             }
         }
-        if !self.queue.has_untold_losses() {
-            // A flush has told of them all: nobody is to look for another loss.
-            latest = Ok(());
+        if !self.queue.has_unreported_failures() {
+            // A flush has reported all of them, so closing does not report them again.
+            latest_result = Ok(());
         }
-        let closed = self.close_sink();
-        latest.and(closed)
+        let closed = self.close_store();
+        latest_result.and(closed)
     }
 
-    /// Stores `load`, and before it what is missing; leaves it empty. An error means that records were given up.
-    fn store(&mut self, load: &mut Load) -> Result<(), Error> {
-        match self.write_until_stored(load) {
+    /// Stores `batch`, preceded by the report of losses, and empties it. An error means that
+    /// records were given up.
+    fn store_batch(&mut self, batch: &mut InFlightBatch) -> Result<(), Error> {
+        match self.write_with_retries(batch) {
             Ok(()) => {
-                load.confirm();
+                batch.confirm_waiters();
                 Ok(())
             }
-            Err(_) if load.len() > 1 && !self.is_out_of_time() => {
-                // One record may be at fault: the others must not share its fate.
-                let [mut first, mut second] = std::mem::take(load).halves();
-                let first = self.store(&mut first);
-                self.store(&mut second).and(first)
+            Err(_) if batch.len() > 1 && !self.is_out_of_time() => {
+                // The store may have rejected the batch because of one record. The others must not
+                // be lost with it.
+                let [mut first, mut second] = std::mem::take(batch).split();
+                let first = self.store_batch(&mut first);
+                self.store_batch(&mut second).and(first)
             }
             Err(error) => {
-                let Err(error) = self.store_less_durably(load, error) else { return Ok(()) };
-                let told = Error::permanent(error.to_string());
-                // Who was refused an intent knows it, and has lost nothing.
-                let is_loss = !load.records.is_empty();
-                self.give_up(load, error);
-                if is_loss { Err(told) } else { Ok(()) }
+                let Err(error) = self.store_less_durably(batch, error) else { return Ok(()) };
+                let returned = Error::permanent(error.to_string());
+                // Without an intent, its call does not run. Nothing is lost.
+                let is_loss = !batch.records.is_empty();
+                self.give_up(batch, error);
+                if is_loss { Err(returned) } else { Ok(()) }
             }
         }
     }
 
-    /// Stores a record that the store refused as it was asked for, as durable as it does: that it is there matters more.
-    /// Who waits for it is told that this is not what was asked.
-    fn store_less_durably(&mut self, load: &mut Load, error: Error) -> Result<(), Error> {
-        if load.records.is_empty() || load.durability() <= Durability::Process {
+    /// Retries a record with [`Durability::Process`] if the store has rejected a higher durability:
+    /// it is more important that the record exists. The caller that waits for it gets `error`.
+    fn store_less_durably(&mut self, batch: &mut InFlightBatch, error: Error) -> Result<(), Error> {
+        if batch.records.is_empty() || batch.durability() <= Durability::Process {
             return Err(error);
         }
         let error = Arc::new(error);
-        self.queue.complained(error.clone());
-        load.disappoint(&error);
-        self.write_until_stored(load)?;
-        load.confirm();
+        self.queue.set_error(error.clone());
+        batch.reject_record_waiters(&error);
+        self.write_with_retries(batch)?;
+        batch.confirm_waiters();
         Ok(())
     }
 
-    /// Counts `load` as failed, and tells those who wait for it.
-    fn give_up(&mut self, load: &mut Load, error: Error) {
-        let (failed, error) = (load.records.len() as u64, Arc::new(error));
+    /// Counts the records of `batch` as failed, and returns `error` to the callers that wait.
+    fn give_up(&mut self, batch: &mut InFlightBatch, error: Error) {
+        let (failed, error) = (batch.records.len() as u64, Arc::new(error));
         if failed > 0 {
-            // Not one line a record: the gap and the counters tell how many there are.
-            if self.missing.failed(&load.records, &error) {
+            // Only the first rejection is logged. The gap record and the counters have the number.
+            if self.losses.add_failed(&batch.records, &error) {
                 warn(|| tracing::error!(target: "audited", failed, "records are lost: {error}"));
             }
         }
-        load.free(&self.queue);
+        batch.release(&self.queue);
         if failed > 0 {
-            self.queue.failed(failed, error.clone());
+            self.queue.count_failed(failed, error.clone());
         }
-        load.give_up(&error);
+        batch.reject_waiters(&error);
     }
 
-    /// Tells in the trail what is missing, where no record waits that could bring it along.
+    /// Writes the report of losses without a batch, because no record waits that could follow it.
     ///
-    /// Returns how long to wait before the next attempt, if the store did not take it. A gap that is not
-    /// stored is no record that failed: it stays to be told.
-    fn tell_missing(&mut self) -> Option<Duration> {
-        self.look_round();
-        let wait = self.missing.wait()?;
-        if !wait.is_zero() {
-            return Some(wait);
+    /// Returns how long to wait before the next attempt, if the store returned an error. A gap
+    /// record that was not stored does not count as a failed record: it is kept and written later.
+    fn report_losses(&mut self) -> Option<Duration> {
+        self.poll_losses();
+        let delay = self.losses.delay()?;
+        if !delay.is_zero() {
+            return Some(delay);
         }
-        let Err(error) = self.write(&mut Load::default()) else { return None };
-        let (pause, first) = self.missing.refused();
-        if first {
+        let Err(error) = self.write(&mut InFlightBatch::default()) else { return None };
+        let (pause, is_first) = self.losses.set_rejected();
+        if is_first {
             warn(|| {
                 tracing::error!(
                     target: "audited",
-                    "the trail can't be told that records are missing: {error}"
+                    "lost records can't be reported in the trail: {error}"
                 );
             });
         }
-        self.queue.untold(error);
+        self.queue.set_unreported(error);
         Some(pause)
     }
 
-    /// Finds out what is to be told before anything newer.
-    fn look_round(&mut self) {
-        if let Some(remark) = self.clock.look() {
-            self.missing.remark(remark);
+    /// Collects what must be reported before anything newer.
+    fn poll_losses(&mut self) {
+        if let Some(notice) = self.clock.check() {
+            self.losses.add_notice(notice);
         }
-        if !self.missing.knows(self.queue.dropped()) {
-            self.missing.dropped(self.queue.take_lost());
+        if !self.losses.includes_dropped(self.queue.dropped()) {
+            self.losses.add_dropped(self.queue.take_losses());
         }
     }
 
-    /// One attempt at `load`, with what is missing before it.
-    fn write(&mut self, load: &mut Load) -> Result<(), Error> {
-        let ended = self.queue.ended() + load.records.len() as u64;
-        let mut tally = Tally::default();
-        (tally.ended, tally.dropped_told) = (ended, self.missing.dropped_told());
-        let front = self.missing.front();
-        let fronts = front.len();
-        if fronts > 0 {
-            load.records.splice(0..0, front);
+    /// Tries once to write `batch`, preceded by the report of losses.
+    fn write(&mut self, batch: &mut InFlightBatch) -> Result<(), Error> {
+        let mut tally = SessionTally::default();
+        tally.ended = self.queue.ended() + batch.records.len() as u64;
+        tally.dropped_reported = self.losses.dropped_total();
+        let report = self.losses.records();
+        let report_len = report.len();
+        if report_len > 0 {
+            batch.records.splice(0..0, report);
         }
-        let mut batch = Batch::new(&load.records);
-        batch.intents = &load.intents;
-        batch.durability = load.durability();
-        batch.tally = tally;
-        self.queue.writes();
-        let result = catch_unwind(AssertUnwindSafe(|| self.sink.write_batch(&batch)))
+        let mut written = Batch::new(&batch.records);
+        written.intents = &batch.intents;
+        written.durability = batch.durability();
+        written.tally = tally;
+        self.queue.begin_write();
+        let result = catch_unwind(AssertUnwindSafe(|| self.store.write_batch(&written)))
             .unwrap_or_else(|_| Err(Error::permanent("the store panicked while writing")));
-        self.queue.wrote();
-        load.records.drain(..fronts);
+        self.queue.end_write();
+        batch.records.drain(..report_len);
         result?;
-        let refused = self.missing.told();
-        let written = load.records.len() as u64;
-        // Before anybody learns of it: whoever comes then finds room.
-        load.free(&self.queue);
-        self.queue.written(written);
-        if refused {
+        let had_rejected = self.losses.set_stored();
+        let records = batch.records.len() as u64;
+        // This comes before callers are released, so that their next records find room.
+        batch.release(&self.queue);
+        self.queue.count_written(records);
+        if had_rejected {
             warn(|| tracing::warn!(target: "audited", "the store takes records again"));
         }
         Ok(())
     }
 
-    /// Tries until the store has taken `load`, or will not, or there is no more time.
-    fn write_until_stored(&mut self, load: &mut Load) -> Result<(), Error> {
-        let mut pause = PAUSES.0;
+    /// Retries while the store returns transient errors and there is time.
+    fn write_with_retries(&mut self, batch: &mut InFlightBatch) -> Result<(), Error> {
+        let mut pause = RETRY_PAUSES.0;
         loop {
-            load.drop_abandoned();
-            if load.is_empty() {
+            batch.remove_abandoned_intents();
+            if batch.is_empty() {
                 return Ok(());
             }
-            let Err(error) = self.write(load) else { return Ok(()) };
+            let Err(error) = self.write(batch) else { return Ok(()) };
             if !error.is_transient() || self.is_out_of_time() {
                 return Err(error);
             }
-            if pause == PAUSES.0 {
+            if pause == RETRY_PAUSES.0 {
                 warn(|| {
-                    tracing::warn!(target: "audited", "the store refused, trying again: {error}");
+                    tracing::warn!(
+                        target: "audited",
+                        "the store returned an error, and the write is retried: {error}"
+                    );
                 });
             }
-            self.queue.refused(error);
+            self.queue.set_failing(error);
             self.queue.back_off(pause);
-            pause = (pause * 2).min(PAUSES.1);
+            pause = (pause * 2).min(RETRY_PAUSES.1);
         }
     }
 
-    /// Whether the queue was closed so long ago that what is left is given up.
+    /// Whether the close timeout is over, so that the remaining records are given up.
     fn is_out_of_time(&mut self) -> bool {
         if !self.queue.is_closed() {
             return false;
@@ -254,28 +262,29 @@ impl Writer {
         self.closed_since.get_or_insert_with(Instant::now).elapsed() >= self.close_timeout
     }
 
-    fn close_sink(&mut self) -> Result<(), Error> {
-        let lost = self.give_up_rest();
-        let told = self.tell_missing_at_last();
-        let closed = self.end_session(told.is_ok());
-        lost.and(told).and(closed)
+    fn close_store(&mut self) -> Result<(), Error> {
+        let given_up = self.give_up_rest();
+        let reported = self.report_losses_at_close();
+        let closed = self.end_session(reported.is_ok());
+        given_up.and(reported).and(closed)
     }
 
-    /// Closes the store. `told`: whether the trail knows of all that is missing.
-    fn end_session(&mut self, told: bool) -> Result<(), Error> {
-        catch_unwind(AssertUnwindSafe(|| self.sink.close()))
+    /// Closes the store. `all_reported` says whether the trail reports all losses.
+    fn end_session(&mut self, all_reported: bool) -> Result<(), Error> {
+        catch_unwind(AssertUnwindSafe(|| self.store.close()))
             .unwrap_or_else(|_| Err(Error::permanent("the store panicked while closing")))?;
-        // Else the store leaves its session open, for the next start to tell how many are missing: it needs them.
-        let ended = self.queue.is_drained(0);
-        if told && ended && self.queue.dropped() == self.missing.dropped_told() {
-            self.queue.counts.remove();
+        // Otherwise the store leaves its session open. The next start then needs the counters to
+        // report how many records are lost.
+        let all_ended = self.queue.is_drained(0);
+        if all_reported && all_ended && self.queue.dropped() == self.losses.dropped_total() {
+            self.queue.session_counters.remove();
         }
         Ok(())
     }
 
-    /// Takes the rest out of the queue, which is closed, so that it is certain that nothing more comes.
-    fn rest(&mut self) -> Load {
-        let mut rest = Load::default();
+    /// Takes everything that is left in the closed queue. When it returns, nothing more can come.
+    fn take_rest(&mut self) -> InFlightBatch {
+        let mut rest = InFlightBatch::default();
         loop {
             rest.take(&self.queue, usize::MAX, usize::MAX);
             if self.queue.is_drained(self.queue.taken() - self.queue.ended()) {
@@ -285,31 +294,30 @@ impl Writer {
         }
     }
 
-    /// Counts what is left for want of time.
+    /// Gives up the records that could not be stored within the close timeout.
     fn give_up_rest(&mut self) -> Result<(), Error> {
-        let mut rest = self.rest();
+        let mut rest = self.take_rest();
         if rest.is_empty() {
             return Ok(());
         }
         let failed = rest.len();
-        let text =
-            format!("{failed} records could not be stored before the time to close was over");
+        let text = format!("{failed} records could not be stored within the close timeout");
         self.give_up(&mut rest, Error::permanent(text.clone()));
         Err(Error::permanent(text))
     }
 
-    /// The last write: the store may be at work again, and nobody will tell later. It is tried once, whether
-    /// or not there is time.
-    fn tell_missing_at_last(&mut self) -> Result<(), Error> {
-        self.look_round();
-        if self.missing.wait().is_none() {
+    /// Reports losses for the last time. It is tried once, even if the close timeout is over,
+    /// because the store may work again.
+    fn report_losses_at_close(&mut self) -> Result<(), Error> {
+        self.poll_losses();
+        if self.losses.delay().is_none() {
             return Ok(());
         }
-        let untold = self.missing.is_untold();
-        match self.write(&mut Load::default()) {
-            Err(error) if untold => {
+        let has_losses = self.losses.has_losses();
+        match self.write(&mut InFlightBatch::default()) {
+            Err(error) if has_losses => {
                 let error = Error::permanent(format!(
-                    "records are missing, and the trail could not be told of it: {error}"
+                    "records are lost, and the trail does not report it: {error}"
                 ));
                 warn(|| tracing::error!(target: "audited", "{error}"));
                 Err(error)
@@ -318,37 +326,38 @@ impl Writer {
         }
     }
 
-    /// The end of a writer that has panicked, by its own fault or by that of an error that a store gave it: nobody
-    /// must wait for it any more.
+    /// Ends the recorder after a panic of the writer thread, caused by a bug of its own or by an
+    /// error value of the store. No caller may wait for it any more.
     #[cold]
-    fn died(&mut self, mut load: Load) -> Result<(), Error> {
+    fn handle_panic(&mut self, mut batch: InFlightBatch) -> Result<(), Error> {
         let error = Arc::new(Error::permanent(
-            "the writer thread has panicked, so nothing more is recorded; start the program anew, and report the panic",
+            "the writer thread has panicked, so nothing more is recorded; restart the program, and \
+             report the panic",
         ));
         self.queue.close();
-        let mut rest = self.rest();
+        let mut rest = self.take_rest();
         let failed = self.queue.taken() - self.queue.ended();
-        let seen = load.records.len() + rest.records.len();
-        self.missing.failed(load.records.iter().chain(&rest.records), &error);
-        // Of a batch that was parted, because one record may be at fault, the parts are gone with the panic.
-        self.missing.failed_unseen(failed.saturating_sub(seen as u64));
-        load.free(&self.queue);
-        rest.free(&self.queue);
-        self.queue.let_go_of_all();
-        self.queue.died(failed, error.clone());
-        load.give_up(&error);
-        rest.give_up(&error);
+        let known = batch.records.len() + rest.records.len();
+        self.losses.add_failed(batch.records.iter().chain(&rest.records), &error);
+        // If the batch was split, its parts were dropped by the panic.
+        self.losses.add_unknown_failed(failed.saturating_sub(known as u64));
+        batch.release(&self.queue);
+        rest.release(&self.queue);
+        self.queue.release_all_bytes();
+        self.queue.set_died(failed, error.clone());
+        batch.reject_waiters(&error);
+        rest.reject_waiters(&error);
         warn(|| tracing::error!(target: "audited", failed, "{error}"));
-        let told = self.tell_missing_at_last();
-        if told.is_ok() {
-            // Else the store is left as it is: whoever opens it next finds that this recorder did not end in order.
+        if self.report_losses_at_close().is_ok() {
+            // Otherwise the store stays open: the next start finds a session that was not closed,
+            // and reports its losses.
             let _ = self.end_session(true);
         }
         Err(Error::permanent(error.to_string()))
     }
 }
 
-/// Reports to the subscriber, which is user code: what it does wrong must not end the writer.
+/// Calls the subscriber, which is user code. Its panic must not end the writer thread.
 fn warn(report: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(report));
 }

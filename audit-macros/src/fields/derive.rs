@@ -145,7 +145,7 @@ impl<'a> Implementation<'a> {
     /// Output:
     /// ```text
     /// pub struct __AuditedSnapshot<'a, T: Bound> {
-    ///     f0: Kept<Field>,
+    ///     f0: FieldSnapshot<Field>,
     ///     …
     ///     marker: PhantomData<Type<'a, T>>,
     /// }
@@ -157,7 +157,7 @@ impl<'a> Implementation<'a> {
         let own_type = quote!(#ident #ty_generics);
         let fields = self.fields.iter().map(|AuditedField { in_snapshot, ty, .. }| {
             let ty = replace_self(ty.to_token_stream(), &own_type);
-            quote!(#in_snapshot: #private::Kept<#ty>,)
+            quote!(#in_snapshot: #private::FieldSnapshot<#ty>,)
         });
         let impl_generics = replace_self(impl_generics.into_token_stream(), &own_type);
         let where_clause = replace_self(where_clause.into_token_stream(), &own_type);
@@ -191,7 +191,8 @@ impl<'a> Implementation<'a> {
         let label = args.label.as_ref().map(|FieldName { text, .. }| quote!(.labelled(#text)));
         let fields = self.fields.iter().map(|field| self.field_info(field.listed));
         let check = self.parent.as_ref().map(|(parent, _)| self.check_parent_key(parent));
-        let register = register(private, &quote!(#private::Entry::of_type(&__AUDITED_TYPE)));
+        let register =
+            register(private, &quote!(#private::CatalogueEntry::of_type(&__AUDITED_TYPE)));
         quote! {
             const __AUDITED_FIELDS: &[#crate_path::FieldInfo] = &[#(#fields),*];
             static __AUDITED_TYPE: #crate_path::TypeInfo =
@@ -295,9 +296,10 @@ impl<'a> Implementation<'a> {
             let AuditedField { probe, in_snapshot, span, .. } = field;
             let before = quote_spanned!(*span=> before.#in_snapshot);
             let maybe_before = quote_spanned!(*span=> before.map(|before| &#before));
-            keep.extend(quote_spanned!(*span=> #in_snapshot: #probe.keep(),));
-            compare.extend(quote_spanned!(*span=> #probe.compare(&#before, delta, #index);));
-            describe.extend(quote_spanned!(*span=> #probe.describe(#maybe_before, delta, #index);));
+            keep.extend(quote_spanned!(*span=> #in_snapshot: #probe.snapshot(),));
+            compare.extend(quote_spanned!(*span=> #probe.compare(&#before, visitor, #index);));
+            describe
+                .extend(quote_spanned!(*span=> #probe.describe(#maybe_before, visitor, #index);));
             refresh.extend(quote_spanned!(*span=> #probe.refresh(&mut #before);));
         }
         quote_spanned! {Span::mixed_site()=>
@@ -305,14 +307,14 @@ impl<'a> Implementation<'a> {
                 __AuditedSnapshot { #keep marker: #private::PhantomData }
             }
 
-            fn compare(&self, before: &Self::Snapshot, delta: &mut #private::Delta<'_>) {
+            fn compare(&self, before: &Self::Snapshot, visitor: &mut #private::FieldVisitor<'_>) {
                 #compare
             }
 
             fn describe(
                 &self,
                 before: #private::Option<&Self::Snapshot>,
-                delta: &mut #private::Delta<'_>,
+                visitor: &mut #private::FieldVisitor<'_>,
             ) {
                 #describe
             }

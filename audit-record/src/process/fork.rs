@@ -1,21 +1,25 @@
-//! Whether this process is still the one in which something was made.
+//! Detects whether this process was forked, and delays forks during critical work.
+//!
+//! Everything here is lock-free, because a child must not wait for a lock that a thread of the
+//! parent held at the fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
-use super::system;
+use crate::process::system;
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
-static WATCHED: AtomicBool = AtomicBool::new(false);
+static HANDLERS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// How many forks lie between this process and the one that asked first.
+/// The number of forks between the first process that called this and the current process.
 ///
-/// What must not be used after a fork, such as the connection to a database, remembers this number when it is made,
-/// and compares. It costs no system call. Always 0 where processes do not fork. A child made by the bare system
-/// call, past the C library's `fork`, is not noticed.
+/// A resource that must not be used after a fork, such as a database connection, stores this number
+/// when it is created and compares it before use. This costs no system call. The number is always 0
+/// on systems without fork. A child that was created by the bare system call, without the C
+/// library's `fork`, is not detected.
 ///
 /// ```
 /// use audit_record::process;
@@ -31,85 +35,100 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 #[inline]
 #[must_use]
 pub fn forks() -> u32 {
-    if !WATCHED.load(Ordering::Relaxed) {
-        watch();
+    if !HANDLERS_INSTALLED.load(Ordering::Relaxed) {
+        install_handlers();
     }
     FORKS.load(Ordering::Relaxed)
 }
 
-/// No `Once`: if another thread forked in its midst, the child would wait for it for ever.
+/// This is not a `Once`: if another thread forked during the initialisation, the child would wait
+/// for it forever.
 #[cold]
-fn watch() {
-    if !WATCHED.swap(true, Ordering::Relaxed)
-        && system::at_fork(before, in_parent, in_child).is_err()
+fn install_handlers() {
+    if !HANDLERS_INSTALLED.swap(true, Ordering::Relaxed)
+        && system::at_fork(before_fork, after_fork_in_parent, after_fork_in_child).is_err()
     {
-        WATCHED.store(false, Ordering::Relaxed);
+        HANDLERS_INSTALLED.store(false, Ordering::Relaxed);
     }
 }
 
-/// The process in which this was made.
+/// The process that created something and may use it.
+///
+/// ```
+/// use audit_record::process::OwnerProcess;
+///
+/// let owner = OwnerProcess::current();
+/// assert!(owner.is_current()); // `false` in a forked child
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Home(u32);
+pub struct OwnerProcess(u32);
 
-impl Home {
-    /// The process that calls this.
-    pub fn here() -> Self {
+impl OwnerProcess {
+    /// The current process.
+    pub fn current() -> Self {
         Self(forks())
     }
 
-    /// `false` in a child that was forked since.
+    /// Whether the current process is still the owner. `false` in a child that was forked since.
     #[inline]
-    pub fn is_here(self) -> bool {
-        // `here` has made sure that forks are counted.
+    pub fn is_current(self) -> bool {
+        // `current` has installed the handlers, so forks are counted.
         self.0 == FORKS.load(Ordering::Relaxed)
     }
 }
 
-// ---- work that a fork must not part -------------------------------------------------------------------
+// ---- work during which a fork waits -------------------------------------------------------------
 
-/// Threads that are at such work.
-static AT_WORK: AtomicU32 = AtomicU32::new(0);
-/// Threads that are about to fork.
+/// The number of threads that hold a [`NoFork`].
+static WORKING: AtomicU32 = AtomicU32::new(0);
+/// The number of threads that are about to fork.
 static FORKING: AtomicU32 = AtomicU32::new(0);
-/// This process, or one before it, was forked while a thread was at such work.
-static PARTED: AtomicBool = AtomicBool::new(false);
+/// Whether this process, or one of its ancestors, was forked while a thread held a [`NoFork`].
+static FORKED_DURING_WORK: AtomicBool = AtomicBool::new(false);
 
-/// How long a fork waits for that work; more than storing a batch takes, unless the store is in trouble.
-const PATIENCE: Duration = Duration::from_millis(100);
-const PAUSE: Duration = Duration::from_micros(20);
+/// How long a fork waits for that work. Storing a batch takes less, unless the store is in trouble.
+const MAX_FORK_DELAY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_micros(20);
 
 thread_local! {
-    /// How deep this thread is in such work.
+    /// How many nested [`NoFork`] guards this thread holds.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Holds off forks of this process until it is dropped; from [`hold_off_forks`].
-#[must_use = "dropped at once, it holds off nothing"]
+/// A guard that delays forks of this process while it exists; from [`hold_off_forks`].
+#[must_use = "forks are delayed only while this guard exists"]
 pub struct NoFork(PhantomData<*const ()>);
 
-/// Makes a fork on another thread wait until this work is done, for a tenth of a second at most.
+impl fmt::Debug for NoFork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NoFork")
+    }
+}
+
+/// Makes a fork on another thread wait until the guard is dropped, but at most 100 ms.
 ///
-/// For work that takes locks which a child needs as well, such as those within SQLite: a lock that another thread
-/// holds at the fork is never given back in the child. [`is_parted`] tells there whether a fork did not wait long
-/// enough. It costs two atomic operations.
+/// For work that takes locks which a forked child needs too, such as those inside SQLite. If
+/// another thread holds such a lock at the fork, nobody releases it in the child. There,
+/// [`was_forked_during_work`] says whether a fork did not wait long enough. The guard costs two
+/// atomic operations.
 ///
 /// ```
 /// use audit_record::process;
 ///
-/// let held_off = process::hold_off_forks();
-/// // What must be whole in a child.
-/// drop(held_off);
-/// assert!(!process::is_parted());
+/// let no_fork = process::hold_off_forks();
+/// // Work that a fork must not interrupt.
+/// drop(no_fork);
+/// assert!(!process::was_forked_during_work());
 /// ```
 pub fn hold_off_forks() -> NoFork {
     let _ = forks();
     let depth = DEPTH.try_with(|depth| depth.replace(depth.get() + 1)).unwrap_or(0);
     if depth == 0 {
-        AT_WORK.fetch_add(1, Ordering::SeqCst);
+        WORKING.fetch_add(1, Ordering::SeqCst);
         while FORKING.load(Ordering::SeqCst) > 0 {
-            AT_WORK.fetch_sub(1, Ordering::SeqCst);
-            thread::sleep(PAUSE);
-            AT_WORK.fetch_add(1, Ordering::SeqCst);
+            WORKING.fetch_sub(1, Ordering::SeqCst);
+            thread::sleep(POLL_INTERVAL);
+            WORKING.fetch_add(1, Ordering::SeqCst);
         }
     }
     NoFork(PhantomData)
@@ -119,40 +138,42 @@ impl Drop for NoFork {
     fn drop(&mut self) {
         let depth = DEPTH.try_with(|depth| depth.replace(depth.get() - 1)).unwrap_or(1);
         if depth == 1 {
-            AT_WORK.fetch_sub(1, Ordering::SeqCst);
+            WORKING.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
 
-/// Whether this process was forked in the midst of [work that a fork must not part](hold_off_forks): then that kind of
-/// work is impossible here, for it might wait for ever.
+/// Whether this process was forked during work that is [guarded against forks](hold_off_forks).
+///
+/// Such work is then impossible in this process, because it might wait forever for a lock.
 #[must_use]
-pub fn is_parted() -> bool {
-    PARTED.load(Ordering::Relaxed)
+pub fn was_forked_during_work() -> bool {
+    FORKED_DURING_WORK.load(Ordering::Relaxed)
 }
 
+/// 1 if this thread holds a [`NoFork`], otherwise 0.
 fn own_work() -> u32 {
     u32::from(DEPTH.try_with(Cell::get).unwrap_or(0) > 0)
 }
 
-extern "C" fn before() {
+extern "C" fn before_fork() {
     FORKING.fetch_add(1, Ordering::SeqCst);
-    let (own, since) = (own_work(), Instant::now());
-    while AT_WORK.load(Ordering::SeqCst) > own && since.elapsed() < PATIENCE {
-        thread::sleep(PAUSE);
+    let (own, start) = (own_work(), Instant::now());
+    while WORKING.load(Ordering::SeqCst) > own && start.elapsed() < MAX_FORK_DELAY {
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-extern "C" fn in_parent() {
+extern "C" fn after_fork_in_parent() {
     FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Runs before `fork` returns in the child. Other threads are gone with whatever they had locked, so nothing but
-/// atomics is safe here.
-extern "C" fn in_child() {
+/// Runs before `fork` returns in the child. Other threads no longer exist, but the locks that they
+/// held stay locked. So only atomic operations are safe here.
+extern "C" fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     FORKING.store(0, Ordering::SeqCst);
-    // A fork by the working thread itself parts its work as well.
-    let others_and_own = AT_WORK.swap(own_work(), Ordering::SeqCst);
-    PARTED.fetch_or(others_and_own > 0, Ordering::Relaxed);
+    // A fork by the working thread itself counts as well.
+    let working = WORKING.swap(own_work(), Ordering::SeqCst);
+    FORKED_DURING_WORK.fetch_or(working > 0, Ordering::Relaxed);
 }

@@ -1,14 +1,16 @@
-//! What a recorder leaves behind when its process dies, and in which process it is at home.
+//! What a store needs to know about processes: which process a recorder belongs to, and what a dead
+//! process has lost.
 //!
-//! For stores that keep sessions ([`Sink::begin`](crate::store::Sink::begin)): the recorder counts in a page of memory that
-//! outlives a killed process, so that the next start can tell how many records were lost.
+//! For stores that keep recorder sessions ([`Store::begin`](crate::store::Store::begin)). A
+//! recorder counts in a page of memory that outlives its process, so that the next start can report
+//! how many records were lost. All `libc` calls of the workspace's libraries are in this module.
 
-mod counts;
+mod counters;
 mod fork;
 mod system;
 
-pub use counts::{Counted, Counts, forget, left_behind};
-pub use fork::{Home, NoFork, forks, hold_off_forks, is_parted};
+pub use counters::{RecoveredCounters, SessionCounters, read_counters, remove_counters};
+pub use fork::{NoFork, OwnerProcess, forks, hold_off_forks, was_forked_during_work};
 
 #[cfg(test)]
 mod tests;

@@ -1,29 +1,31 @@
-//! What only `unsafe` code can ask of the system, all of it.
+//! The `unsafe` code of this module: the memory of the counters, and system calls.
+//!
+//! Everything else in [`process`](super) is safe code on top of it.
 
 use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
-/// The counters, in memory of which `Memory` takes care.
+/// The memory layout of the counters. [`Memory`] owns a page.
 ///
-/// Each on a cache line of its own, and on none that the processor fetches along with the other's: callers write
-/// `accepted` all the time.
+/// Callers write `accepted` all the time. So each counter has its own cache line, and is not in the
+/// line that the processor prefetches with that of the other.
 #[repr(C)]
 #[derive(Default)]
 pub(super) struct Page {
-    /// Names the session; see `counts`. Never looked at through the mapping.
-    head: Line,
-    pub(super) accepted: Line,
-    pub(super) dropped: Line,
+    /// Identifies the session in the file; see `counters`. Never read through the mapping.
+    head: PaddedCounter,
+    pub(super) accepted: PaddedCounter,
+    pub(super) dropped: PaddedCounter,
 }
 
-/// A number with its surroundings to itself.
+/// A counter that shares no cache line with another.
 #[repr(C, align(128))]
 #[derive(Default)]
-pub(super) struct Line(pub(super) AtomicU64);
+pub(super) struct PaddedCounter(pub(super) AtomicU64);
 
-/// Where a page is.
+/// Owns a [`Page`], on the heap or in a shared mapping.
 pub(super) struct Memory {
     page: NonNull<Page>,
     /// The mapping that holds the page; `None` for one on the heap.
@@ -31,13 +33,14 @@ pub(super) struct Memory {
     mapped: Option<memmap2::MmapRaw>,
 }
 
-// SAFETY: a `Page` consists of atomics, which any thread may use at any time, and it lives until `Memory` is dropped.
+// SAFETY: a `Page` consists of atomics, which any thread may use at any time. It lives until
+// `Memory` is dropped.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// A page of this process alone.
+    /// A page on the heap of this process.
     pub(super) fn private() -> Self {
         Self {
             page: NonNull::from(Box::leak(Box::default())),
@@ -46,9 +49,9 @@ impl Memory {
         }
     }
 
-    /// The page at the beginning of `file`, shared with whoever else maps or reads it.
+    /// The page at the beginning of `file`. Other processes can map or read it too.
     ///
-    /// `file` must have been written up to the end of the page, so that the memory is there already.
+    /// `file` must already be written up to the end of the page, so that its memory is allocated.
     #[cfg(target_os = "linux")]
     pub(super) fn shared(file: &std::fs::File) -> io::Result<Self> {
         let mapped = memmap2::MmapRaw::map_raw(file)?;
@@ -73,9 +76,9 @@ impl Deref for Memory {
 
     #[inline]
     fn deref(&self) -> &Page {
-        // SAFETY: `page` points to a leaked box or into `mapped`, as long as a `Page` and aligned as one; both live
-        // as long as `self`. All that is in it are integers in `UnsafeCell`s, for which every pattern of bits is
-        // valid, whoever writes them.
+        // SAFETY: `page` points to a leaked box or into `mapped`, which is at least as long as a
+        // `Page` and aligned like one. Both live as long as `self`. A `Page` contains only integers
+        // in `UnsafeCell`s: every bit pattern is valid, and other processes may write them.
         unsafe { self.page.as_ref() }
     }
 }
@@ -83,42 +86,42 @@ impl Deref for Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if !self.is_shared() {
-            // SAFETY: without a mapping, `page` comes from `Box::leak` in `private`, and nobody else frees it.
+            // SAFETY: without a mapping, `page` comes from `Box::leak` in `private`. Nothing else
+            // frees it.
             drop(unsafe { Box::from_raw(self.page.as_ptr()) });
         }
     }
 }
 
-/// Whether `file` is in memory, and so gone with the next boot.
+/// Whether `file` is in memory, so that it does not survive a restart of the machine.
 #[cfg(target_os = "linux")]
 pub(super) fn is_in_memory(file: &std::fs::File) -> bool {
     use std::mem::MaybeUninit;
     use std::os::fd::AsRawFd;
 
-    let mut about = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open, and `about` has room for what is written.
-    if unsafe { libc::fstatfs(file.as_raw_fd(), about.as_mut_ptr()) } != 0 {
+    let mut status = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open, and `status` has room for the result.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), status.as_mut_ptr()) } != 0 {
         return false;
     }
-    // SAFETY: the call has succeeded, so it has filled `about`.
-    let kind = unsafe { about.assume_init() }.f_type;
-    // The types of both differ between C libraries.
+    // SAFETY: the call has succeeded, so it has initialised `status`.
+    let kind = unsafe { status.assume_init() }.f_type;
     #[allow(clippy::unnecessary_cast, reason = "the types of both differ between C libraries")]
     let is_tmpfs = kind as i64 == libc::TMPFS_MAGIC as i64;
     is_tmpfs
 }
 
-/// The user whose files this process makes.
+/// The effective user id, which owns the files that this process creates.
 #[cfg(target_os = "linux")]
 pub(super) fn user() -> u32 {
-    // SAFETY: takes nothing, and can't fail.
+    // SAFETY: the function takes no arguments and can't fail.
     unsafe { libc::geteuid() }
 }
 
 #[cfg(target_os = "linux")]
 use libc::pthread_atfork;
 
-// Of POSIX, but not in `libc` for this system.
+// POSIX has this function, but `libc` does not declare it for this system.
 #[cfg(target_os = "macos")]
 unsafe extern "C" {
     fn pthread_atfork(
@@ -128,15 +131,15 @@ unsafe extern "C" {
     ) -> std::ffi::c_int;
 }
 
-/// Has these called at every fork from now on: before it, and after it in the parent and in the child. The last must
-/// do nothing but what is safe in a signal handler.
+/// Registers functions that run at every fork: before it, and after it in the parent and in the
+/// child. The last must do only what is safe in a signal handler.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub(super) fn at_fork(
     before: extern "C" fn(),
     in_parent: extern "C" fn(),
     in_child: extern "C" fn(),
 ) -> io::Result<()> {
-    // SAFETY: these are functions without arguments, which never unwind out of `extern "C"`.
+    // SAFETY: the functions take no arguments, and functions with the C ABI never unwind.
     match unsafe { pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(code)),

@@ -1,5 +1,7 @@
-//! [`ChangeReader`]: how a store is asked for the changes it holds.
+//! [`ChangeReader`]: reads changes of fields from a store.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -7,98 +9,143 @@ use uuid::Uuid;
 
 use crate::{ChangeKind, CorrelationId, Error, FieldChange, Json, Kind, Outcome};
 
-/// Reads changes back from a store; see [`Sink::reader`](crate::store::Sink::reader).
+/// Reads changes of fields from a store; see [`Store::reader`](crate::store::Store::reader).
 pub trait ChangeReader: Send + 'static {
-    /// The changes that meet `query`, in its order, at most [`limit`](ChangeQuery::limit) of them.
+    /// The changes that the query selects, at most [`limit`](ChangeQuery::limit) of them.
     ///
-    /// Where the query names an object, the order is that of the changes themselves: by
-    /// [`changed_at`](FieldChange::changed_at), then by their place in the store. Otherwise it is the order in
-    /// which they were stored.
+    /// If the query names an object, they are ordered by [`changed_at`](FieldChange::changed_at),
+    /// then by their position in the store. Otherwise they are in the order in which they were
+    /// stored.
     ///
     /// # Errors
     ///
-    /// When the store can't be read.
+    /// Fails if the store cannot be read.
     fn changes(&mut self, query: &ChangeQuery) -> Result<Vec<StoredChange>, Error>;
 }
 
-/// What of the changes in a store is asked for; all that is said must hold.
+/// Selects changes in a store. A change must meet all conditions.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ChangeQuery {
-    /// Of objects of any of these types; the names as stored. Empty: of none.
+    /// The types of the objects, by their stored names. If it is empty, nothing is selected.
     pub target_types: Vec<String>,
-    /// Of the object with this id.
+    /// The id of the object. `None` selects all objects.
     pub target_id: Option<String>,
-    /// Of the objects below as well: whose type begins with one of `target_types` and `/`, and whose id begins
-    /// with this text and `/`; if the text is empty, with anything.
+    /// If given, children of the objects are selected too. The type of a child starts with one of
+    /// `target_types` and `/`. Its id starts with this text and `/`, or is any id if the text is
+    /// empty.
     pub children: Option<String>,
-    /// Of this kind.
+    /// What happened to the object.
     pub change: Option<ChangeKind>,
-    /// Of any of these fields, or inside them (`address` also finds `address.city`). Empty: of any.
+    /// The fields. `address` also selects `address.city`. If it is empty, all fields are selected.
     pub fields: Vec<String>,
-    /// Recorded for this actor.
+    /// The actor of the record.
     pub actor: Option<String>,
-    /// Told by a record of this kind.
+    /// The kind of the record.
     pub kind: Option<Kind>,
-    /// That took effect at this time or later.
+    /// The first time at which the change may have taken effect.
     pub from: Option<DateTime<Utc>>,
-    /// That took effect before this time.
+    /// The first time at which it may no longer have taken effect.
     pub until: Option<DateTime<Utc>>,
-    /// The last one first.
+    /// Whether the order is reversed.
     pub newest_first: bool,
-    /// Behind this one, in the order asked for; where a page goes on.
+    /// Only changes after this position, in the order of the query. This continues a page.
     pub after: Option<ChangePosition>,
-    /// How many at most.
+    /// The maximum number of changes.
     pub limit: usize,
 }
 
-/// The place of a change among others.
+/// The position of a change among all changes of a store, where a page can continue.
+///
+/// It has a text form, which can be sent to a client and parsed again. Treat the text as opaque.
+///
+/// ```
+/// use audit_record::store::ChangePosition;
+/// use chrono::DateTime;
+///
+/// let position = ChangePosition::new(DateTime::from_timestamp_micros(1_500_000).unwrap(), 17, 2);
+/// let text = position.to_string();
+/// assert_eq!(text.parse::<ChangePosition>()?, position);
+/// assert!("17".parse::<ChangePosition>().is_err());
+/// # Ok::<(), audit_record::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct ChangePosition {
-    /// When it took effect.
+    /// When the change took effect.
     pub changed_at: DateTime<Utc>,
-    /// The place of its record in the store.
+    /// The number of the record in the store.
     pub seq: u64,
-    /// Its place in the record, from 0.
+    /// The index of the change in the record, from 0.
     pub position: u64,
 }
 
 impl ChangePosition {
-    /// Makes one from its parts.
+    /// Creates a position from its parts.
     #[must_use]
     pub fn new(changed_at: DateTime<Utc>, seq: u64, position: u64) -> Self {
         Self { changed_at, seq, position }
     }
 }
 
-/// A change of one field as a store holds it, with what is known of its record.
+impl fmt::Display for ChangePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, nanos) =
+            (self.changed_at.timestamp(), self.changed_at.timestamp_subsec_nanos());
+        write!(f, "{seconds}.{nanos}.{}.{}", self.seq, self.position)
+    }
+}
+
+impl FromStr for ChangePosition {
+    type Err = Error;
+
+    /// Parses the text form.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not the text form of a position.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parse = || {
+            let mut parts = text.split('.');
+            let (seconds, nanos) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            let (seq, position) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            let changed_at = DateTime::from_timestamp(seconds, nanos)?;
+            parts.next().is_none().then(|| Self::new(changed_at, seq, position))
+        };
+        parse().ok_or_else(|| {
+            Error::permanent(format!("{text:?} is not the position of a change; pass `Page::next`"))
+        })
+    }
+}
+
+/// A change of one field as it is stored, with its record.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StoredChange {
     /// The change.
     pub change: FieldChange,
-    /// Its place in its record, from 0.
+    /// The index of the change in its record, from 0.
     pub position: u64,
-    /// The record that tells of it.
+    /// The record of the change.
     pub record: Arc<ChangeRecord>,
 }
 
 impl StoredChange {
-    /// Makes one from its parts.
+    /// Creates a stored change from its parts.
     #[must_use]
     pub fn new(change: FieldChange, position: u64, record: Arc<ChangeRecord>) -> Self {
         Self { change, position, record }
     }
 
-    /// Where a page that ends with this change goes on.
+    /// The position where a page that ends with this change continues.
     #[must_use]
     pub fn place(&self) -> ChangePosition {
         ChangePosition::new(self.change.changed_at, self.record.seq, self.position)
     }
 }
 
-/// What is known of the record that tells of a change. The names are those of [`Record`](crate::Record).
+/// The record of a change, without its input, output and log. The fields are those of
+/// [`Record`](crate::Record).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // The same fields as in `Record`.
@@ -122,7 +169,8 @@ pub struct ChangeRecord {
 }
 
 impl ChangeRecord {
-    /// A record that says nothing but this.
+    /// Creates a record with these parts, an empty method and the outcome `success`. The other fields
+    /// are empty.
     #[must_use]
     pub fn new(seq: u64, id: Uuid, started_at: DateTime<Utc>, action: impl Into<Arc<str>>) -> Self {
         Self {
@@ -140,6 +188,32 @@ impl ChangeRecord {
             reason: None,
             notes: None,
             context: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_position_is_parsed_back() {
+        for nanos in [0, 1, -1, 999_999_999, -1_000_000_001, i64::MAX, i64::MIN] {
+            let changed_at = DateTime::from_timestamp_nanos(nanos);
+            for (seq, position) in [(0, 0), (7, u64::MAX), (u64::MAX, 7)] {
+                let place = ChangePosition::new(changed_at, seq, position);
+                let text = place.to_string();
+                assert_eq!(text.parse::<ChangePosition>().expect("a position"), place, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_positions() {
+        for text in ["", "1", "1.2.3", "1.2.3.4.5", "1.2.3.x", "1.2.3.-4", "1.2000000000.3.4", "é"]
+        {
+            let error = text.parse::<ChangePosition>().expect_err(text).to_string();
+            assert!(error.contains("not the position of a change"), "{error}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What a store of records implements: [`Sink`] to take them, [`ChangeReader`] to give changes back.
+//! What a store of records implements: [`Store`] to write records, and [`ChangeReader`] to read
+//! changes back.
 
 mod changes;
-mod sink;
+mod contract;
 
 pub use changes::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
-pub use sink::{Batch, Session, Sink, Tally};
+pub use contract::{Batch, RecorderSession, SessionTally, Store};

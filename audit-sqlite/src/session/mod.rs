@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use audit_record::Error;
-use audit_record::store::{Batch, Session, Tally};
+use audit_record::store::{Batch, RecorderSession, SessionTally};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -45,13 +45,13 @@ pub(crate) struct SessionRow {
     /// no longer maintained, and every record is assumed to have an intent.
     open_intents: HashSet<Uuid>,
     /// The counters in the row.
-    stored_tally: Tally,
+    stored_tally: SessionTally,
 }
 
 impl SessionRow {
     /// Adds a row for `session`, and closes the sessions that have died.
     pub(crate) fn begin(
-        session: &Session,
+        session: &RecorderSession,
         writer: &mut WriteConnection,
         inserter: &mut Inserter,
         path: &Path,
@@ -71,7 +71,7 @@ impl SessionRow {
         match begun {
             Ok((number, dead)) => {
                 dead.remove_traces(path);
-                let (open_intents, stored_tally) = (HashSet::new(), Tally::default());
+                let (open_intents, stored_tally) = (HashSet::new(), SessionTally::default());
                 Ok(Self { id: session.id, number, lock, open_intents, stored_tally })
             }
             Err(failure) => {
@@ -90,7 +90,7 @@ impl SessionRow {
     }
 
     /// The counters in the session's row.
-    pub(crate) fn stored_tally(&self) -> Tally {
+    pub(crate) fn stored_tally(&self) -> SessionTally {
         self.stored_tally
     }
 
@@ -138,9 +138,9 @@ impl SessionRow {
     /// stays open, and the next start reports them.
     pub(crate) fn close(self, writer: &mut WriteConnection, path: &Path) -> Result<(), StoreError> {
         let has_unreported_loss =
-            audit_record::process::left_behind(self.id).is_some_and(|counted| {
+            audit_record::process::read_counters(self.id).is_some_and(|counted| {
                 counted.accepted > self.stored_tally.ended
-                    || counted.dropped > self.stored_tally.dropped_told
+                    || counted.dropped > self.stored_tally.dropped_reported
             });
         if has_unreported_loss {
             return Ok(());
@@ -151,7 +151,7 @@ impl SessionRow {
         if let Some(lock) = self.lock {
             lock.remove();
         }
-        audit_record::process::forget(self.id);
+        audit_record::process::remove_counters(self.id);
         Ok(())
     }
 }

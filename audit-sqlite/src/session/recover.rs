@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use audit_record::process::{forget, left_behind};
+use audit_record::process::{read_counters, remove_counters};
 use audit_record::{Gap, GapBasis};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
@@ -36,7 +36,7 @@ impl DeadSessions {
         for (session, traces) in self.0 {
             remove_lock_file(database, session);
             if traces.owns_counters {
-                forget(session);
+                remove_counters(session);
             }
         }
     }
@@ -138,7 +138,7 @@ impl OpenSession {
 
     /// The gap that reports what may be lost; `None` if nothing is.
     fn gap(&self, owns_counters: bool, process: ProcessState, now: DateTime<Utc>) -> Option<Gap> {
-        let counted = if owns_counters { left_behind(self.id) } else { None };
+        let counted = if owns_counters { read_counters(self.id) } else { None };
         let (lost, dropped, basis, explanation) = match counted {
             Some(counted) => (
                 counted.accepted.saturating_sub(self.ended),

@@ -1,6 +1,6 @@
 //! The rows of `audit_session`.
 
-use audit_record::store::{Session, Tally};
+use audit_record::store::{RecorderSession, SessionTally};
 use chrono::Utc;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
@@ -71,7 +71,7 @@ pub(super) fn open_sessions(
 /// attempt was committed but returned an error.
 pub(super) fn insert_session(
     transaction: &Connection,
-    session: &Session,
+    session: &RecorderSession,
     process: &ProcessIdentity,
     file: FileId,
 ) -> rusqlite::Result<i64> {
@@ -105,7 +105,7 @@ pub(super) fn insert_session(
 pub(super) fn update_session(
     transaction: &Connection,
     number: i64,
-    tally: Tally,
+    tally: SessionTally,
 ) -> rusqlite::Result<bool> {
     let updated = transaction
         .prepare_cached(
@@ -115,7 +115,7 @@ pub(super) fn update_session(
         .execute(params![
             number,
             stored_count(tally.ended),
-            stored_count(tally.dropped_told),
+            stored_count(tally.dropped_reported),
             Utc::now().timestamp_micros(),
         ])?;
     Ok(updated > 0)

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use audit_record::store::Sink as _;
-use audit_record::store::{Batch, Session};
+use audit_record::store::Store as _;
+use audit_record::store::{Batch, RecorderSession};
 use audit_record::{Outcome, Record};
 use audit_sqlite::SqliteStore;
 use tempfile::TempDir;
@@ -23,8 +23,8 @@ pub(crate) fn call(action: &str) -> Record {
     call
 }
 
-pub(crate) fn session() -> Session {
-    let mut session = Session::new(7);
+pub(crate) fn session() -> RecorderSession {
+    let mut session = RecorderSession::new(7);
     session.service = Some("billing".into());
     session
 }

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use audit_record::Durability;
-use audit_record::store::Sink as _;
+use audit_record::store::Store as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use common::{copy_golden, memory_directory, rows};
 use disk::{Disk, LOSSES};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::Path;
 
-use audit_record::store::Sink as _;
-use audit_record::store::{Batch, Session};
+use audit_record::store::Store as _;
+use audit_record::store::{Batch, RecorderSession};
 use audit_record::{Durability, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use fastrand::Rng;
@@ -111,7 +111,7 @@ impl Workload<'_> {
 
     fn open(&mut self) {
         let mut store = open(self.path, self.setup).unwrap();
-        let session = Session::new(8);
+        let session = RecorderSession::new(8);
         self.sessions.push(session.id);
         let begun = store.begin(&session);
         let begun = if self.setup.fails { begun.or_else(|_| store.begin(&session)) } else { begun };
@@ -361,7 +361,7 @@ impl RecordedWorkload {
             open_as_host(&path)?;
         }
         let mut store = open(&path, self.setup)?;
-        store.begin(&Session::new(8))?;
+        store.begin(&RecorderSession::new(8))?;
         let last = [event("after the crash")];
         let mut batch = Batch::new(&last);
         batch.durability = Durability::Power;

@@ -14,8 +14,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use audit_record::store::Sink as _;
-use audit_record::store::{Batch, Session};
+use audit_record::store::Store as _;
+use audit_record::store::{Batch, RecorderSession};
 use audit_record::{Durability, Error, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use common::{actions, at, event, events, full, memory_directory, value};
@@ -61,7 +61,7 @@ impl Workload<'_> {
         forget_failed_sync();
         self.store = Some(store);
         // Retries use the same session: remains of a failed attempt must not block it.
-        let session = Session::new(8);
+        let session = RecorderSession::new(8);
         self.retry(|workload| workload.store.as_mut().unwrap().begin(&session));
     }
 

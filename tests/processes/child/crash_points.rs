@@ -1,6 +1,6 @@
 //! [`CrashPointStore`]: a store that kills the process at a point that the parent selects.
 
-use audited::{Batch, Error, Record, Session, Sink, SqliteStore};
+use audited::{Batch, Error, Record, RecorderSession, SqliteStore, Store};
 
 use super::{kill_this_process, setting};
 
@@ -54,7 +54,7 @@ impl CrashPointStore {
     }
 }
 
-impl Sink for CrashPointStore {
+impl Store for CrashPointStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }
@@ -66,7 +66,7 @@ impl Sink for CrashPointStore {
         Ok(())
     }
 
-    fn begin(&mut self, session: &Session) -> Result<(), Error> {
+    fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
         self.arrive("before begin");
         self.store.begin(session)?;
         self.arrive("after begin");

@@ -56,7 +56,7 @@ pub(super) fn panics_and_aborts() {
 pub(super) fn closes_in_a_call() {
     let audit = audited::init(path()).expect("a recorder");
     step("before");
-    audited::execute("close", "processes::close", (), || audit.close().expect("close succeeds"));
+    audited::execute("close", "processes::close", (), || audit.shutdown().expect("close succeeds"));
 }
 
 /// Exits while the store is blocked, and as many records wait as the parent requested.
@@ -98,7 +98,7 @@ pub(super) fn terminates() {
         assert_eq!(signal, SIGTERM);
         print_line("closing");
         let audit = AUDIT.lock().expect("not poisoned").take().expect("a recorder");
-        audit.close().expect("close succeeds");
+        audit.shutdown().expect("close succeeds");
         print_line("closed");
         process::exit(0);
     });

@@ -87,7 +87,7 @@ pub(super) fn forks() {
             let own = Audit::builder().store(store).install().expect("a recorder of the child");
             step("own");
             print_line(&format!("counts {:?}", own.counters().accepted));
-            own.close().expect("close succeeds");
+            own.shutdown().expect("close succeeds");
             step("after own");
             drop(audit);
             print_line("child ends");
@@ -100,7 +100,7 @@ pub(super) fn forks() {
                 "parent has {} accepted, {} dropped",
                 counters.accepted, counters.dropped
             ));
-            audit.close().expect("close succeeds");
+            audit.shutdown().expect("close succeeds");
             print_line(&format!("parent was warned {} times", WARNINGS.load(Ordering::SeqCst)));
         }
     }
@@ -128,7 +128,7 @@ fn use_inherited_recorder(audit: &Audit) {
     print_line(&format!("health {:?}", audit.health().status));
     let context = audited::Context::new().recorder(audit);
     context.scope(|| step("in child by context"));
-    audited::append(audited::Record::new(audited::Kind::Event, "step", chrono::Utc::now()));
+    let _ = audited::append(audited::Record::new(audited::Kind::Event, "step", chrono::Utc::now()));
 }
 
 /// At the fork, another thread holds the locks that a warning needs. The child must continue
@@ -192,7 +192,7 @@ pub(super) fn forks_while_recording() {
         assert_eq!(audit.counters().accepted, calls);
         print_line(&format!("calls {calls}"));
     });
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
 }
 
 /// Forks many times while the writer thread of the parent works in SQLite. Each child opens its own
@@ -221,7 +221,7 @@ pub(super) fn forks_while_the_store_writes() {
                 };
                 let own = Audit::builder().store(store).install().expect("a recorder of the child");
                 step("child");
-                own.close().expect("close succeeds");
+                own.shutdown().expect("close succeeds");
                 std::process::exit(0);
             }
             wait_for(child);
@@ -241,12 +241,12 @@ pub(super) fn forks_and_opens_the_same_trail() {
         return drop(audit);
     }
     wait_for(child);
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
     let child = fork();
     if child == 0 {
         let own = install_recorder();
         step("in child");
-        return own.close().expect("close succeeds");
+        return own.shutdown().expect("close succeeds");
     }
     wait_for(child);
     print_line(&std::process::id().to_string());

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::thread;
 
-use audited::{Audit, Batch, Error, Record, Session, Sink, SqliteStore, audit_method};
+use audited::{Audit, Batch, Error, Record, RecorderSession, SqliteStore, Store, audit_method};
 use serde::{Serialize, Serializer};
 
 use super::{builder, install_recorder, path, print_line};
@@ -75,7 +75,7 @@ pub(super) fn serializes() {
 /// A store that makes audited calls in each of its methods.
 struct CallingStore(SqliteStore);
 
-impl Sink for CallingStore {
+impl Store for CallingStore {
     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
         self.write_batch(&Batch::new(records))
     }
@@ -83,12 +83,12 @@ impl Sink for CallingStore {
     fn write_batch(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         step("in write");
         audited::execute("execute", "sink::execute", (), || ());
-        audited::append(Record::new(audited::Kind::Event, "step", chrono::Utc::now()));
+        let _ = audited::append(Record::new(audited::Kind::Event, "step", chrono::Utc::now()));
         tracing::error!("an event of the store");
         self.0.write_batch(batch)
     }
 
-    fn begin(&mut self, session: &Session) -> Result<(), Error> {
+    fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
         step("in begin");
         self.0.begin(session)
     }
@@ -108,7 +108,7 @@ pub(super) fn writes() {
     step("two");
     let counters = audit.counters();
     print_line(&format!("{} accepted, {} dropped", counters.accepted, counters.dropped));
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
 }
 
 fn set_subscriber() {
@@ -139,7 +139,7 @@ pub(super) fn main_ends() {
     extern "C" fn at_exit() {
         print_line(&format!("at exit {}", step("at exit")));
         let Some(audit) = KEPT.lock().expect("not poisoned").take() else { return };
-        audit.close().expect("close succeeds");
+        audit.shutdown().expect("close succeeds");
         print_line(&format!("at exit {}", step("after close")));
     }
     // SAFETY: the function does not unwind.

@@ -57,7 +57,7 @@ pub(super) fn work() {
             });
         }
     });
-    audit.close().expect("close succeeds");
+    audit.shutdown().expect("close succeeds");
     print_line("closed");
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use audit_record::{FieldChange, Truncation};
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call::lifecycle::Call;
 use crate::capture;
-use crate::fields::{AuditedFields, change_time, compared, difference, values};
+use crate::fields::{AuditedFields, change_time, changed_fields, compare_values, field_values};
 use crate::in_flight::{
     CallShared, CallState, MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, Target,
     WatchedObject,
@@ -30,7 +30,7 @@ impl<T: AuditedFields> ObjectWatch<T> {
     /// Returns `None` if the call is not recorded, or if the object's own code panicked.
     pub(super) fn begin(call: &Call, object: &T, parameter: &'static str) -> Option<Box<Self>> {
         // The first use of a type allocates: an audited allocator must not be recorded here.
-        let _busy = busy();
+        let _busy = mark_busy();
         let shared = call.shared()?;
         let id = set_target(shared, object);
         let Some(before) = capture::run_user_code(|| object.snapshot()) else {
@@ -40,7 +40,7 @@ impl<T: AuditedFields> ObjectWatch<T> {
         let address = (std::ptr::from_ref(object).addr(), type_name::<T>());
         let outer = shared.watched.find(address);
         if let Some(outer) = &outer {
-            outer.nested_call_began(values(object, None, shared.rules()), shared.rules());
+            outer.nested_call_began(field_values(object, None, shared.rules()), shared.rules());
         }
         let identity = ObjectIdentity { address, info: T::TYPE, type_path: T::type_path(), id };
         let watched = shared.watched.add(identity);
@@ -50,7 +50,7 @@ impl<T: AuditedFields> ObjectWatch<T> {
     /// Adds the changes of the object to the call.
     pub(super) fn finish(self: Box<Self>, object: &T) {
         // Created first, so that all of this is freed before it ends.
-        let _busy = busy();
+        let _busy = mark_busy();
         let this = self;
         let rules = this.call.rules();
         let (mut changes, mut cuts) = (Vec::new(), Vec::new());
@@ -63,25 +63,25 @@ impl<T: AuditedFields> ObjectWatch<T> {
             // Nested calls have recorded their changes. Left are those before the first nested
             // call, between nested calls, and after the last one.
             (Some((at_first, time)), Some(at_latest)) => {
-                let before = values(object, Some(&this.before), rules);
-                let rows = difference(T::TYPE, rules, before.as_ref(), Some(&at_first));
+                let before = field_values(object, Some(&this.before), rules);
+                let rows = compare_values(T::TYPE, rules, before.as_ref(), Some(&at_first));
                 add(this.watched.object.changes(rows, time));
-                let now = values(object, None, rules);
-                difference(T::TYPE, rules, Some(&at_latest), now.as_ref())
+                let now = field_values(object, None, rules);
+                compare_values(T::TYPE, rules, Some(&at_latest), now.as_ref())
             }
-            _ => compared(object, &this.before, rules),
+            _ => changed_fields(object, &this.before, rules),
         };
         add(between);
         add(this.watched.object.changes(last, change_time()));
         add_changes(&mut this.call.state(), changes, cuts, left_out);
         if let Some(outer) = &this.outer {
-            outer.nested_call_ended(values(object, None, rules));
+            outer.nested_call_ended(field_values(object, None, rules));
         }
     }
 
     /// Records that the object cannot be compared.
     pub(super) fn give_up(self: Box<Self>) {
-        let _busy = busy();
+        let _busy = mark_busy();
         let this = self;
         record_unwatched(&this.call, this.parameter);
     }

@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call::lifecycle::Call;
 use crate::call::watch::object::{ObjectWatch, record_unwatched, set_target};
 use crate::fields::AuditedFields;
@@ -107,7 +107,7 @@ impl<T: ?Sized, F> AnyReceiver<'_, T, F> {
 
 /// Records that the object is not watched, and makes it the target of the call.
 fn record_not_watched<T: AuditedFields>(call: &Call, object: &T, parameter: &'static str) {
-    let _busy = busy();
+    let _busy = mark_busy();
     if let Some(shared) = call.shared() {
         set_target(shared, object);
         record_unwatched(shared, parameter);

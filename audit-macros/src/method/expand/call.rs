@@ -33,7 +33,7 @@ fn call_site(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, function, .. } = expansion;
     let name = function.sig.ident.unraw().to_string();
     let options = call_site_options(expansion);
-    let register = register(private, &quote!(#private::Entry::site(&__AUDITED_CALLSITE)));
+    let register = register(private, &quote!(#private::CatalogueEntry::site(&__AUDITED_CALLSITE)));
     quote! {
         {
             static __AUDITED_CALLSITE: #private::CallSite =

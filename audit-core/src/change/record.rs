@@ -1,24 +1,31 @@
-//! Makes records of what happened to objects.
+//! Makes records of operations on objects.
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::mem;
 use std::time::Instant;
 
 use audit_record::private::write_attempted;
 use audit_record::{ChangeKind, ErrorInfo, FieldChange, Json, Kind, Note, Outcome, Truncation};
 
-use crate::busy::busy;
+use crate::busy::mark_busy;
 use crate::call::{self, Call};
 use crate::capture::{self, LimitedText};
 use crate::change::SaveInfo;
-use crate::fields::{Rows, TypeInfo};
+use crate::fields::{ChangedFields, TypeInfo};
 use crate::in_flight::{StartTime, Target, set_field};
 use crate::recorder::RecorderRef;
 use crate::scope::{self, Scope};
 
-/// Something that happened, or was tried, about to become a record.
-pub(super) struct Occasion {
+/// The limit for the text of an error.
+const MESSAGE_BYTES: usize = 16 * 1_024;
+
+/// The number of changes in one record. Further changes go to further records.
+const CHANGES_PER_RECORD: usize = 4_096;
+
+/// An operation on one or more objects, to be recorded.
+pub(super) struct Operation {
     pub(super) recorder: RecorderRef,
     pub(super) began: StartTime,
     pub(super) action: Cow<'static, str>,
@@ -26,29 +33,34 @@ pub(super) struct Occasion {
     pub(super) target: Option<Target>,
 }
 
-/// How an attempt ended that changed nothing, as far as is known.
-pub(super) struct Failed {
-    pub(super) outcome: Outcome,
-    pub(super) error: Option<ErrorInfo>,
-    pub(super) traceback: Option<String>,
+/// How an operation ended. One that failed has changed nothing, as far as is known.
+pub(super) struct OperationEnd {
+    outcome: Outcome,
+    error: Option<ErrorInfo>,
+    traceback: Option<String>,
 }
 
-impl Failed {
-    /// The store said no.
-    pub(super) fn by_error<E: Display + ?Sized>(error: &E) -> Self {
-        let LimitedText { text, .. } = capture::format_limited(MESSAGE, format_args!("{error}"));
+impl OperationEnd {
+    pub(super) fn success() -> Self {
+        Self { outcome: Outcome::Success, error: None, traceback: None }
+    }
+
+    /// The operation returned an error.
+    pub(super) fn from_error<E: Display + ?Sized>(error: &E) -> Self {
+        let LimitedText { text, .. } =
+            capture::format_limited(MESSAGE_BYTES, format_args!("{error}"));
         let error = ErrorInfo::new(std::any::type_name::<E>(), text, Vec::new(), None);
         Self { outcome: Outcome::Failure, error: Some(error), traceback: None }
     }
 
-    /// The store panicked.
-    pub(super) fn by_panic(payload: &(dyn Any + Send), since: Instant) -> Self {
+    /// The operation panicked.
+    pub(super) fn from_panic(payload: &(dyn Any + Send), since: Instant) -> Self {
         let (error, traceback) = call::describe_panic(payload, since);
         Self { outcome: Outcome::Panic, error: Some(error), traceback }
     }
 
-    /// It was dropped before its end.
-    pub(super) fn by_drop(panicked: bool, since: Instant) -> Self {
+    /// The operation was dropped before it completed, because of a panic or not.
+    pub(super) fn from_drop(panicked: bool, since: Instant) -> Self {
         if !panicked {
             return Self { outcome: Outcome::Cancelled, error: None, traceback: None };
         }
@@ -57,16 +69,10 @@ impl Failed {
     }
 }
 
-/// Bytes of an error's text.
-const MESSAGE: usize = 16 * 1_024;
-
-/// Changes of one record; more of them make further records.
-const CHANGES: usize = 4_096;
-
-impl Occasion {
-    /// Records that `changes` have happened; as several records if they are many, the later ones below the
-    /// first.
-    pub(super) fn happened(
+impl Operation {
+    /// Records changes that have happened. If there are too many for one record, the later records
+    /// are children of the first.
+    pub(super) fn record_changes(
         self,
         info: &SaveInfo,
         mut changes: Vec<FieldChange>,
@@ -75,14 +81,13 @@ impl Occasion {
         let mut cuts = Some(cuts);
         let mut below_first = None;
         while !changes.is_empty() || cuts.is_some() {
-            // One object's fields stay together, for they are one change.
-            let end = end_of_object(&changes, CHANGES);
+            let end = last_whole_object(&changes, CHANGES_PER_RECORD);
             let rest = changes.split_off(end);
-            let Some(mut call) = self.begin(info) else { return };
+            let Some(mut call) = self.begin_record(info) else { return };
             let Some(shared) = call.shared().cloned() else { return };
             {
                 let mut state = shared.state();
-                state.annotations().changes = std::mem::replace(&mut changes, rest);
+                state.annotations().changes = mem::replace(&mut changes, rest);
                 cuts.take().into_iter().flatten().for_each(|cut| state.cut(cut));
             }
             call.end(Outcome::Success, None, None);
@@ -92,42 +97,26 @@ impl Occasion {
         }
     }
 
-    /// Records something of which only `input` tells.
-    pub(super) fn summed_up(self, info: &SaveInfo, input: Json, cuts: Vec<Truncation>) {
-        self.with_input(info, input, cuts, Outcome::Success, None, None);
-    }
-
-    /// Records that what `input` tells was tried.
-    pub(super) fn failed(
+    /// Records an operation without its changes. `input` is a summary of them, or what was attempted.
+    pub(super) fn record_input(
         self,
         info: &SaveInfo,
         input: Json,
         cuts: Vec<Truncation>,
-        failed: Failed,
+        end: OperationEnd,
     ) {
-        self.with_input(info, input, cuts, failed.outcome, failed.error, failed.traceback);
-    }
-
-    fn with_input(
-        self,
-        info: &SaveInfo,
-        input: Json,
-        cuts: Vec<Truncation>,
-        outcome: Outcome,
-        error: Option<ErrorInfo>,
-        traceback: Option<String>,
-    ) {
-        let Some(mut call) = self.begin(info) else { return };
+        let Some(mut call) = self.begin_record(info) else { return };
         if let Some(shared) = call.shared() {
             let mut state = shared.state();
             state.set_input(input.as_str());
             cuts.into_iter().for_each(|cut| state.cut(cut));
         }
-        call.end(outcome, error, traceback);
+        call.end(end.outcome, end.error, end.traceback);
     }
 
-    fn begin(&self, info: &SaveInfo) -> Option<Call> {
-        let _busy = busy();
+    /// Starts a record. `None` if the recorder skips this action.
+    fn begin_record(&self, info: &SaveInfo) -> Option<Call> {
+        let _busy = mark_busy();
         let call = call::begin_record(
             self.recorder.clone(),
             Kind::Change,
@@ -136,10 +125,10 @@ impl Occasion {
             self.began,
         )?;
         if let Some(shared) = call.shared() {
-            for said in &info.fields {
-                set_field(shared, &said.key, |writer| {
-                    let json = said.masked(writer.mask());
-                    writer.captured(&json, &said.cuts);
+            for field in &info.extra_fields {
+                set_field(shared, &field.key, |writer| {
+                    let json = field.masked(writer.mask());
+                    writer.captured(&json, &field.cuts);
                 });
             }
             let mut state = shared.state();
@@ -153,8 +142,9 @@ impl Occasion {
     }
 }
 
-/// Where the object ends whose change is the `limit`th.
-fn end_of_object(changes: &[FieldChange], limit: usize) -> usize {
+/// How many of `changes` go into one record of about `limit` changes. The changes of one object stay
+/// together, because they are one change of that object.
+fn last_whole_object(changes: &[FieldChange], limit: usize) -> usize {
     let Some(last) = changes.get(limit) else { return changes.len() };
     let is_same = |change: &FieldChange| {
         change.changed_at == last.changed_at
@@ -165,11 +155,12 @@ fn end_of_object(changes: &[FieldChange], limit: usize) -> usize {
     if begin > 0 {
         return begin;
     }
+    // One object has more changes than a record should hold.
     limit + changes[limit..].iter().take_while(|change| is_same(change)).count()
 }
 
-/// `create Pilot`, and so on.
-pub(super) fn action(kind: ChangeKind, name: &str) -> Cow<'static, str> {
+/// The action of a record that names none: `create Pilot`, `change Pilot` or `delete Pilot`.
+pub(super) fn default_action(kind: ChangeKind, name: &str) -> Cow<'static, str> {
     let verb = match kind {
         ChangeKind::Created => "create",
         ChangeKind::Deleted => "delete",
@@ -178,16 +169,16 @@ pub(super) fn action(kind: ChangeKind, name: &str) -> Cow<'static, str> {
     format!("{verb} {name}").into()
 }
 
-/// `fleet::Pilot::save`
-pub(super) fn method(info: &TypeInfo, function: &str) -> Cow<'static, str> {
+/// The method of the record: `fleet::Pilot::save`.
+pub(super) fn method_name(info: &TypeInfo, function: &str) -> Cow<'static, str> {
     format!("{}::{}::{function}", info.module(), info.rust_name()).into()
 }
 
-/// What was tried, as the input of its record: by field, what it was and what it was to become.
-pub(super) fn attempted(rows: Rows, kind: ChangeKind) -> (Json, Vec<Truncation>) {
-    let fields = rows.rows.iter().map(|(field, before, after)| (&**field, before, after));
+/// The input of the record of a failed operation: the changes that it would have made.
+pub(super) fn attempted_input(changed: ChangedFields, kind: ChangeKind) -> (Json, Vec<Truncation>) {
+    let fields = changed.fields.iter().map(|field| (&*field.path, &field.before, &field.after));
     let mut json = String::from("{");
     write_attempted(&mut json, kind, fields);
     json.push('}');
-    (Json::trusted(json), rows.cuts)
+    (Json::trusted(json), changed.cuts)
 }
