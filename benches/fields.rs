@@ -26,7 +26,7 @@ const BURSTS: usize = 21;
 const SAVES: usize = 4_000;
 
 /// An object to save.
-trait Object: audited::AuditedFields + Clone + PartialEq + Serialize {
+trait Object: audited::fields::AuditedFields + Clone + PartialEq + Serialize {
     const FIELDS: usize;
     fn new() -> Self;
     /// Changes one field to a value that it has not had before.

@@ -11,7 +11,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use audited::{
-    Audit, ChangeKind, FieldChange, Json, Kind, Record, SqliteStore, Store, audited_fields,
+    Audit, Json, Record, SqliteStore, audited_fields,
+    record::{ChangeKind, FieldChange, Kind},
+    store::Store,
 };
 use chrono::{DateTime, Utc};
 use common::{Table, percentile, thousands};

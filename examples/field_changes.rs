@@ -11,7 +11,7 @@
 use std::error::Error;
 
 use audited::history::ObjectChange;
-use audited::{Audit, Bulk, ChangeKind, Tracked, audited_fields};
+use audited::{Audit, Bulk, Tracked, audited_fields, record::ChangeKind};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, named_params};
 use rust_decimal::Decimal;

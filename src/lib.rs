@@ -1,23 +1,53 @@
 #![doc = include_str!("crate.md")]
 
 pub use audit_core::{
-    Audit, AuditBuilder, AuditedFields, Bulk, CaptureLevel, Catalogue, ChangeOf, Collector,
-    Context, ContextValues, Counters, FieldInfo, Health, History, InContext, IntoTarget,
-    LevelFilter, Limits, Mask, ObjectKey, Overflow, Recorded, Redacted, Refused, Returned,
-    SaveInfo, Status, Tracked, TypeInfo, append, catalogue, change, change_of, execute,
-    execute_async, field, history, layer, note, reason, target, testing,
+    Audit, AuditBuilder, Bulk, CaptureLevel, Context, LevelFilter, Limits, Mask, Overflow,
+    Redacted, Refused, Tracked, append, catalogue, change, change_of, execute, execute_async,
+    field, history, layer, note, reason, target, testing,
 };
 #[doc = include_str!("audit_method.md")]
 pub use audit_macros::audit_method;
 #[doc = include_str!("audited_fields.md")]
 pub use audit_macros::audited_fields;
-pub use audit_record::store::{Batch, RecorderSession, SessionTally, Store};
-pub use audit_record::{
-    ChangeKind, CorrelationId, Durability, Error, ErrorInfo, FieldChange, Json, Kind, LogEntry,
-    Note, Outcome, Record, Truncation,
-};
+pub use audit_record::{Durability, Error, Json, Outcome, Record};
 #[cfg(feature = "sqlite")]
-pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder, record_in, transaction};
+pub use audit_sqlite::{SqliteStore, record_in, transaction};
+pub use {chrono, uuid};
+
+/// What a record consists of: [`Record`] and the types of its columns.
+///
+/// `Record`, `Outcome` and `Json` are also at the root of the crate.
+pub mod record {
+    pub use audit_record::{
+        ChangeKind, CorrelationId, ErrorInfo, FieldChange, Gap, GapBasis, Json, Kind, LogEntry,
+        Note, Outcome, Record, Truncation, UnknownName,
+    };
+}
+
+/// Where records go: the trait [`Store`](store::Store), and what belongs to it, and how the store of
+/// a recorder is doing.
+pub mod store {
+    pub use audit_core::{Collector, Counters, Health, Status};
+    pub use audit_record::store::{
+        Batch, ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, RecorderSession,
+        SessionTally, Store, StoredChange,
+    };
+    #[cfg(feature = "sqlite")]
+    pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder};
+}
+
+/// What [`audited_fields`](macro@crate::audited_fields) says about a type, and what describes a
+/// change.
+pub mod fields {
+    pub use audit_core::{
+        AuditedFields, Catalogue, ChangeOf, FieldInfo, ObjectKey, SaveInfo, TypeInfo,
+    };
+}
+
+/// Types that the functions of the root take and return, and that are rarely named.
+pub mod call {
+    pub use audit_core::{ContextValues, InContext, IntoTarget, Recorded, Returned};
+}
 
 mod macros;
 #[cfg(feature = "sqlite")]
@@ -40,13 +70,13 @@ pub mod _documentation {
     ///
     /// # Items named on this page
     ///
-    /// [`audited_fields`](macro@crate::audited_fields), [`AuditedFields`](crate::AuditedFields),
+    /// [`audited_fields`](macro@crate::audited_fields), [`AuditedFields`](crate::fields::AuditedFields),
     /// [`Tracked`](crate::Tracked), [`Tracked::loaded`](crate::Tracked::loaded),
     /// [`change`](crate::change()), [`change_of`](crate::change_of()),
     /// [`Bulk::record`](crate::Bulk::record), [`Bulk::summary`](crate::Bulk::summary),
     /// [`catalogue`](crate::catalogue()), [`transaction`](crate::transaction()),
-    /// [`Collector`](crate::Collector), [`Record::rolled_back`](crate::Record::rolled_back),
-    /// [`History::stored`](crate::History::stored), [`History::as_of`](crate::History::as_of),
+    /// [`Collector`](crate::store::Collector), [`Record::rolled_back`](crate::Record::rolled_back),
+    /// [`History::stored`](crate::history::History::stored), [`History::as_of`](crate::history::History::as_of),
     /// [`State::uncertain`](crate::history::State::uncertain), [`Mask`](crate::Mask),
     /// [`Redacted`](crate::Redacted), [`Limits`](crate::Limits)
     pub mod changes {}
@@ -66,8 +96,8 @@ pub mod _documentation {
     /// [`AuditBuilder::durability`](crate::AuditBuilder::durability),
     /// [`AuditBuilder::wait_limit`](crate::AuditBuilder::wait_limit),
     /// [`Audit::flush`](crate::Audit::flush), [`Audit::shutdown`](crate::Audit::shutdown),
-    /// [`Audit::health`](crate::Audit::health), [`Status`](crate::Status),
-    /// [`Counters`](crate::Counters), [`Overflow`](crate::Overflow), [`Store`](crate::Store)
+    /// [`Audit::health`](crate::Audit::health), [`Status`](crate::store::Status),
+    /// [`Counters`](crate::store::Counters), [`Overflow`](crate::Overflow), [`Store`](crate::store::Store)
     pub mod durability {}
 
     /// [compatibility]: crate::_documentation::compatibility

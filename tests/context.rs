@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use audited::{Audit, Context, CorrelationId, Mask, audit_method, testing};
+use audited::{Audit, Context, Mask, audit_method, record::CorrelationId, testing};
 use serde_json::json;
 use support::MemoryStore;
 

@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use audited::{
-    Audit, Batch, Context, Durability, Error, Outcome, Record, Store, Tracked, audit_method,
-    audited_fields, testing,
+    Audit, Context, Durability, Error, Outcome, Record, Tracked, audit_method, audited_fields,
+    store::{Batch, Store},
+    testing,
 };
 
 #[path = "support/gate.rs"]

@@ -6,7 +6,7 @@ mod record_access;
 use std::error::Error;
 use std::{fmt, io};
 
-use audited::{ErrorInfo, Outcome, Record, audit_method, testing};
+use audited::{Outcome, Record, audit_method, record::ErrorInfo, testing};
 use record_access::{output, single_record};
 
 #[track_caller]

@@ -9,7 +9,11 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use audited::{Audit, Batch, Context, Error, Kind, Overflow, Record, SqliteStore, Store};
+use audited::{
+    Audit, Context, Error, Overflow, Record, SqliteStore,
+    record::Kind,
+    store::{Batch, Store},
+};
 
 /// A store that stores the first gap record, but returns an error for it.
 struct FailsAfterFirstGap {

@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use audited::{Audit, Context, Error, Kind, Outcome, Overflow, Record, Store, audit_method};
+use audited::{
+    Audit, Context, Error, Outcome, Overflow, Record, audit_method, record::Kind, store::Store,
+};
 use gate::GatedStore;
 use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -1,7 +1,7 @@
 //! A collector keeps the records of its scope. Objects that were saved in it are considered stored
 //! only after `committed`.
 
-use audited::{Audit, Collector, Context, Tracked, audited_fields};
+use audited::{Audit, Context, Tracked, audited_fields, store::Collector};
 use support::MemoryStore;
 
 mod support;

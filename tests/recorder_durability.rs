@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use audited::{
-    Audit, AuditBuilder, Batch, Context, Durability, Error, Kind, Record, RecorderSession,
-    SessionTally, Status, Store, audit_method,
+    Audit, AuditBuilder, Context, Durability, Error, Record, audit_method,
+    record::Kind,
+    store::{Batch, RecorderSession, SessionTally, Status, Store},
 };
 use support::MemoryStore;
 
@@ -355,7 +356,7 @@ impl Store for LoggingStore {
         self.1.map_err(Error::permanent)
     }
 
-    fn reader(&mut self) -> Result<Option<Box<dyn audited::history::ChangeReader>>, Error> {
+    fn reader(&mut self) -> Result<Option<Box<dyn audited::store::ChangeReader>>, Error> {
         self.log("reader");
         Ok(None)
     }

@@ -5,7 +5,9 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::Duration;
 
-use audited::{Audit, AuditBuilder, Context, Kind, Record, Status, append, audit_method};
+use audited::{
+    Audit, AuditBuilder, Context, Record, append, audit_method, record::Kind, store::Status,
+};
 use gate::GatedStore;
 use support::MemoryStore;
 
@@ -138,7 +140,7 @@ fn builders_handles_and_their_parts_have_debug_output() {
     assert!(format!("{builder:?}").contains("eu-1"));
     assert!(format!("{audit:?}").contains("accepted: 0"));
     assert!(format!("{:?}", audit.health()).contains("Working"));
-    assert_eq!(format!("{:?}", audited::Collector::new()), "Collector { .. }");
+    assert_eq!(format!("{:?}", audited::store::Collector::new()), "Collector { .. }");
 }
 
 // ---- append -------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use audited::{
-    Audit, AuditBuilder, Context, Durability, Error, Kind, Overflow, Record, Status, Store,
-    audit_method,
+    Audit, AuditBuilder, Context, Durability, Error, Overflow, Record, audit_method,
+    record::Kind,
+    store::{Status, Store},
 };
 use support::MemoryStore;
 

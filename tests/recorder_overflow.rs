@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use audited::{
-    Audit, Batch, Context, Counters, Error, Kind, Overflow, Record, Status, Store, append,
+    Audit, Context, Error, Overflow, Record, append,
+    record::Kind,
+    store::{Batch, Counters, Status, Store},
 };
 use chrono::{DateTime, Utc};
 use gate::GatedStore;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
-use audited::{Audit, Durability, Error, Kind, Record, Store, audit_method};
+use audited::{Audit, Durability, Error, Record, audit_method, record::Kind, store::Store};
 use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;
 

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use audited::{
-    Audit, Batch, Collector, Context, Durability, Error, Kind, Outcome, Record, Store,
-    audit_method, testing,
+    Audit, Context, Durability, Error, Outcome, Record, audit_method,
+    record::Kind,
+    store::{Batch, Collector, Store},
+    testing,
 };
 
 #[path = "support/gate.rs"]

@@ -5,9 +5,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use audit_core::history::ChangeReader;
 use audit_record::process::read_counters;
-use audited::{Audit, Context, Error, Record, RecorderSession, Store};
+use audited::store::ChangeReader;
+use audited::{
+    Audit, Context, Error, Record,
+    store::{RecorderSession, Store},
+};
 
 /// A store that remembers its session, and fails in the methods that the test selects.
 #[derive(Clone, Default)]

@@ -59,7 +59,7 @@ named_enum! {
 /// such as a trace id.
 ///
 /// ```
-/// use audited::CorrelationId;
+/// use audited::record::CorrelationId;
 ///
 /// let id = CorrelationId::from("0192f0c1-7c1e-7cc3-9d4e-2f5b6c7d8e9f");
 /// assert!(matches!(id, CorrelationId::Uuid(_)));

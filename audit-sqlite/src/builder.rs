@@ -38,7 +38,7 @@ impl SqliteStoreBuilder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use audited::{Kind, Record, Store};
+    /// # use audited::{record::Kind, store::Store, Record};
     /// # use audited::SqliteStore;
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("audit.db");
@@ -74,7 +74,7 @@ impl SqliteStoreBuilder {
     /// recorder included. Execute `PRAGMA journal_mode = WAL` once to avoid that.
     ///
     /// ```
-    /// # use audited::{Kind, Record, Store, SqliteStore};
+    /// # use audited::{record::Kind, store::Store, Record, SqliteStore};
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("shop.db");
     /// let shop = rusqlite::Connection::open(&path)?;

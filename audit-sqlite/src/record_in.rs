@@ -33,7 +33,7 @@ use crate::session::delete_recorded_intents;
 /// taken, or the database can't be written to. The transaction stays open and unchanged.
 ///
 /// ```
-/// use audited::{ChangeKind, FieldChange, Json, Kind, Record, SqliteStore, record_in};
+/// use audited::{record::{ChangeKind, FieldChange, Kind}, Json, Record, SqliteStore, record_in};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("shop.db");
@@ -86,7 +86,7 @@ impl InTransaction<'_> {
     /// transaction.
     ///
     /// ```
-    /// # use audited::{Kind, Record};
+    /// # use audited::{record::Kind, Record};
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("audit.db");
     /// # audited::SqliteStore::open(&path)?;

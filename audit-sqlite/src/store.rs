@@ -29,7 +29,7 @@ use crate::session::SessionRow;
 /// open at the fork either.
 ///
 /// ```
-/// use audited::{Kind, Record, Store};
+/// use audited::{record::Kind, store::Store, Record};
 /// use audited::SqliteStore;
 ///
 /// # let directory = tempfile::tempdir()?;

@@ -1,6 +1,9 @@
 //! Recorders and subscribers that several benches install in the same way.
 
-use audited::{Batch, Error, Record, Store};
+use audited::{
+    Error, Record,
+    store::{Batch, Store},
+};
 use tracing_subscriber::prelude::*;
 
 /// A store that discards everything, so that only the caller's own cost is measured.

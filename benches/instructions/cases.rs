@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::{Mutex, mpsc};
 
-use audited::{Audit, Context, Error, Record, Store, audit_method};
+use audited::{Audit, Context, Error, Record, audit_method, store::Store};
 
 use crate::common::recording::{Events, NullStore};
 

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use audited::{Batch, CorrelationId, Outcome, Record, SqliteStore, Store as _};
+use audited::{
+    Outcome, Record, SqliteStore,
+    record::CorrelationId,
+    store::{Batch, Store as _},
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 

@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audited::{CorrelationId, ErrorInfo, Json, Kind, LogEntry, Outcome, Record};
+use audited::{
+    Json, Outcome, Record,
+    record::{CorrelationId, ErrorInfo, Kind, LogEntry},
+};
 use chrono::{DateTime, Utc};
 
 pub(crate) const ACTORS: u64 = 2_000;

@@ -12,8 +12,10 @@ use std::pin::pin;
 use std::task::{Context as Polling, Poll, Waker};
 
 use audited::{
-    AuditedFields, ChangeKind, FieldChange, Outcome, Record, Truncation, audit_method,
-    audited_fields, testing,
+    Outcome, Record, audit_method, audited_fields,
+    fields::AuditedFields,
+    record::{ChangeKind, FieldChange, Truncation},
+    testing,
 };
 use record_access::single_record;
 use serde::Serialize;

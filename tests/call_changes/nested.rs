@@ -2,7 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use audited::{FieldChange, Record, Truncation, audit_method, testing};
+use audited::{
+    Record, audit_method,
+    record::{FieldChange, Truncation},
+    testing,
+};
 
 use super::{Pilot, change_lines, kara, lee, poll_once_and_drop, promote_later, unobserved};
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use audited::history::State;
 use audited::{
-    Audit, ChangeKind, Context, History, Record, SqliteStore, Tracked, append, audit_method,
-    audited_fields, change_of, testing,
+    Audit, Context, Record, SqliteStore, Tracked, append, audit_method, audited_fields, change_of,
+    history::History, record::ChangeKind, testing,
 };
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
@@ -348,7 +348,7 @@ fn a_key_with_a_wrong_number_of_parts_is_rejected() {
 #[test]
 fn a_store_that_cannot_be_read_returns_an_error() {
     struct Null;
-    impl audited::Store for Null {
+    impl audited::store::Store for Null {
         fn write(&mut self, _: &[Record]) -> Result<(), audited::Error> {
             Ok(())
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use audited::{Context, CorrelationId, Outcome, audit_method, testing};
+use audited::{Context, Outcome, audit_method, record::CorrelationId, testing};
 use serde_json::{Value, json};
 
 use crate::record_access::{error_message, find_record, input, output, single_record};

@@ -4,7 +4,12 @@ use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
 
-use audited::{AuditedFields, ChangeKind, FieldChange, Json, Tracked, audited_fields, testing};
+use audited::{
+    Json, Tracked, audited_fields,
+    fields::AuditedFields,
+    record::{ChangeKind, FieldChange},
+    testing,
+};
 use serde::Serialize;
 
 /// The recorded names of the fields.

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use audited::{AuditedFields, TypeInfo, audited_fields};
+use audited::{
+    audited_fields,
+    fields::{AuditedFields, TypeInfo},
+};
 use serde::{Deserialize, Serialize};
 
 use super::fields::changes_after;

@@ -48,7 +48,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
-use audited::{AuditedFields as _, audited_fields};
+use audited::{audited_fields, fields::AuditedFields as _};
 
 /// A plane.
 #[audited_fields(all, of(was = "for"), seats(was = "chairs"), _unused(debug), pin(redact); key = (tail, number), label = tail)]

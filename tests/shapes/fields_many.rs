@@ -1,6 +1,6 @@
 //! A struct with 500 audited fields.
 
-use audited::{AuditedFields, Tracked, audited_fields, testing};
+use audited::{Tracked, audited_fields, fields::AuditedFields, testing};
 
 #[rustfmt::skip]
 #[audited_fields(all, f499(was = "f500"); key = f0)]

@@ -4,7 +4,10 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use audited::{Batch, Durability, Error, Record, Store};
+use audited::{
+    Durability, Error, Record,
+    store::{Batch, Store},
+};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audited::{Error, Record, Store};
+use audited::{Error, Record, store::Store};
 
 /// A store that keeps its records in memory. Clones share the records.
 #[derive(Clone, Default)]

@@ -1,7 +1,7 @@
 //! Bulk operations that fail, annotations of one operation, changed keys, and use from other
 //! threads.
 
-use audited::History;
+use audited::history::History;
 
 use super::masking::Customer;
 use super::*;

@@ -11,8 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use audited::{
-    Bulk, ChangeKind, Context, FieldChange, Kind, Outcome, Record, Redacted, Tracked,
-    audited_fields, change, change_of, execute, testing,
+    Bulk, Context, Outcome, Record, Redacted, Tracked, audited_fields, change, change_of, execute,
+    record::{ChangeKind, FieldChange, Kind},
+    testing,
 };
 use rust_decimal::Decimal;
 use serde::Serialize;

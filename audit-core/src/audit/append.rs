@@ -16,7 +16,7 @@ use crate::current;
 /// reported as for a call; see [`Counters`](crate::Counters).
 ///
 /// ```
-/// use audited::{Kind, Record, testing};
+/// use audited::{record::Kind, Record, testing};
 ///
 /// let records = testing::capture(|| {
 ///     let mut record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());
@@ -56,6 +56,6 @@ pub fn append(record: Record) -> Result<(), Error> {
     if is_open {
         Ok(())
     } else {
-        Err(Error::permanent("the record was not appended: the recorder is closed"))
+        Err(Error::closed("the record was not appended: the recorder is closed"))
     }
 }

@@ -26,7 +26,7 @@ use crate::recorder::{Destination, MemoryRecords, Recorder, RecorderRef, Transac
 /// return by `?` or a panic never leaves an object that is considered saved but is not.
 ///
 /// ```
-/// use audited::{Collector, Tracked, audited_fields};
+/// use audited::{store::Collector, Tracked, audited_fields};
 ///
 /// #[audited_fields(age; key = id)]
 /// struct Pilot { id: u64, age: u8 }
@@ -79,7 +79,7 @@ impl Collector {
     /// Other threads are included only if they run in the [`Context::current`] of this scope.
     ///
     /// ```
-    /// use audited::Collector;
+    /// use audited::store::Collector;
     ///
     /// let collector = Collector::new();
     /// let sum = collector.scope(|| audited::execute("add", "math::add", [1, 2], || 3));

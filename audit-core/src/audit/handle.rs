@@ -194,7 +194,7 @@ impl Audit {
         }
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(reader) = reader else {
-            return Err(Error::permanent(
+            return Err(Error::closed(
                 "the recorder is closed, and so is its store: read the history before `shutdown`",
             ));
         };
@@ -235,7 +235,7 @@ impl Audit {
     /// second shutdown waits for the first and returns `Ok`.
     ///
     /// ```
-    /// use audited::{Audit, Context, SqliteStore, Status};
+    /// use audited::{store::Status, Audit, Context, SqliteStore};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("audit.db");

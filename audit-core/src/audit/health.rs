@@ -53,7 +53,7 @@ impl Audit {
     /// store.
     ///
     /// ```
-    /// use audited::{Audit, Context, Error, Record, Status, Store};
+    /// use audited::{store::{Status, Store}, Audit, Context, Error, Record};
     ///
     /// struct FullDisk;
     ///

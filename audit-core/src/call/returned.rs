@@ -25,7 +25,7 @@ use crate::call::{error, probe};
 /// `Way` is inferred. It only keeps these implementations apart.
 #[diagnostic::on_unimplemented(
     message = "`execute` cannot record a value of type `{Self}`",
-    note = "return a `Result`, wrap the value as `audited::Recorded(value)`, or use the macro \
+    note = "return a `Result`, wrap the value as `audited::call::Recorded(value)`, or use the macro \
             `audited::execute!`, which accepts any type"
 )]
 pub trait Returned<Way> {
@@ -37,7 +37,7 @@ pub trait Returned<Way> {
 /// Wraps a return value of any type that is `Serialize`, for [`execute`](crate::execute).
 ///
 /// ```
-/// use audited::{Recorded, execute, testing};
+/// use audited::{call::Recorded, execute, testing};
 ///
 /// #[derive(serde::Serialize)]
 /// struct Report { rows: u32 }

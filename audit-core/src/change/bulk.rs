@@ -48,7 +48,7 @@ use crate::{capture, current};
 ///     Bulk::new("promote").summary().save(&mut pilots, |all| update_all(all)).unwrap();
 ///
 ///     // Changes by an SQL statement, without an object in the program.
-///     Bulk::new("ground").record::<Pilot>(audited::ChangeKind::Changed, [1, 2, 3]);
+///     Bulk::new("ground").record::<Pilot>(audited::record::ChangeKind::Changed, [1, 2, 3]);
 /// });
 /// let ids: Vec<&str> = records[0].changes.iter().map(|change| &*change.target_id).collect();
 /// assert_eq!(ids, ["1", "3"]);

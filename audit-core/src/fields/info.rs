@@ -3,7 +3,7 @@
 /// What `#[audited_fields]` says about a type; from [`AuditedFields::TYPE`].
 ///
 /// ```
-/// use audited::{AuditedFields, audited_fields};
+/// use audited::{fields::AuditedFields, audited_fields};
 ///
 /// #[audited_fields(name(was = "title"), pin(redact); key = id)]
 /// struct Pilot { id: u64, name: String, pin: u16 }

@@ -20,7 +20,7 @@ const PART_BYTES: usize = 1_024;
 /// of these for a key of several fields.
 ///
 /// ```
-/// use audited::ObjectKey;
+/// use audited::fields::ObjectKey;
 ///
 /// assert_eq!(ObjectKey::from(340).id(), "340");
 /// assert_eq!(ObjectKey::from("a/b").id(), "a/b");

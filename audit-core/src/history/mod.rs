@@ -2,7 +2,7 @@
 //!
 //! [`History`], from [`Audit::history`](crate::Audit::history), returns what happened to an object:
 //! its creation, each change, its deletion, and its [`State`] at any time. It reads from a store
-//! through the store's [`ChangeReader`].
+//! through the store's [`ChangeReader`](audit_record::store::ChangeReader).
 //!
 //! | type | is |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | [`ObjectChange`] | what happened to one object at one time |
 //! | [`State`] | the fields of an object at one time |
 //! | [`Difference`] | a field with different values at two times |
-//! | [`ChangeReader`], [`ChangeQuery`], [`StoredChange`] | the interface to a store |
+//! | [`ChangeReader`](audit_record::store::ChangeReader), [`ChangeQuery`](audit_record::store::ChangeQuery), [`StoredChange`](audit_record::store::StoredChange) | the interface to a store |
 
 mod change;
 mod changes;
@@ -21,9 +21,6 @@ mod object;
 mod selection;
 mod state;
 
-pub use audit_record::store::{
-    ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange,
-};
 pub use change::{Difference, ObjectChange};
 pub use changes::{Changes, Page};
 pub(crate) use memory::MemoryReader;

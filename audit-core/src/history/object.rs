@@ -171,7 +171,7 @@ impl History {
     /// A position can be sent to a client as text and parsed again.
     ///
     /// ```
-    /// use audited::history::ChangePosition;
+    /// use audited::store::ChangePosition;
     /// use audited::{Context, Tracked, audited_fields, testing};
     ///
     /// #[audited_fields(age; key = id)]

@@ -32,7 +32,7 @@ impl PendingIntents {
         let size = size_of_record(&intent);
         let mut state = lock(&self.state);
         if state.is_closed {
-            return Err(Error::permanent("the recorder is closed"));
+            return Err(Error::closed("the recorder is closed"));
         }
         if state.bytes > 0 && state.bytes + size > self.max_bytes {
             return Err(Error::transient(

@@ -194,8 +194,12 @@ impl Queue {
             entry.record.count_loss(&mut losses);
         }
         if let Some(completion) = entry.completion {
-            let reason = "the record was dropped because the queue was full or closed";
-            completion.complete(Err(Arc::new(Error::permanent(reason))));
+            let error = if self.is_closed() {
+                Error::closed("the record was dropped because the recorder is closed")
+            } else {
+                Error::permanent("the record was dropped because the queue was full")
+            };
+            completion.complete(Err(Arc::new(error)));
         }
         if self.is_closed() {
             self.warn_late();

@@ -167,7 +167,7 @@ impl Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        self.0.complete(|| Err(Arc::new(Error::permanent("the recorder is closed"))));
+        self.0.complete(|| Err(Arc::new(Error::closed("the recorder is closed"))));
     }
 }
 

@@ -131,10 +131,10 @@ impl<'a> Implementation<'a> {
                 #info
 
                 #[automatically_derived]
-                impl #impl_generics #crate_path::AuditedFields for #ident #ty_generics
+                impl #impl_generics #crate_path::fields::AuditedFields for #ident #ty_generics
                 #where_clause
                 {
-                    const TYPE: &'static #crate_path::TypeInfo = &__AUDITED_TYPE;
+                    const TYPE: &'static #crate_path::fields::TypeInfo = &__AUDITED_TYPE;
                     type Snapshot = __AuditedSnapshot #ty_generics;
                     #methods
                 }
@@ -194,9 +194,9 @@ impl<'a> Implementation<'a> {
         let register =
             register(private, &quote!(#private::CatalogueEntry::of_type(&__AUDITED_TYPE)));
         quote! {
-            const __AUDITED_FIELDS: &[#crate_path::FieldInfo] = &[#(#fields),*];
-            static __AUDITED_TYPE: #crate_path::TypeInfo =
-                #crate_path::TypeInfo::new(#private::module_path!(), #rust_name)
+            const __AUDITED_FIELDS: &[#crate_path::fields::FieldInfo] = &[#(#fields),*];
+            static __AUDITED_TYPE: #crate_path::fields::TypeInfo =
+                #crate_path::fields::TypeInfo::new(#private::module_path!(), #rust_name)
                     #name #formerly .keyed(&[#(#key),*]) #parent #label
                     .with_fields(__AUDITED_FIELDS);
             #register
@@ -215,7 +215,7 @@ impl<'a> Implementation<'a> {
         let formerly = formerly_call(&field.options.was);
         let redacted = field.options.redact.map(|_| quote!(.redacted()));
         let set = field.options.set.map(|_| quote!(.set()));
-        quote!(#crate_path::FieldInfo::new(#name) #own_name #formerly #redacted #set)
+        quote!(#crate_path::fields::FieldInfo::new(#name) #own_name #formerly #redacted #set)
     }
 
     /// Output: `const _: () = assert!(<Order as AuditedFields>::TYPE.key_parts() == 1, "…");`
@@ -235,7 +235,7 @@ impl<'a> Implementation<'a> {
         );
         Some(quote_spanned! { parent.ty.span() =>
             const _: () = assert!(
-                <#ty as #crate_path::AuditedFields>::TYPE.key_parts() == #count,
+                <#ty as #crate_path::fields::AuditedFields>::TYPE.key_parts() == #count,
                 #message
             );
         })

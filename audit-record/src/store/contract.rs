@@ -14,7 +14,7 @@ use crate::{Durability, Error, Record};
 /// What the writer thread passes to [`Store::write_batch`]: all of it is stored, or nothing.
 ///
 /// ```
-/// use audited::{Batch, Durability, Kind, Record};
+/// use audited::{record::Kind, store::Batch, Durability, Record};
 ///
 /// let records = [Record::new(Kind::Event, "open the vault", chrono::Utc::now())];
 /// let batch = Batch::new(&records);
@@ -52,7 +52,7 @@ impl<'b> Batch<'b> {
 /// is what was lost.
 ///
 /// ```
-/// use audited::SessionTally;
+/// use audited::store::SessionTally;
 ///
 /// let tally = SessionTally::default();
 /// assert_eq!((tally.ended, tally.dropped_reported), (0, 0));
@@ -70,7 +70,7 @@ pub struct SessionTally {
 /// One recorder at work on one store, from [`Store::begin`] to [`Store::close`].
 ///
 /// ```
-/// use audited::RecorderSession;
+/// use audited::store::RecorderSession;
 ///
 /// let session = RecorderSession::new(100);
 /// assert_eq!((session.in_flight, session.service), (100, None));
@@ -117,8 +117,8 @@ impl RecorderSession {
 /// - [`reader`](Store::reader): the recorder has no history.
 ///
 /// ```
-/// use audited::history::ChangeReader;
-/// use audited::{Batch, Error, Record, RecorderSession, Store};
+/// use audited::store::ChangeReader;
+/// use audited::{store::{Batch, RecorderSession, Store}, Error, Record};
 ///
 /// /// Prints the size of each batch.
 /// struct PrintSizes<S>(S);

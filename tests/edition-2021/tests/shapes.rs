@@ -30,7 +30,7 @@ mod summary;
 #[path = "../../shapes/trait_methods.rs"]
 mod trait_methods;
 
-use audited::{AuditedFields, audit_method, audited_fields};
+use audited::{audit_method, audited_fields, fields::AuditedFields};
 
 // In this edition, an `impl Trait` captures only the lifetimes that it names. An `impl Trait`
 // written by the macro would follow the edition of the macro.

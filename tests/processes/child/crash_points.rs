@@ -1,6 +1,9 @@
 //! [`CrashPointStore`]: a store that kills the process at a point that the parent selects.
 
-use audited::{Batch, Error, Record, RecorderSession, SqliteStore, Store};
+use audited::{
+    Error, Record, SqliteStore,
+    store::{Batch, RecorderSession, Store},
+};
 
 use super::{kill_this_process, setting};
 

@@ -128,7 +128,11 @@ fn use_inherited_recorder(audit: &Audit) {
     print_line(&format!("health {:?}", audit.health().status));
     let context = audited::Context::new().recorder(audit);
     context.scope(|| step("in child by context"));
-    let _ = audited::append(audited::Record::new(audited::Kind::Event, "step", chrono::Utc::now()));
+    let _ = audited::append(audited::Record::new(
+        audited::record::Kind::Event,
+        "step",
+        chrono::Utc::now(),
+    ));
 }
 
 /// At the fork, another thread holds the locks that a warning needs. The child must continue

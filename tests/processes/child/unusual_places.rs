@@ -5,7 +5,10 @@ use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::thread;
 
-use audited::{Audit, Batch, Error, Record, RecorderSession, SqliteStore, Store, audit_method};
+use audited::{
+    Audit, Error, Record, SqliteStore, audit_method,
+    store::{Batch, RecorderSession, Store},
+};
 use serde::{Serialize, Serializer};
 
 use super::{builder, install_recorder, path, print_line};
@@ -83,7 +86,8 @@ impl Store for CallingStore {
     fn write_batch(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         step("in write");
         audited::execute("execute", "sink::execute", (), || ());
-        let _ = audited::append(Record::new(audited::Kind::Event, "step", chrono::Utc::now()));
+        let _ =
+            audited::append(Record::new(audited::record::Kind::Event, "step", chrono::Utc::now()));
         tracing::error!("an event of the store");
         self.0.write_batch(batch)
     }

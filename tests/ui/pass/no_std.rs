@@ -8,7 +8,7 @@ extern crate alloc;
 extern crate std;
 
 use alloc::string::String;
-use audited::{AuditedFields, audit_method, audited_fields};
+use audited::{fields::AuditedFields, audit_method, audited_fields};
 
 /// Doubles.
 #[audit_method]
