@@ -10,7 +10,6 @@ use crate::capture::limits::{MAX_TRUNCATIONS, Rules};
 use crate::capture::path::{PathNode, ROOT};
 use crate::capture::policy::{Depth, NOT_RECORDED_MARK, Policy, REDACTED};
 use crate::capture::user_code::CaptureError;
-use crate::capture::value_writer::ValueWriter;
 
 /// The state that all parts of one value share.
 ///
@@ -38,8 +37,12 @@ pub(super) struct JsonBuffer<'a> {
 
 impl<'a> JsonBuffer<'a> {
     #[inline]
-    pub(super) fn new(writer: ValueWriter<'a>) -> Self {
-        let ValueWriter { json, truncations, path, rules } = writer;
+    pub(super) fn new(
+        json: &'a mut String,
+        truncations: &'a mut Vec<Truncation>,
+        path: &'a str,
+        rules: &'a Rules,
+    ) -> Self {
         let (start, first_truncation) = (json.len(), truncations.len());
         Self {
             json,

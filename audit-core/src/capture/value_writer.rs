@@ -82,7 +82,7 @@ impl<'a> ValueWriter<'a> {
         if is_secret_type::<T>() {
             return self.redacted();
         }
-        let mut buffer = JsonBuffer::new(self);
+        let mut buffer = self.into_buffer();
         let guard = UserCodeGuard::enter();
         let serialize = || value.serialize(ValueSerializer::root(&mut buffer));
         match catch_unwind(AssertUnwindSafe(serialize)) {
@@ -133,7 +133,7 @@ impl<'a> ValueWriter<'a> {
     /// assert_eq!(json, r#""beca… [cut: 7 bytes]""#);
     /// ```
     pub fn text(self, value: &str) {
-        let mut buffer = JsonBuffer::new(self);
+        let mut buffer = self.into_buffer();
         if let Err(error) = buffer.text(&ROOT, Depth::ROOT, value) {
             buffer.finish_with_error(error);
         }
@@ -161,8 +161,13 @@ impl<'a> ValueWriter<'a> {
         write_redacted(self.json);
     }
 
+    #[inline]
+    fn into_buffer(self) -> JsonBuffer<'a> {
+        JsonBuffer::new(self.json, self.truncations, self.path, self.rules)
+    }
+
     fn formatted(self, args: fmt::Arguments<'_>) {
-        let mut buffer = JsonBuffer::new(self);
+        let mut buffer = self.into_buffer();
         let guard = UserCodeGuard::enter();
         let format = || buffer.formatted(&ROOT, Depth::ROOT, args);
         match catch_unwind(AssertUnwindSafe(format)) {
