@@ -13,6 +13,7 @@ use tracing::span::EnteredSpan;
 
 use crate::call::lifecycle::Call;
 use crate::call::panic;
+use crate::capture::is_result;
 use crate::scope::{self, Entered};
 
 /// Keeps a call entered. Its drop ends the call, unless the expansion has recorded an outcome.
@@ -41,7 +42,7 @@ impl Call {
         };
         Guard {
             call: self,
-            returns_result: type_name::<R>().starts_with("core::result::Result<"),
+            returns_result: is_result::<R>(),
             panicking_before: thread::panicking(),
             span,
             scope,

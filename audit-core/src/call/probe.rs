@@ -7,7 +7,6 @@
 //!
 //! For example, `argument(&value).record(..)` tries `Serialize`, then `Debug`, then the type name.
 
-use std::any::type_name;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
@@ -150,7 +149,7 @@ fn buffer() -> String {
 
 fn record_output<T: ?Sized>(call: &mut Call, write: impl FnOnce(capture::ValueWriter<'_>)) {
     if let Some(running) = call.wants_output()
-        && type_name::<T>() != "()"
+        && !capture::is_unit::<T>()
     {
         let (mut json, mut cuts) = (buffer(), Vec::new());
         write(capture::ValueWriter::new(&mut json, &mut cuts, "output", running.shared.rules()));

@@ -66,8 +66,8 @@ pub(crate) use policy::{
 };
 pub use redacted::Redacted;
 pub(crate) use scalar_serializer::{ScalarOutput, scalar_text};
-pub(crate) use type_names::TypeHint;
 pub use type_names::is_secret_type;
+pub(crate) use type_names::{TypeHint, is_result, is_unit};
 pub use user_code::in_progress;
 pub(crate) use user_code::{CaptureError, UserCodeGuard, drop_panic, run_user_code};
 pub use value_writer::{ValueWriter, write_redacted};

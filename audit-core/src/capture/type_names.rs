@@ -1,5 +1,5 @@
 //! Facts that can be known only from the name of a type: whether its values are secret, sets, or
-//! decimals.
+//! decimals, and whether a generic return type is a `Result` or `()`.
 //!
 //! Serde passes on none of this: a set is serialised as a list, a decimal as a text, and a secret
 //! as the value in it. A serializer cannot probe the type instead. It sees every part of a value as
@@ -7,6 +7,9 @@
 //! `TypeId` needs `'static` types that are known without parameters. Only the name is left. It is
 //! not stable by contract, so the tests below pin the names with the real crates: when a compiler
 //! or a crate changes one, they fail.
+//!
+//! The return type of a generic function is known only when it is compiled for its caller. There,
+//! method lookup would see the bounds of the parameter, and so take a `Result` for another value.
 
 use std::any::type_name;
 
@@ -36,6 +39,18 @@ pub fn is_secret_type<T: ?Sized>() -> bool {
 fn names_secret_type(name: &str) -> bool {
     let continues_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     name.match_indices(SECRECY).any(|(at, _)| !name[..at].ends_with(continues_path))
+}
+
+/// Whether `T` is a `Result`.
+#[inline]
+pub(crate) fn is_result<T: ?Sized>() -> bool {
+    type_name::<T>().starts_with("core::result::Result<")
+}
+
+/// Whether `T` is `()`.
+#[inline]
+pub(crate) fn is_unit<T: ?Sized>() -> bool {
+    type_name::<T>() == "()"
 }
 
 /// The kind of a value, known from the name of its type where serde does not pass it on.
@@ -137,6 +152,21 @@ mod tests {
         ] {
             assert_eq!(name, expected);
         }
+    }
+
+    #[test]
+    fn results_and_units_are_known_also_in_generic_functions() {
+        fn of<T>(_: T) -> (bool, bool) {
+            (is_result::<T>(), is_unit::<T>())
+        }
+        type Alias<T> = std::io::Result<T>;
+        struct Result<T>(T);
+        assert_eq!(of(Ok::<u8, String>(1)), (true, false));
+        assert_eq!(of::<Alias<()>>(Ok(())), (true, false));
+        assert_eq!(of(()), (false, true));
+        assert_eq!(of(Result(())), (false, false));
+        assert_eq!(of(Some(Ok::<u8, String>(1))), (false, false));
+        assert_eq!(of(((),)), (false, false));
     }
 
     #[test]
