@@ -1,9 +1,7 @@
-//! The recorder between calls and store: accepted records are stored, others are counted and
-//! reported.
+//! The recorder: accepted records are stored, others are counted and reported.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use audited::{
