@@ -24,8 +24,8 @@ pub mod record {
     };
 }
 
-/// Where records go: the trait [`Store`](store::Store), and what belongs to it, and how the store of
-/// a recorder is doing.
+/// Stores: the trait [`Store`](store::Store), the types that it uses, and the state of a recorder
+/// and its store.
 pub mod store {
     pub use audit_core::{Collector, Counters, Health, Status};
     pub use audit_record::store::{
@@ -36,15 +36,15 @@ pub mod store {
     pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder};
 }
 
-/// What [`audited_fields`](macro@crate::audited_fields) says about a type, and what describes a
-/// change.
+/// The types behind [`audited_fields`](macro@crate::audited_fields): descriptions of audited types,
+/// keys of objects, and builders of changes.
 pub mod fields {
     pub use audit_core::{
         AuditedFields, Catalogue, ChangeOf, FieldInfo, ObjectKey, SaveInfo, TypeInfo,
     };
 }
 
-/// Types that the functions of the root take and return, and that are rarely named.
+/// Types that functions at the root of the crate take or return, and that programs rarely name.
 pub mod call {
     pub use audit_core::{ContextValues, InContext, IntoTarget, Recorded, Returned};
 }
@@ -70,13 +70,15 @@ pub mod _documentation {
     ///
     /// # Items named on this page
     ///
-    /// [`audited_fields`](macro@crate::audited_fields), [`AuditedFields`](crate::fields::AuditedFields),
-    /// [`Tracked`](crate::Tracked), [`Tracked::loaded`](crate::Tracked::loaded),
-    /// [`change`](crate::change()), [`change_of`](crate::change_of()),
-    /// [`Bulk::record`](crate::Bulk::record), [`Bulk::summary`](crate::Bulk::summary),
-    /// [`catalogue`](crate::catalogue()), [`transaction`](crate::transaction()),
-    /// [`Collector`](crate::store::Collector), [`Record::rolled_back`](crate::Record::rolled_back),
-    /// [`History::stored`](crate::history::History::stored), [`History::as_of`](crate::history::History::as_of),
+    /// [`audited_fields`](macro@crate::audited_fields),
+    /// [`AuditedFields`](crate::fields::AuditedFields), [`Tracked`](crate::Tracked),
+    /// [`Tracked::loaded`](crate::Tracked::loaded), [`change`](crate::change()),
+    /// [`change_of`](crate::change_of()), [`Bulk::record`](crate::Bulk::record),
+    /// [`Bulk::summary`](crate::Bulk::summary), [`catalogue`](crate::catalogue()),
+    /// [`transaction`](crate::transaction()), [`Collector`](crate::store::Collector),
+    /// [`Record::rolled_back`](crate::Record::rolled_back),
+    /// [`History::stored`](crate::history::History::stored),
+    /// [`History::as_of`](crate::history::History::as_of),
     /// [`State::uncertain`](crate::history::State::uncertain), [`Mask`](crate::Mask),
     /// [`Redacted`](crate::Redacted), [`Limits`](crate::Limits)
     pub mod changes {}
@@ -97,7 +99,8 @@ pub mod _documentation {
     /// [`AuditBuilder::wait_limit`](crate::AuditBuilder::wait_limit),
     /// [`Audit::flush`](crate::Audit::flush), [`Audit::shutdown`](crate::Audit::shutdown),
     /// [`Audit::health`](crate::Audit::health), [`Status`](crate::store::Status),
-    /// [`Counters`](crate::store::Counters), [`Overflow`](crate::Overflow), [`Store`](crate::store::Store)
+    /// [`Counters`](crate::store::Counters), [`Overflow`](crate::Overflow),
+    /// [`Store`](crate::store::Store)
     pub mod durability {}
 
     /// [compatibility]: crate::_documentation::compatibility
@@ -116,7 +119,7 @@ pub mod _documentation {
     pub mod sql {}
 }
 
-// Former names of two pages, for links in the documentation of the attributes.
+// Former names of two pages, for links to them.
 #[doc(hidden)]
 pub use _documentation::{changes as unseen_changes, durability as what_survives};
 

@@ -1,9 +1,10 @@
-//! [`execute!`](crate::execute!): an audited call without attribute, with a return value of any type.
+//! [`execute!`](crate::execute!): runs a closure of any return type as an audited call.
 
-/// Runs a closure as an audited call, without an attribute. It may return any type.
+/// Runs a closure as an audited call, without an attribute. The closure may return any type.
 ///
-/// The arguments are those of the function [`execute`](crate::execute()). The return value is recorded
-/// as the attribute does it: by `Serialize`, else by `Debug`, else as the name of its type.
+/// The arguments are those of the function [`execute`](crate::execute()). The return value is
+/// recorded as the attribute does it: by `Serialize`, else by `Debug`, else as the name of its
+/// type.
 ///
 /// ```
 /// #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! [`init`]: the store, the recorder and the subscriber in one step.
+//! [`init`]: opens the store, and installs the recorder and the subscriber, in one step.
 
 use std::path::Path;
 
@@ -15,18 +15,19 @@ use crate::{Audit, Error, SqliteStore};
 ///
 /// Only one subscriber can be set. After `init` has set one, `init` of `tracing_subscriber` panics
 /// with "a global default trace dispatcher has already been set". If the program has set a
-/// subscriber without the layer, records have no log, and `init` writes a warning to standard error.
+/// subscriber without the layer, records have no log, and `init` writes a warning to standard
+/// error.
 ///
 /// The subscriber of `init` writes warnings of the recorder to standard error, and nothing else. It
 /// creates no spans, which makes a call cheaper than with the layer. An event goes into the log of
-/// the innermost call around it. This also works inside spans of the program, and in tasks and
-/// threads that carry `Span::current()` of the call (`.in_current_span()`) or a span that was
-/// created in it. But spans of the program have no effect beyond that:
+/// the innermost call around it. This also works inside spans of the program. It works in other
+/// tasks and threads, too, if they carry `Span::current()` of the call (`.in_current_span()`) or a
+/// span that was created in it. Otherwise, spans of the program have no effect:
 ///
 /// - Their names and fields are not kept. Fields of events are.
 /// - `Span::current()` in a call is the span of the call, with name `call` and target `audited`,
-///   whatever spans of the program are around. Its `id()` is that of the call, and so is the `id()`
-///   of a span that was created in the call.
+///   even inside spans of the program. Its `id()` is that of the call, and so is the `id()` of a
+///   span that was created in the call.
 /// - The subscriber is not a `tracing_subscriber::Registry`. Code that gets one by `downcast_ref`,
 ///   or that extends spans, finds none. `OpenTelemetrySpanExt` of `tracing-opentelemetry` does
 ///   nothing, and `tracing_error::SpanTrace` stays empty.
@@ -47,8 +48,8 @@ use crate::{Audit, Error, SqliteStore};
 ///
 /// # Errors
 ///
-/// When the file can't be opened or is not an audit trail (the message names the path and says what
-/// to do), and when a recorder is already installed.
+/// When the file can't be opened or is not an audit trail; the message names the path and says what
+/// to do. Also when a recorder is already installed.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;

@@ -126,8 +126,8 @@ pub struct CallSite {
 /// The path of a function, for one type name of its body.
 ///
 /// A generic function, or a default method of a trait, has one static for all types that it is
-/// compiled for, but one path for each type: `<Cat as Animal>::feed`. So the paths form a linked
-/// list, which is short and only grows.
+/// compiled for. But it has one path for each type: `<Cat as Animal>::feed`. So the paths form a
+/// linked list, which is short and only grows.
 #[derive(Debug)]
 struct MethodPath {
     body: &'static str,
@@ -260,7 +260,7 @@ impl CallSite {
         self.default_action.get_or_init(|| format!("{}::{}", self.module, self.name))
     }
 
-    /// Writes the arguments of the attribute that tell how much is recorded, for the catalogue.
+    /// Writes the arguments of the attribute that say how much is recorded, for the catalogue.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(level) = self.capture {
             write!(f, ", capture {}", level.as_str())?;

@@ -47,7 +47,7 @@ use crate::scope::{self, LogTarget, Scope};
 pub struct Context {
     data: Arc<ContextData>,
     /// The call in which [`Context::current`] was taken. It is not in `data`, because calls keep
-    /// that: if each call were made under the context of the call before, none of them would be
+    /// `data`. If each call were made under the context of the call before, no call would ever be
     /// freed.
     parent: Option<Arc<CallShared>>,
 }
@@ -70,7 +70,7 @@ impl Context {
 
     /// The context that applies here, for example to carry it into another thread or task.
     ///
-    /// Calls made under it there become children of the call in which it was taken.
+    /// Calls that are made under it become children of the call in which it was taken.
     ///
     /// ```
     /// use audited::{Context, execute, testing};
@@ -116,14 +116,14 @@ impl Context {
         /// Sets the `User-Agent` of the client.
         user_agent(impl Into<String>) Into::into;
         /// Sets the URL that was requested. In the record, a password in it is masked, and so are
-        /// parameters whose name is on the [`Mask`](crate::Mask).
+        /// parameters whose names the [`Mask`](crate::Mask) contains.
         url(impl Into<String>) Into::into;
     }
 
     /// Sets more about the actor, such as roles, department or e-mail address.
     ///
-    /// The value is captured now, like an argument: masked and limited by the rules of the current
-    /// recorder, or by the default rules if there is none.
+    /// The value is captured now, like an argument. The rules of the current recorder mask and
+    /// limit it, or the default rules if there is none.
     pub fn actor_details(self, details: impl Serialize) -> Self {
         let (details, cuts) = captured("context.actor_details", &details);
         self.with(|data| {
@@ -198,8 +198,8 @@ impl Context {
         f()
     }
 
-    /// Puts `future` under this context: it applies whenever the future is polled, on whatever
-    /// thread, and while the future is dropped.
+    /// Puts `future` under this context: it applies whenever the future is polled, on any thread,
+    /// and while the future is dropped.
     ///
     /// ```
     /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {
@@ -253,9 +253,9 @@ impl fmt::Debug for Context {
 
 /// The values of a [`Context`], from [`Context::values`].
 ///
-/// It reads what the setters of this context and of the contexts that it was made from have set.
-/// `None` is returned for a value that was not set, even if records have a default for it: the site
-/// and service of the recorder, and the id of the outermost call as correlation id.
+/// It has the values that were set for this context, and for the contexts that it was made from. A
+/// value that was not set is `None`, even if records have a default for it. Such defaults are the
+/// site and service of the recorder, and the id of the outermost call as correlation id.
 ///
 /// Inside [`actor_details`](Self::actor_details) and [`fields`](Self::fields), secrets were masked
 /// by name when the values were set. All other values are as they were set, even where a record

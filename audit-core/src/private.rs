@@ -1,7 +1,7 @@
 //! The items that the expansions of the attributes and of `execute!` name.
 //!
-//! Not a public API: it may change in any release. The expansion contains no logic, so whatever is
-//! decided about a call is decided here.
+//! Not a public API: it may change in any release. The expansion contains no logic, so all
+//! decisions about a call are made here.
 
 pub use core::fmt::Debug;
 pub use core::marker::PhantomData;

@@ -18,9 +18,9 @@ use crate::recorder::{Recorder, RecorderRef};
 /// Runs `f` with its own recorder, and returns the records in the order in which the calls ended.
 ///
 /// It changes no global state, so tests that use it can run in parallel, even while another
-/// recorder is installed. The logs of the calls are captured, too: by the subscriber of the thread
-/// if that has [`layer`](crate::layer()), and otherwise by a subscriber for this scope. Threads and
-/// tasks that `f` starts belong to the scope if they enter [`Context::current`].
+/// recorder is installed. The logs of the calls are captured, too. If the subscriber of the thread
+/// has [`layer`](crate::layer()), it captures them. Otherwise, a subscriber for this scope does.
+/// Threads and tasks that `f` starts belong to the scope if they enter [`Context::current`].
 ///
 /// ```
 /// use audited::{Outcome, execute, testing};
@@ -93,7 +93,8 @@ pub fn history<T: AuditedFields>(records: &[Record], key: impl Into<ObjectKey>) 
     History::of_type::<T>(reader(records)).of_object(key.into())
 }
 
-/// The same as [`history`], for an object whose type is known only by its name in the records.
+/// The same as [`history`], for an object that has no type in the program, by the name of its type
+/// in the records.
 ///
 /// ```
 /// use audited::testing;

@@ -8,8 +8,8 @@ use crate::{ChangeKind, ErrorInfo, FieldChange, Json, Note, Outcome, Record};
 pub type AttemptedField<'r> = (&'r str, &'r Option<Json>, &'r Option<Json>);
 
 impl Record {
-    /// Turns the record into that of an attempt, because the transaction of the change was rolled
-    /// back.
+    /// Turns the record of a change into the record of an attempt, because its transaction was
+    /// rolled back.
     ///
     /// The changes have not happened. They move to the input, or to a note if the record has an
     /// input. A success becomes a failure with the error `rollback`.

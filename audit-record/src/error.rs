@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 /// Why opening, installing, flushing, closing, reading or writing a trail has failed.
 ///
-/// The type is opaque, so that a store's own error type is not a part of this interface. Ask the
-/// predicates what can be done, show the message to a person, and follow
-/// [`source`](std::error::Error::source) to the error of the store, such as that of SQLite. Clones
-/// share that source.
+/// The type is opaque, so that a store's own error type is not a part of this interface. The
+/// methods `is_…` say what can be done, and the message is for people.
+/// [`source`](std::error::Error::source) returns the error of the store, such as that of SQLite.
+/// Clones share that source.
 ///
 /// `Debug` writes the message and all causes in one line, because that is what `main` prints when
 /// it returns an error:
@@ -38,8 +38,8 @@ enum ErrorKind {
 }
 
 impl Error {
-    /// An error that trying again can't repair. The recorder gives up the records of the batch, and
-    /// reports them as lost.
+    /// An error that a retry can't fix. The recorder gives up the records that the store rejects,
+    /// and reports them as lost.
     ///
     /// The message names what is wrong, and says what to do.
     #[must_use]
@@ -47,8 +47,8 @@ impl Error {
         Self::new(ErrorKind::Permanent, message.into())
     }
 
-    /// An error that may disappear: the store is locked, full or unreachable. The recorder keeps
-    /// the batch and offers it again.
+    /// An error after which a retry may succeed: the store is locked, full or unreachable. The
+    /// recorder keeps the batch and retries it.
     #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Transient, message.into())
@@ -80,7 +80,7 @@ impl Error {
         self
     }
 
-    /// Whether trying again later may succeed.
+    /// Whether a later retry may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind == ErrorKind::Transient

@@ -12,7 +12,8 @@ use crate::name::named_enum;
 use crate::text::{Canonical, member};
 use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record};
 
-/// Records that the recorder was offered and the trail lacks: how many, from when, and why.
+/// Records that were offered to the recorder and are missing in the trail: how many, from when, and
+/// why.
 ///
 /// A gap is stored as a record of kind [`Kind::Gap`], before any newer record. Its `output` is this
 /// struct as JSON; [`Gap::of`] reads it back.
@@ -43,18 +44,18 @@ pub struct Gap {
     pub dropped: Option<u64>,
     /// How the number was found, if not by the recorder that lost the records.
     pub basis: Option<GapBasis>,
-    /// When the first of them began; for a killed process, when it last stored a batch.
+    /// When the first of them started; for a process that died, when it last stored a batch.
     pub from: Option<DateTime<Utc>>,
-    /// When the last of them began; for a killed process, when the loss was found.
+    /// When the last of them started; for a process that died, when the loss was found.
     pub to: Option<DateTime<Utc>>,
     /// How many records of each action are missing, as far as that is known. Actions that did not
     /// fit are counted under `(others)`.
     pub actions: Vec<(String, u64)>,
-    /// The process id of a killed process.
+    /// The process id of the process that died.
     pub pid: Option<u64>,
-    /// The recorder session of a killed process.
+    /// The recorder session of the process that died.
     pub session_id: Option<Uuid>,
-    /// The service of a killed process.
+    /// The service of the process that died.
     pub service: Option<String>,
     /// Why they are missing.
     pub reason: String,
@@ -155,7 +156,7 @@ impl Gap {
     ///
     /// # Errors
     ///
-    /// If the record is of kind `gap`, and its `output` is missing or not that of a gap.
+    /// If the record is of kind `gap`, and its `output` is missing or has another form.
     pub fn of(record: &Record) -> Result<Option<Self>, Error> {
         if record.kind != Kind::Gap {
             return Ok(None);

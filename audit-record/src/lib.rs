@@ -2,8 +2,8 @@
 //! store implements.
 //!
 //! Programs that record use the crate `audited`. Depend on this crate alone to write a
-//! [store](store::Store), or a program that reads records: it builds no tracing subscriber, no queue
-//! and no database.
+//! [store](store::Store), or a program that reads records: it builds no tracing subscriber, no
+//! queue and no database.
 //!
 //! ```
 //! use audit_record::store::Store;

@@ -50,13 +50,13 @@ named_enum! {
         Panic = "panic",
         /// Its future was dropped after its first poll and before its end.
         Cancelled = "cancelled",
-        /// It began, and its end is not known.
+        /// It started, and its end is not known.
         Unknown = "unknown",
     }
 }
 
-/// The id that all records of one operation share: that of its outermost call, or one from outside,
-/// such as a trace id.
+/// The id that all records of one operation share. It is the id of the outermost call, or one that
+/// the context gives, such as a trace id.
 ///
 /// ```
 /// use audited::record::CorrelationId;
@@ -180,7 +180,8 @@ pub struct Truncation {
     pub unit: Cow<'static, str>,
     /// How much was kept.
     pub kept: u64,
-    /// The original size; `None` where only a walk through the whole value would tell it.
+    /// The original size; `None` if the rest of the value was not read, so that its size is
+    /// unknown.
     pub was: Option<u64>,
 }
 

@@ -39,11 +39,11 @@ columns! {
     pub struct Record {
         /// Position in the store, counted from 1; `None` until it is stored.
         seq: Option<u64>,
-        /// The id of the record, a UUID of version 7: it sorts by the time when the call began.
+        /// The id of the record, a UUID of version 7: it sorts by the time when the call started.
         id: Uuid,
         /// What the record is about.
         kind: Kind = Kind::Call,
-        /// When the call began, by the system clock, to the microsecond.
+        /// When the call started, by the system clock, to the microsecond.
         started_at: DateTime<Utc>,
         /// How long it took, in microseconds, by the monotonic clock.
         duration_us: u64,
@@ -72,7 +72,7 @@ columns! {
         /// Common to all records that belong together: the id that the context gives, otherwise the
         /// id of the outermost call.
         correlation_id: CorrelationId = CorrelationId::Uuid(Uuid::nil()),
-        /// The id of the call around this one.
+        /// The id of the enclosing call.
         parent_id: Option<Uuid>,
         /// The arguments: a JSON object with their names as keys.
         #[serde(default, deserialize_with = "crate::json::present")]
@@ -102,9 +102,8 @@ columns! {
         /// The recorder session that wrote the record: a row of the view `audit_sessions`. `None`
         /// until it is stored, and for a record written in the caller's own transaction.
         session_id: Option<Uuid>,
-        /// How long the call waited for durability, in microseconds: for its intent, and for its
-        /// record until the writer thread handed that to the store. `None` for a call that did not
-        /// wait.
+        /// How long the call waited for durability, in microseconds: for its intent, and until the
+        /// writer thread passed its record to the store. `None` for a call that did not wait.
         wait_us: Option<u64>,
         /// The field changes that belong to this record; rows of the view `audit_changes`.
         #[serde(default)]
@@ -113,7 +112,8 @@ columns! {
 }
 
 impl Record {
-    /// A record of `kind` for `action` that began at `started_at`; everything else is empty.
+    /// A record of `kind` for `action` that started at `started_at`. All other columns have their
+    /// default values.
     #[must_use]
     pub fn new(
         kind: Kind,

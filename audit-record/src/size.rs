@@ -14,7 +14,7 @@ use crate::parts::{
     CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Truncation,
 };
 
-/// A value whose memory outside of itself can be counted.
+/// A value whose heap memory can be counted.
 pub trait HeapBytes {
     /// How many bytes the value takes beside its own `size_of`.
     fn heap_bytes(&self) -> usize;

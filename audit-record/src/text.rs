@@ -207,7 +207,8 @@ pub fn member(out: &mut String, key: &str, value: &impl Canonical) {
     value.write(out);
 }
 
-/// Appends an address. The result is that of `Display`, which takes ten times as long for IPv4.
+/// Appends an address. The result is the same as with `Display`, which takes ten times as long for
+/// IPv4.
 pub fn write_ip(out: &mut String, ip: IpAddr) {
     let IpAddr::V4(ip) = ip else {
         let _ = write!(out, "{ip}");

@@ -60,8 +60,8 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Allows the database to belong to another program, such as your own, which then holds the
-    /// trail beside its own tables. The default is `false`.
+    /// Allows the database to belong to another program, such as your own. It then holds the trail
+    /// beside the tables of that program. The default is `false`.
     ///
     /// Use it for records that must commit or roll back together with your own changes. The store
     /// adds the views `audit_log`, `audit_changes`, `audit_sessions` and `audit_intents`, and
@@ -96,14 +96,13 @@ impl SqliteStoreBuilder {
     }
 
     /// Allows the trail to be on what Linux calls a network or cluster file system. The default is
-    /// `false`: such a path is refused. If you allow it, you must know that its locks and syncs
-    /// work.
+    /// `false`: such a path is refused. Allow it only if you know that its locks and syncs work.
     ///
     /// Some sandboxes and virtual machines expose local folders through such a protocol: gVisor,
     /// WSL and Kata use 9P. There a trail is safe if only programs of this one system open it, and
     /// if the host syncs its disk when asked to. On a share that several machines write to, the
-    /// trail **will** be damaged: the index of the `-wal` file is shared memory, which machines do
-    /// not have in common.
+    /// trail **will** be damaged. The index of the `-wal` file is in shared memory, which works
+    /// only within one machine.
     ///
     /// ```
     /// # use audited::SqliteStore;
@@ -154,7 +153,7 @@ impl SqliteStore {
     ///
     /// The path is refused if it is
     ///
-    /// - empty, `:memory:`, a URI, a directory, a symbolic link to nothing, or in a directory that
+    /// - empty, `:memory:`, a URI, a directory, a dangling symbolic link, or in a directory that
     ///   does not exist;
     /// - a file with a second name (hard link), or, on Linux, a file on a network file system (but
     ///   see [`network_file_system`](SqliteStoreBuilder::network_file_system));

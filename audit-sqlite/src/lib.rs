@@ -1,22 +1,23 @@
 //! The SQLite store of the `audited` crate.
 //!
 //! [`SqliteStore`] writes [records](audit_record::Record) to a file that any SQLite tool can read,
-//! through views that do not change:
+//! through stable views:
 //!
 //! - `audit_log`, one row per record: `seq, id, kind, started_at, duration_us, action, method,
 //!   outcome, actor, on_behalf_of, ip, site, service, target_type, target_id, target_label,
 //!   correlation_id, parent_id, input, output, log, error, traceback, reason, notes, context,
 //!   truncated, session_id, wait_us, parent_seq`. `session_id` names the recorder session that
 //!   wrote the record. It is NULL for a record that was written into the caller's own transaction,
-//!   and for one that a version of the schema before 4 stored. `wait_us` says how long the call
-//!   waited for durability, and `parent_seq` is the `seq` of the call around this one;
+//!   or by a schema version before 4. `wait_us` says how long the call waited for durability, and
+//!   `parent_seq` is the `seq` of the enclosing call;
 //! - `audit_changes`, one row per changed field: `record_id, started_at, action, actor,
-//!   target_type, target_id, change, field, before, after, changed_at`. `changed_at` says when the
-//!   change took effect. Version 1 of the schema did not store it; it is `started_at` for its
-//!   records;
+//!   target_type, target_id, change, field, before, after, changed_at, record_kind, record_outcome,
+//!   record_seq, parent_seq`. `changed_at` says when the change took effect. Version 1 of the
+//!   schema did not store it; it is `started_at` for its records;
 //! - `audit_sessions`, one row per recorder session: `id, service, host, pid, started_at,
-//!   latest_stored_at, state, ended_at`. The state is `open`, `closed` or `died`. The death of a
-//!   process is found when the next session begins, and `ended_at` is then that time;
+//!   latest_stored_at, state, ended_at`. The state is `open`, `closed` or `died`. When the next
+//!   session begins, it finds that a process has died. `ended_at` is then the time at which it
+//!   found this;
 //! - `audit_intents`, one row per call that is still running and was announced before its body ran
 //!   (`on_audit_failure = "refuse"`): `id, kind, started_at, action, method, actor, on_behalf_of,
 //!   ip, site, service, target_type, target_id, target_label, correlation_id, parent_id, input,
@@ -26,23 +27,24 @@
 //! Times are RFC 3339 in UTC with microseconds, so they sort as text (years 0 to 9999; NULL for
 //! others). Ids are UUIDs as lower-case text. `input`, `output`, `log`, `error`, `notes`,
 //! `context`, `truncated`, `before` and `after` are JSON, which SQLite's `->>` reads. A value that
-//! a record does not have is NULL. `seq` counts 1, 2, 3 … without gaps, in the order of storing. No
-//! view guarantees an order, so use `ORDER BY seq`.
+//! a record does not have is NULL. `seq` counts 1, 2, 3 … without holes, in the order of storing.
+//! No view guarantees an order, so use `ORDER BY seq`.
 //!
 //! ```sh
 //! sqlite3 audit.db "SELECT started_at, actor, action, input ->> 'amount' FROM audit_log
 //!                   WHERE outcome <> 'success' ORDER BY seq DESC LIMIT 20"
 //! ```
 //!
-//! A comparison of `actor`, `action`, `target_type` with `target_id`, `seq`, or `parent_seq` with a
-//! value uses an index. Other columns are searched record by record. These include `id`,
-//! `correlation_id`, `parent_id` and `started_at`, because the view computes them. In ten million
-//! records, such a search takes 20 seconds if it finds too few records to stop early. Limit it with
-//! `seq`: `AND seq > (SELECT max(seq) FROM audit_log) - 100000`.
+//! In `audit_log`, these columns have an index that a comparison with a value uses: `actor`,
+//! `action`, `target_type` together with `target_id`, `seq`, and `parent_seq`. Other columns are
+//! searched record by record. These include `id`, `correlation_id`, `parent_id` and `started_at`,
+//! because the view computes them. In ten million records, such a search takes 20 seconds if it
+//! finds too few records to stop early. Limit it with `seq`: `AND seq > (SELECT max(seq) FROM
+//! audit_log) - 100000`.
 //!
 //! With an index, SQLite reads all matches before it knows the newest. This takes seconds if a
-//! hundred thousand records have the same action. For the newest few of many matches, tell SQLite
-//! with a plus sign not to use the index:
+//! hundred thousand records have the same action. If you want only the newest of many matches, put
+//! a plus sign before the column, so that SQLite does not use the index:
 //!
 //! ```sh
 //! sqlite3 audit.db "SELECT * FROM audit_log WHERE +action = 'transfer funds' ORDER BY seq DESC LIMIT 50"
@@ -55,18 +57,18 @@
 //!
 //! # The file
 //!
-//! On Unix, only the owner can read and write a file that the store creates (mode 0600), and the
-//! `-wal`, `-shm` and `-session-…` files beside it. An existing file keeps its mode. The database,
-//! the `-wal` file and the `-shm` file belong together: copy all three, or run `sqlite3 audit.db
-//! ".backup copy.db"`.
+//! On Unix, only the owner can read and write a file that the store creates (mode 0600). The same
+//! is true for the `-wal`, `-shm` and `-session-…` files beside it. An existing file keeps its
+//! mode. The database, the `-wal` file and the `-shm` file belong together: copy all three, or run
+//! `sqlite3 audit.db ".backup copy.db"`.
 //!
-//! Symbolic links in the path are resolved first, so that two names never lead to two `-wal` files.
-//! The store refuses a link to nothing, a file with a second name (hard link), a pipe, and a
+//! Symbolic links in the path are resolved first, so that one file never has two `-wal` files. The
+//! store refuses a dangling symbolic link, a file with a second name (hard link), a pipe, and a
 //! device. On Linux, it also refuses network and cluster file systems (NFS, SMB, AFS, 9P, Ceph,
 //! Lustre, GFS2, OCFS2 and others). Some systems, such as gVisor and WSL, expose local folders as
 //! one of these; [`network_file_system(true)`](SqliteStoreBuilder::network_file_system) allows
-//! them. FUSE is always allowed, because most of its uses are local. Do not put a trail on one that
-//! is not, such as sshfs.
+//! them. FUSE is always allowed, because most of its uses are local. Do not put a trail on a remote
+//! one, such as sshfs.
 //!
 //! # What a commit survives
 //!
@@ -86,8 +88,8 @@
 //! A recorder that begins ([`Store::begin`](audit_record::store::Store::begin)) closes the open
 //! sessions of processes that have ended. Their intents become records with outcome `unknown`. If
 //! records may be lost, a `gap` record says how many at most, of which process and service, and in
-//! which period. The first recorder that begins does this, once. A session that is alive is never
-//! closed: it holds a lock on the file `<name of the trail>-session-<id>`. If that file was
+//! which period. The first recorder that begins does this, once. A session whose process runs is
+//! never closed: it holds a lock on the file `<name of the trail>-session-<id>`. If that file was
 //! deleted, the store looks for the process on Linux. You can delete a lock file that belongs to no
 //! open session in `audit_sessions`.
 //!
@@ -104,11 +106,11 @@
 //! | reading, writing or syncing fails | returns a transient error, and replaces the connection. No later sync writes what a failed sync has lost. So the new connection writes the `-wal` file to the disk again before it promises `Power` or runs a checkpoint. A store that finds a `-wal` file when it is opened does the same, because an earlier process may have seen a sync fail. While this rewrite fails, `Power` returns a transient error, and lower levels continue. One risk remains: another program may run a checkpoint meanwhile; if the power then fails half-way, the trail may be damaged |
 //! | the file is deleted or moved away | returns a transient error until it is back; never creates a new file in its place; restart to create one |
 //! | another file replaces it | returns a transient error until the first file is back; restart to use the new one |
-//! | the file becomes read-only for everybody | returns a transient error until it is writable |
+//! | the file becomes read-only for all users | returns a transient error until it is writable |
 //! | the file gets another owner | continues with the open file; after an error or a restart, access is denied |
-//! | the directory can't be entered | returns a transient error until it can |
+//! | the process has no permission to enter the directory | returns a transient error until it has |
 //! | no file can be created in the directory | continues, because all files exist; a recorder that begins is refused |
-//! | the `-wal` or `-shm` file is deleted or replaced | moves its content into the database and creates a new one, if no other connection has the trail open; returns a transient error until then. Meanwhile, the content of the `-wal` file exists only in the open files of these programs, so end them in order. In a shared database, a file `<name>-log-rescue` exists during this; if the process is killed, the next store that opens the database turns WAL mode on again |
+//! | the `-wal` or `-shm` file is deleted or replaced | moves its content into the database and creates a new one, if no other connection has the trail open; returns a transient error until then. Meanwhile, the content of the `-wal` file exists only in the open files of these programs, so do not kill them: close their connections normally. In a shared database, a file `<name>-log-rescue` exists during this. If the process is killed then, the next store that opens the database turns WAL mode on again |
 //! | the file gets a second name (hard link) | returns a transient error until that name is removed |
 //! | a symbolic link in its path is changed | returns a transient error until the link is restored |
 //! | a reader stays for a long time | continues; the `-wal` file grows by what is written meanwhile, is reused afterwards, and shrinks to 64 MiB |
@@ -121,11 +123,11 @@
 //!
 //! # In your own database
 //!
-//! With [`shared(true)`](SqliteStoreBuilder::shared), the trail is stored among the tables of
-//! another program: yours, so that [`record_in()`] can write records into your own transaction.
-//! They then commit or roll back together with the changes that they describe. Only this part of
-//! the public API has types of `rusqlite`. A program can link SQLite only once, so your `rusqlite`
-//! must be the same version.
+//! With [`shared(true)`](SqliteStoreBuilder::shared), the trail is stored in the database of your
+//! program, beside its tables. Then [`record_in()`] can write records into your own transaction.
+//! They commit or roll back together with the changes that they describe. Only this part of the
+//! public API has types of `rusqlite`. A program can link SQLite only once, so your `rusqlite` must
+//! be the same version.
 //!
 //! # Features
 //!

@@ -19,8 +19,8 @@ use crate::session::delete_recorded_intents;
 ///
 /// This takes the write lock, as `BEGIN IMMEDIATE` would, and waits for it up to the connection's
 /// busy timeout. Other writers, the recorder included, wait until the transaction ends. So keep it
-/// short. Do not flush the recorder inside it, and do not read a history: both would wait for this
-/// very lock.
+/// short. Do not flush the recorder inside it, and do not read a history: both would wait for the
+/// same lock.
 ///
 /// No statement stays prepared in the connection, and its settings are not changed.
 /// [`last_insert_rowid`](Connection::last_insert_rowid) and [`changes`](Connection::changes) refer
@@ -28,9 +28,9 @@ use crate::session::delete_recorded_intents;
 ///
 /// # Errors
 ///
-/// The error is permanent if no transaction is open, if the database holds no trail, and if the
-/// schema of the trail has another version than this crate's. It is transient if the lock can't be
-/// taken, or the database can't be written to. The transaction stays open and unchanged.
+/// The error is permanent if no transaction is open, if the database holds no trail, or if the
+/// schema version of the trail differs. It is transient if the lock can't be taken, or the database
+/// can't be written to. The transaction stays open and unchanged.
 ///
 /// ```
 /// use audited::{record::{ChangeKind, FieldChange, Kind}, Json, Record, SqliteStore, record_in};
@@ -73,9 +73,9 @@ pub struct InTransaction<'t> {
 impl InTransaction<'_> {
     /// Writes all of `records` into the transaction, in their order, or none of them.
     ///
-    /// They are in the trail once the transaction commits. After a rollback, they never were. `seq`
-    /// continues without a gap in both cases. A record that is in the trail already is not stored
-    /// again.
+    /// They are in the trail once the transaction commits. After a rollback, they never were. In
+    /// both cases, `seq` continues without holes. A record that is in the trail already is not
+    /// stored again.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! [`SqliteStore`]: writes batches, and replaces its connection when that can't be trusted.
+//! [`SqliteStore`]: writes batches, and replaces its connection after an error of the disk.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ use crate::session::SessionRow;
 
 /// An audit trail in a SQLite file.
 ///
-/// Any number of stores, in any number of processes on one machine, can write to one file, and any
-/// tool can read it at the same time. The store starts no thread of its own.
+/// Any number of stores, in any number of processes on one machine, can write to one file. Any tool
+/// can read it at the same time. The store starts no thread of its own.
 ///
 /// A store belongs to the process that opened it. In a forked child, every operation fails, and
 /// dropping the store leaves the connection alone. The child can't open a trail that its parent had
@@ -336,8 +336,8 @@ impl Store for SqliteStore {
     ///
     /// # Errors
     ///
-    /// See [`write`](Store::write). It also fails if no file can be created beside the trail, and if
-    /// this store already has a session.
+    /// See [`write`](Store::write). It also fails if no file can be created beside the trail, and
+    /// if this store already has a session.
     fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
         self.check("write to")?;
         let _forks = hold_off_forks();

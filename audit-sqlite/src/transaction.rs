@@ -19,7 +19,7 @@ impl InTransaction<'_> {
     /// but do not go through it.
     ///
     /// A [`Tracked`](audit_core::Tracked) object that is saved inside `f` is considered saved. This
-    /// method does not learn how your transaction ends. After a rollback, load such objects again;
+    /// method does not know how your transaction ends. After a rollback, load such objects again;
     /// otherwise their next save does not report the changes that were rolled back. The function
     /// [`transaction`] handles this by itself.
     ///
@@ -57,8 +57,8 @@ impl InTransaction<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn scope<R>(&mut self, f: impl FnOnce() -> R) -> Result<R, Error> {
-        // Dropped without `committed`, it counts as rolled back: if the records are missing, or after a
-        // panic, the transaction must not be committed.
+        // Dropped without `committed`, it counts as rolled back: if the records are missing, or
+        // after a panic, the transaction must not be committed.
         let collector = Collector::new();
         let value = collector.scope(f);
         self.write(&collector.take()?)?;
@@ -81,7 +81,7 @@ impl InTransaction<'_> {
 ///
 /// Returns the error of `f`. It also fails like [`InTransaction::scope`], with everything rolled
 /// back, and if the transaction can't be begun or committed. If the record of a failed attempt
-/// can't be written, the error of `f` is returned, and the other error is logged as a `tracing`
+/// can't be written, the error of `f` is returned. The other error is logged as a `tracing`
 /// warning.
 ///
 /// # Panics

@@ -4,15 +4,15 @@ use audit_record::{Error, Record};
 
 use crate::current;
 
-/// Passes `record` to the recorder that applies here, for example an event, or a record that was
-/// imported from elsewhere.
+/// Passes `record` to the recorder that applies here. It can be an event, for example, or a record
+/// that was imported from elsewhere.
 ///
 /// The record is stored as it is: nothing in it is masked, shortened or added, not even the actor
 /// of the current [`Context`](crate::Context). Mask secrets before you call this.
 ///
 /// The recorder is that of the context, otherwise the installed one. This function waits like an
 /// audited call, according to the recorder's [`durability`](crate::AuditBuilder::durability). `Ok`
-/// means that the recorder has taken over the record. If it is lost later, that is counted and
+/// means that the recorder has accepted the record. If it is lost later, that is counted and
 /// reported as for a call; see [`Counters`](crate::Counters).
 ///
 /// ```

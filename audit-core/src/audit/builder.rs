@@ -175,7 +175,7 @@ impl AuditBuilder {
         self
     }
 
-    /// Sets how long closing the recorder tries to store waiting records. The default is 10
+    /// Sets how long the recorder tries to store waiting records while it closes. The default is 10
     /// seconds. After that, they are given up and counted as failed.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;

@@ -10,8 +10,8 @@ use crate::context::{Context, InContext};
 use crate::current;
 use crate::recorder::{Destination, MemoryRecords, Recorder, RecorderRef, TransactionOutcome};
 
-/// Collects the records of everything that runs in its scope, so that you can store them yourself:
-/// in your own transaction, without a queue and without a writer thread.
+/// Collects the records of everything that runs in its scope, so that you can store them yourself.
+/// Use it for your own transaction, without a queue and without a writer thread.
 ///
 /// The records are made with the settings of the recorder that applies where the collector is
 /// created: its masks, limits, levels, site and service. Without a recorder, the default settings
@@ -21,9 +21,9 @@ use crate::recorder::{Destination, MemoryRecords, Recorder, RecorderRef, Transac
 ///
 /// Use one collector for each transaction, and call [`committed`](Self::committed) after you have
 /// committed it. If the last clone of a collector is dropped without that, its transaction counts
-/// as rolled back: [`Tracked`](crate::Tracked) objects that were saved or deleted in the scope
-/// return to their previous state, and their next save reports the changes again. So an early
-/// return by `?` or a panic never leaves an object that is considered saved but is not.
+/// as rolled back: [`Tracked`](crate::Tracked) objects that were saved or deleted in the scope then
+/// return to their previous state, and their next save records the changes again. So after an early
+/// return by `?` or a panic, no object is considered saved by mistake.
 ///
 /// ```
 /// use audited::{store::Collector, Tracked, audited_fields};

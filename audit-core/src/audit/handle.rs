@@ -96,8 +96,8 @@ impl Audit {
     ///
     /// - When the store has returned an error. If it is transient ([`Error::is_transient`]), the
     ///   records stay in the queue and are written later. Otherwise they are given up and counted
-    ///   as failed. Every flush that is waiting returns a loss. If none is waiting, the next one
-    ///   does.
+    ///   as failed. Every flush that is waiting then returns the error. If no flush is waiting, the
+    ///   next one returns it.
     /// - When the writer thread has panicked, or this process was forked from the one that built
     ///   the recorder.
     pub fn flush(&self) -> Result<(), Error> {
@@ -254,7 +254,7 @@ impl Audit {
     ///
     /// - When records could not be stored within the
     ///   [`close_timeout`](crate::AuditBuilder::close_timeout).
-    /// - When records were given up earlier and no flush has reported it.
+    /// - When records were given up earlier and no flush has returned the error.
     /// - When the store could not be closed.
     /// - When it is called on the writer thread, or in a process that was forked from the one that
     ///   built the recorder.

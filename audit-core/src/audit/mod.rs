@@ -1,6 +1,7 @@
 //! The public side of a recorder: [`AuditBuilder`] builds one, [`Audit`] is its handle, and
-//! [`Health`] tells whether records reach the store. [`Collector`] and [`append`] are other ways to
-//! get records out of, or into, the recorder that applies.
+//! [`Health`] says whether records reach the store. [`Collector`] returns the records of a scope
+//! instead of storing them. [`append`] passes a record that the program made itself to the current
+//! recorder.
 
 mod append;
 mod builder;

@@ -1,9 +1,9 @@
 //! Admission of calls with `on_audit_failure = "refuse"`: the body runs only if the intent is
 //! stored.
 //!
-//! After its arguments are captured, such a call hands its intent to the recorder: a record of what
-//! is known so far. It waits until the intent is stored, and only then runs its body. The record
-//! that it makes at its end has the same id and closes the intent.
+//! After its arguments are captured, such a call passes its intent to the recorder: a record of
+//! what is known so far. It waits until the intent is stored, and only then runs its body. The
+//! record that it makes at its end has the same id and closes the intent.
 
 use std::any::type_name;
 use std::future::Future;
@@ -88,7 +88,7 @@ impl Drop for IntentWait {
     }
 }
 
-/// A future that is ready when the intent of a call is stored, or when the call is refused.
+/// A future that completes when the intent of a call is stored, or when the call is refused.
 pub enum Admission {
     /// The intent is in the queue.
     Waiting(QueuedIntent),

@@ -1,4 +1,4 @@
-//! What the program can add to a call: [`note`], [`reason`], [`target`] and [`field`].
+//! Functions that add to a call: [`note`], [`reason`], [`target`] and [`field`].
 //!
 //! These functions add to the innermost recorded call of the thread. They do nothing if there is
 //! none, and nothing while a value is being captured.
@@ -97,8 +97,8 @@ pub fn target(type_name: impl Into<Cow<'static, str>>, id: impl Display) {
 /// call.
 ///
 /// In this one record, it overrides the field that [`Context::field`](crate::Context::field) has
-/// set for the same key. The value is masked if the key is on the [`Mask`](crate::Mask). One call
-/// keeps at most 1,000 fields and 256 KiB of them; excess fields are counted in the record.
+/// set for the same key. The value is masked if the [`Mask`](crate::Mask) contains the key. One
+/// call keeps at most 1,000 fields and 256 KiB of them; excess fields are counted in the record.
 ///
 /// ```
 /// use audited::Context;

@@ -15,9 +15,9 @@ use crate::call::returned::Returned;
 /// becomes the input, by convention a JSON object. Unlike the arguments of an audited function,
 /// `parameters` must be `Serialize`.
 ///
-/// The return value is recorded as the attribute does it: `Err` is a failure, and a panic is a
-/// panic. Both reach the caller unchanged. The macro `audited::execute!` takes the same arguments,
-/// and accepts return types that do not implement [`Returned`].
+/// The return value is recorded as the attribute does it. `Err` is recorded as a failure, and a
+/// panic as a panic. Both reach the caller unchanged. The macro `audited::execute!` takes the same
+/// arguments, and accepts return types that do not implement [`Returned`].
 ///
 /// ```
 /// use audited::{Outcome, execute, testing};
@@ -55,10 +55,10 @@ pub fn execute<R: Returned<Way>, Way>(
 
 /// Polls `future` as a recorded call: the async form of [`execute`].
 ///
-/// The call begins at the first poll. If it is dropped after that and before it is ready, it is
-/// recorded as cancelled. If it is never polled, it leaves no record. If the recorder's durability
-/// is `process` or `power`, it blocks the thread until the record is stored; an `async fn` with the
-/// attribute awaits instead.
+/// The call starts at the first poll. If the future is dropped after that and before it completes,
+/// the call is recorded as cancelled. If the future is never polled, it leaves no record. If the
+/// recorder's durability is `process` or `power`, the thread is blocked until the record is stored.
+/// An `async fn` with the attribute awaits instead.
 ///
 /// ```
 /// # fn block_on<F: std::future::Future>(f: F) -> F::Output {

@@ -1,6 +1,6 @@
 //! Polls the body of an `async fn`, or a future that a function returned, as a call.
 //!
-//! The call is entered for each poll, and while the body is dropped before it is ready.
+//! The call is entered for each poll, and while an incomplete body is dropped.
 
 use std::any::type_name;
 use std::future::Future;
@@ -115,7 +115,7 @@ impl<F: Future> Future for TriedBodyFuture<'_, F> {
 }
 
 pin_project! {
-    /// A future that an audited function returned. The call ends when the future is ready.
+    /// A future that an audited function returned. The call ends when the future completes.
     ///
     /// It leaves no record if it is dropped before its first poll.
     pub struct ReturnedFuture<F, O, S> {

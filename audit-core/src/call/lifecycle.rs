@@ -21,9 +21,9 @@ use crate::{capture, current, events, scratch};
 /// A call of an audited function; empty if it is not recorded.
 ///
 /// If it is dropped before its outcome is recorded, it records that the call was cancelled.
-// One pointer, so that an unrecorded call costs no more than a test for null. Two rules keep it so:
-// no code for unrecorded calls takes the address of a call; and the content is dropped by hand,
-// because the compiler would call its own drop code instead of inlining it.
+// One pointer, so that an unrecorded call costs no more than a test for null. Two rules keep it so.
+// No code for unrecorded calls takes the address of a call. The content is dropped by hand, because
+// the compiler would call its own drop code instead of inlining it.
 pub struct Call(pub(super) ManuallyDrop<Option<Box<CallStage>>>);
 
 /// The state of a recorded call, as its function sees it.
@@ -218,7 +218,7 @@ impl Call {
         self.0.as_deref_mut().and_then(CallStage::running_mut)
     }
 
-    /// Whether this call is recorded. Once it has ended, it accepts no other outcome.
+    /// Whether this call is recorded. Once it has ended, its outcome can't be changed.
     #[inline]
     #[must_use]
     pub fn is_recorded(&self) -> bool {
@@ -251,7 +251,7 @@ impl Call {
         self.end(Outcome::Failure, Some(error), traceback);
     }
 
-    /// Ends the call, and hands it to the recorder. Waits as long as its durability requires,
+    /// Ends the call, and passes it to the recorder. Waits as long as its durability requires,
     /// unless the caller [waits later](Call::wait). Only the first end of a call counts.
     pub(crate) fn end(
         &mut self,

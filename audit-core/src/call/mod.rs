@@ -12,7 +12,7 @@
 //! | `admit` | calls that are refused if their intent cannot be stored |
 //! | `wait` | waiting until the record is stored |
 //! | `watch` | field changes of objects that the body may change |
-//! | `annotate`, `direct`, `panic` | `note` and its siblings, `execute`, the panic hook |
+//! | `annotate`, `direct`, `panic` | `note` and similar functions, `execute`, the panic hook |
 
 mod admit;
 mod annotate;

@@ -40,8 +40,8 @@ thread_local! {
 
 /// Installs a panic hook in front of the current one, once for the process.
 ///
-/// It only remembers the panic; the previous hook runs as before. The exception are panics of a
-/// `Serialize` or `Debug` while a value is captured: they are recorded and never reach the program.
+/// It only stores the panic; the previous hook runs as before. Panics of a `Serialize` or `Debug`
+/// while a value is captured are an exception: they are recorded and never reach the program.
 pub(crate) fn install_hook() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     // A panicking thread must not change the hook. The next recorder will install it.

@@ -1,9 +1,9 @@
 //! Finds out how to record a value, by method lookup in the expansion, where its type is known.
 //!
-//! Each lookup is a chain of wrapper types, from the best way to record a value to the last resort.
-//! Each wrapper derefs to the next one. A wrapper has the method only if the type of the value
-//! meets its bound, and the compiler calls the first method that exists. So users import and
-//! implement nothing. In a generic function, the declared bounds decide.
+//! Each lookup is a chain of wrapper types, from the best way to record a value to the worst. Each
+//! wrapper derefs to the next one. A wrapper has the method only if the type of the value meets its
+//! bound, and the compiler calls the first method that exists. So users import and implement
+//! nothing. In a generic function, the declared bounds decide.
 //!
 //! For example, `argument(&value).record(..)` tries `Serialize`, then `Debug`, then the type name.
 

@@ -19,7 +19,7 @@ use crate::call::{error, probe};
 ///
 /// - types of the standard library that hold plain values, and `serde_json::Value`;
 /// - [`Recorded`], which wraps any type that is `Serialize`;
-/// - `Result<T, E>` where `T` is `Serialize`, and `E` is a `std::error::Error`, a boxed one, text, or
+/// - `Result<T, E>` where `T` is `Serialize`. `E` is a `std::error::Error`, a boxed one, text, or
 ///   the error of `anyhow` or `eyre` (with the feature of that name).
 ///
 /// `Way` is inferred. It only keeps these implementations apart.

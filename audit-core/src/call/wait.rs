@@ -1,10 +1,10 @@
 //! Waiting until the record of a call is stored: after the body, before its value is returned.
 //!
 //! A function that is not async blocks its thread. An `async fn` awaits instead, so that its
-//! executor can use the thread. But then the return value becomes part of its future, and the
-//! future must be `Send` wherever that of the plain function is. So an `async fn` awaits only if
-//! its value is known to be `Send`, and blocks otherwise. Method lookup on [`async_output`] and
-//! [`output_slot`] decides which, as described in [`probe`](super::probe).
+//! executor can use the thread. But then the return value becomes part of its future. The future
+//! must be `Send` if the future of the same function without the attribute is. So an `async fn`
+//! awaits only if its value is known to be `Send`, and blocks otherwise. Method lookup on
+//! [`async_output`] and [`output_slot`] decides which, as described in [`probe`](super::probe).
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -119,7 +119,7 @@ impl<R> AnyOutput<R> {
 
 /// A return value that stays in the future while that awaits the record.
 ///
-/// The lock is never taken. It makes the future `Sync` and `UnwindSafe`, whatever the value is.
+/// The lock is never taken. It makes the future `Sync` and `UnwindSafe` for every type of value.
 pub struct SendOutput<R>(Mutex<R>);
 
 impl<R> SendOutput<R> {

@@ -1,4 +1,4 @@
-//! [`Limits`]: how much of one value is recorded. [`Rules`]: the limits and the hidden names.
+//! [`Limits`]: how much of one value is recorded. [`Rules`]: the limits and the masked names.
 
 use crate::capture::mask::Mask;
 
@@ -17,11 +17,11 @@ pub(super) const MAX_TRUNCATIONS: usize = 64;
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of JSON text, 16 KiB unless set. A text inside a list, map or struct takes at most a
-    /// quarter, so that a long one leaves room for the parts after it. Marks and closing brackets
-    /// come on top: at most [`Limits::MARK`] bytes for each level.
+    /// quarter of this limit. This leaves room for the parts after it. Truncation marks and closing
+    /// brackets do not count: they add at most [`Limits::MARK`] bytes for each level.
     pub bytes: usize,
-    /// Levels of lists and maps inside each other, 32 unless set. More than [`Limits::MAX_DEPTH`]
-    /// has the same effect as that.
+    /// Levels of lists and maps inside each other, 32 unless set. A value above
+    /// [`Limits::MAX_DEPTH`] has the effect of [`Limits::MAX_DEPTH`].
     pub depth: usize,
     /// Elements of one list, or entries of one map or struct, 1,000 unless set.
     pub length: usize,
@@ -70,7 +70,7 @@ impl Default for Limits {
     }
 }
 
-/// Which parts of a value are recorded: the limits, and the names that are hidden.
+/// Which parts of a value are recorded: the limits, and the names that are masked.
 ///
 /// ```
 /// use audit_core::capture::{Limits, Mask, Rules};
@@ -82,6 +82,6 @@ impl Default for Limits {
 pub struct Rules {
     /// How much is recorded.
     pub limits: Limits,
-    /// Which names are hidden.
+    /// Which names are masked.
     pub mask: Mask,
 }

@@ -1,4 +1,4 @@
-//! [`Mask`]: which names hide their values.
+//! [`Mask`]: the names whose values are not recorded.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use crate::capture::decision_cache::{FIRST_MASK, cached};
 use crate::capture::words::{split_ascii_words, split_words};
 
-/// The names that [`Mask::default`] hides; the documentation of [`Mask`] lists them for users.
+/// The names that [`Mask::default`] masks; the documentation of [`Mask`] lists them for users.
 const DEFAULT_NAMES: &[&str] = &[
     // Passwords. The longer names match `userpassword`, which has no visible words.
     "password",
@@ -70,17 +70,16 @@ static DEFAULT: LazyLock<Arc<HiddenNames>> =
 
 /// The names whose values are not recorded, at any depth: arguments, fields, map keys.
 ///
-/// A name is compared by its words; case and separators do not matter:
-/// `api_key`, `apiKey`, `API-KEY`, `x.api.key` and `apikey` are the same. A key is hidden if the
-/// words of a listed name, or their plural, follow each other in it: `token` hides
-/// `access_token` and `tokens_used`, but not `tokenizer`. A key that is excepted as a whole by
-/// [`except`](Self::except) is recorded.
+/// A name is compared by its words; case and separators do not matter: `api_key`, `apiKey`,
+/// `API-KEY`, `x.api.key` and `apikey` are the same. A key is masked if it contains the words of a
+/// listed name, or their plural, one after the other. `token` masks `access_token` and
+/// `tokens_used`, but not `tokenizer`. A key that is given to [`except`](Self::except) is recorded.
 ///
-/// The value of a hidden key is not even read: its `Serialize` does not run. It is recorded as
-/// `"[redacted]"`. An enum variant hides unnamed fields (`Token("…")`), while named fields are
-/// hidden by their own names (`ResetPassword { user: 7 }`).
+/// The value of a masked key is not read: its `Serialize` does not run. It is recorded as
+/// `"[redacted]"`. The name of an enum variant masks unnamed fields (`Token("…")`). Named fields
+/// are masked by their own names, so `ResetPassword { user: 7 }` is recorded.
 ///
-/// # The names hidden by default
+/// # The names masked by default
 ///
 /// `password`, `passwd`, `pwd`, `passphrase`, `passcode`, `user_password`, `new_password`,
 /// `old_password`, `current_password`, `password_hash`, `secret`, `token`, `access_token`,
@@ -91,8 +90,8 @@ static DEFAULT: LazyLock<Arc<HiddenNames>> =
 /// `card_number`, `credit_card`, `primary_account_number`, `security_code`, `card_pin`,
 /// `pin_number`, `cvv`, `cvc`, `ssn`, `social_security_number`.
 ///
-/// `pin`, `pan`, `pass`, `auth`, `key` and `iban` are left out on purpose: as words they name
-/// ordinary data too often. Add them where they do not.
+/// `pin`, `pan`, `pass`, `auth`, `key` and `iban` are left out on purpose: as words, they often
+/// name ordinary data. Add them if they name secrets in your program.
 ///
 /// ```
 /// use audited::Mask;
@@ -118,7 +117,7 @@ struct HiddenNames {
 }
 
 impl Mask {
-    /// Hides nothing.
+    /// Masks nothing.
     #[must_use]
     pub fn none() -> Self {
         Self(Arc::new(HiddenNames {
@@ -129,7 +128,7 @@ impl Mask {
         }))
     }
 
-    /// Hides `name` too. A name without any letter or digit is left out.
+    /// Masks `name` too. A name without any letter or digit is ignored.
     #[must_use]
     pub fn name(self, name: &str) -> Self {
         self.with(|names| {
@@ -141,14 +140,14 @@ impl Mask {
         })
     }
 
-    /// Records the value of `key` although words in it are hidden. Only a key of exactly these
+    /// Records the value of `key` although words in it are masked. Only a key of exactly these
     /// words is excepted.
     #[must_use]
     pub fn except(self, key: &str) -> Self {
         self.with(|names| names.excepted.push(normalized(key)))
     }
 
-    /// Whether the value of `key` is hidden.
+    /// Whether the value of `key` is masked.
     #[must_use]
     pub fn matches(&self, key: &str) -> bool {
         !self.is_none() && self.0.matches(key)
@@ -159,7 +158,7 @@ impl Mask {
     }
 
     /// As [`matches`](Self::matches), for a name that lives as long as the program, such as that of
-    /// a field: each thread decides once and then remembers.
+    /// a field. Each thread caches the result.
     #[inline]
     #[must_use]
     pub fn matches_static(&self, key: &'static str) -> bool {
@@ -175,7 +174,7 @@ impl Mask {
 }
 
 impl Default for Mask {
-    /// Hides the names listed above.
+    /// Masks the names listed above.
     fn default() -> Self {
         Self(Arc::clone(&DEFAULT))
     }

@@ -22,9 +22,9 @@ use crate::{capture, current};
 /// Records one operation on many objects as one record, instead of one record for each object.
 ///
 /// The record holds the changes of each object, as [`Tracked::save`] would record them. With
-/// [`summary`](Bulk::summary) it holds only the keys of the objects and their number. The objects are
-/// compared in memory; nothing is read from the store. If there are more than 4,096 changes, the
-/// others go to further records, which are children of the first.
+/// [`summary`](Bulk::summary) it holds only the keys of the objects and their number. The objects
+/// are compared in memory; nothing is read from the store. If there are more than 4,096 changes,
+/// the others go to further records, which are children of the first.
 ///
 /// ```
 /// use audited::{Bulk, Tracked, audited_fields, testing};
@@ -63,7 +63,7 @@ pub struct Bulk {
     info: SaveInfo,
 }
 
-/// The keys of the objects to which the same happened, in the order of the objects.
+/// The keys of the objects with the same kind of change, in the order of the objects.
 struct SummaryGroup {
     kind: ChangeKind,
     keys: Vec<String>,
@@ -113,8 +113,8 @@ impl Bulk {
     ///
     /// # Errors
     ///
-    /// Returns the error of `store`. The attempt is recorded with this error and with the number and
-    /// the keys of the changed objects. The next save records the changes again.
+    /// Returns the error of `store`. The attempt is recorded with this error and with the number
+    /// and the keys of the changed objects. The next save records the changes again.
     ///
     /// # Panics
     ///

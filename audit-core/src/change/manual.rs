@@ -60,15 +60,15 @@ pub fn change<T: AuditedFields>(before: &T, after: &T) {
     operation.record_changes(&SaveInfo::default(), changes, cuts);
 }
 
-/// Starts the record of a change of an object that has no audited type or that no save covers, such
-/// as a row changed by SQL, a file or a setting.
+/// Starts the record of a change of an object that has no audited type, or that no save covers.
+/// Examples are a row that SQL has changed, a file, or a setting.
 ///
 /// | method | meaning |
 /// |---|---|
-/// | [`change`](ChangeOf::change), [`value`](ChangeOf::value), [`redacted`](ChangeOf::redacted) | a field of the object, in the record's `changes` |
-/// | [`created`](ChangeOf::created), [`deleted`](ChangeOf::deleted) | what happened to the object, if it was not changed |
-/// | [`label`](ChangeOf::label), [`action`](ChangeOf::action) | the names of the object and of the operation |
-/// | [`operator`](ChangeOf::operator), [`notes`](ChangeOf::notes), [`reason`](ChangeOf::reason), [`field`](ChangeOf::field) | information about the operation, as in [`SaveInfo`] |
+/// | [`change`](ChangeOf::change), [`value`](ChangeOf::value), [`redacted`](ChangeOf::redacted) | adds a field of the object to the record's `changes` |
+/// | [`created`](ChangeOf::created), [`deleted`](ChangeOf::deleted) | says that the object was created or deleted, not changed |
+/// | [`label`](ChangeOf::label), [`action`](ChangeOf::action) | sets the display name of the object, and the action |
+/// | [`operator`](ChangeOf::operator), [`notes`](ChangeOf::notes), [`reason`](ChangeOf::reason), [`field`](ChangeOf::field) | adds information about the operation, as in [`SaveInfo`] |
 /// | [`record`](ChangeOf::record) | makes the record |
 ///
 /// ```
@@ -144,8 +144,8 @@ impl ChangeOf {
     /// Adds a field of the object with its values before and after.
     ///
     /// Only the differences are recorded, also those inside lists and maps. Equal values are not
-    /// recorded. If the name of the field is masked, its values are not recorded. For an object that
-    /// was created only `after` is recorded, for one that was deleted only `before`.
+    /// recorded. If the name of the field is masked, its values are not recorded. For an object
+    /// that was created only `after` is recorded, for one that was deleted only `before`.
     pub fn change(mut self, name: &str, before: impl Serialize, after: impl Serialize) -> Self {
         if self.recorder.is_none() {
             return self;
@@ -171,8 +171,8 @@ impl ChangeOf {
         self
     }
 
-    /// Adds a field with one value: the first value of an object that was created, or the last value
-    /// of one that was deleted.
+    /// Adds a field with one value: the first value of an object that was created, or the last
+    /// value of one that was deleted.
     pub fn value(mut self, name: &str, value: impl Serialize) -> Self {
         if self.recorder.is_none() {
             return self;
@@ -230,8 +230,8 @@ impl ChangeOf {
         self
     }
 
-    /// Records the change. A change in which no field differs is not recorded; a creation or deletion
-    /// always is.
+    /// Records the change. A change in which no field differs is not recorded; a creation or
+    /// deletion always is.
     pub fn record(self) {
         let Some(recorder) = self.recorder else { return };
         if self.changed.fields.is_empty() && self.kind == ChangeKind::Changed {
@@ -274,7 +274,7 @@ impl ChangeOf {
     }
 }
 
-/// Shows no values, because they may not belong in a log.
+/// Shows no values, because they may be secret.
 impl Debug for ChangeOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields: Vec<&str> = self.changed.fields.iter().map(|field| &*field.path).collect();

@@ -97,7 +97,8 @@ impl Operation {
         }
     }
 
-    /// Records an operation without its changes. `input` is a summary of them, or what was attempted.
+    /// Records an operation without its changes. `input` is a summary of them, or what was
+    /// attempted.
     pub(super) fn record_input(
         self,
         info: &SaveInfo,
@@ -142,8 +143,8 @@ impl Operation {
     }
 }
 
-/// How many of `changes` go into one record of about `limit` changes. The changes of one object stay
-/// together, because they are one change of that object.
+/// How many of `changes` go into one record of about `limit` changes. The changes of one object
+/// stay together, because they are one change of that object.
 fn last_whole_object(changes: &[FieldChange], limit: usize) -> usize {
     let Some(last) = changes.get(limit) else { return changes.len() };
     let is_same = |change: &FieldChange| {

@@ -17,7 +17,7 @@ use crate::fields::AuditedFields;
 ///
 /// | the operation | the record |
 /// |---|---|
-/// | returns `Ok`, and audited fields have changed since the last save | has kind `change` and the changed fields |
+/// | returns `Ok`, and audited fields have changed since the last save | has kind `change`, and contains the changed fields |
 /// | returns `Ok`, and no audited field has changed | none |
 /// | returns `Err` or panics | an attempt with the error; the next save records the changes again |
 ///
@@ -47,8 +47,8 @@ use crate::fields::AuditedFields;
 /// assert_eq!(records[2].changes[1].change, ChangeKind::Deleted);
 /// ```
 ///
-/// It does not see writes that go around it, fields that are not audited, and changes behind an `Rc`
-/// or a lock that leave the field itself equal.
+/// It does not see writes that do not use it, and fields that are not audited. It also does not see
+/// changes behind an `Rc` or a lock that leave the field itself equal.
 #[must_use = "changes are recorded only when the object is saved"]
 pub struct Tracked<T: AuditedFields> {
     pub(super) state: TrackedState<T>,
@@ -142,8 +142,8 @@ impl<T: AuditedFields> Tracked<T> {
         SaveAttempt::save(&mut self.state).run_async(store).await
     }
 
-    /// Runs `remove`, which must remove the object from the store, and records the last stored value
-    /// of every audited field.
+    /// Runs `remove`, which must remove the object from the store, and records the last stored
+    /// value of every audited field.
     ///
     /// Afterwards the object counts as new. If it is saved again, it is recorded as created.
     ///

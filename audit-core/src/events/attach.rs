@@ -84,7 +84,7 @@ pub(crate) fn span(call: &Arc<CallShared>) -> Span {
     span
 }
 
-/// Does what the layer does with a span: events belong to the innermost call, and a call without a
+/// Does what the layer does with a span. Events belong to the innermost call. A call without a
 /// parent becomes a child of the call whose span was carried here.
 fn set_logged_by_scope(call: &CallShared) {
     call.set_logged_by_scope();

@@ -12,9 +12,9 @@ use crate::events::call_span::{is_call_span, is_thread_ending};
 use crate::levels::max_level;
 use crate::scope;
 
-/// Enables the spans of calls, events up to the most verbose level that any action records, and
-/// spans of that level that the program creates in a call. A task may carry such a span, and its
-/// events then find the call by it.
+/// Enables the spans of calls, and events up to the most verbose level that any action records. It
+/// also enables spans up to that level that the program creates in a call. A task may carry such a
+/// span, and its events then find the call by it.
 pub(super) struct CallFilter<S>(pub(super) PhantomData<fn(S)>);
 
 impl<S> Filter<S> for CallFilter<S>

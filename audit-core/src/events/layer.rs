@@ -2,8 +2,7 @@
 //! subscriber.
 //!
 //! Each recorded call has a span, and the layer keeps the call in the extensions of that span. An
-//! event belongs to the innermost such span around it, in whatever thread or task that span is
-//! entered.
+//! event belongs to the innermost such span around it, in any thread or task that enters this span.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -50,8 +49,8 @@ thread_local! {
 /// - A filter *on another layer*, `.with(fmt::layer().with_filter(filter))`, does not affect this
 ///   layer.
 /// - A filter *on the whole subscriber*, such as an `EnvFilter` added by `.with(filter)`, affects
-///   this layer, too. It must enable the target `audited`, and the events that you want to record. If it
-///   disables the target, that is reported once on standard error.
+///   this layer, too. It must enable the target `audited`, and the events that you want to record.
+///   If it disables the target, one message on standard error says so.
 ///
 /// # Spans
 ///
@@ -60,9 +59,9 @@ thread_local! {
 /// layer writes it in front of the events of the call. A per-layer filter on the target `audited`
 /// hides it there.
 ///
-/// A span that the program creates in a call leads to that call, wherever it is carried, if its
-/// level is recorded. The layer enables such spans; in a registry without other layers, they also
-/// exist outside of calls.
+/// A span that the program creates in a call belongs to that call, also in other tasks and threads.
+/// This requires that events of the span's level are recorded. The layer enables such spans. In a
+/// registry without other layers, they also exist outside of calls.
 ///
 /// # Examples
 ///

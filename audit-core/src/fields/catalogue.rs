@@ -56,9 +56,9 @@ fn entries() -> impl Iterator<Item = AuditedItem> {
 
 /// Lists what this program audits by attributes: the types with their fields, and the actions.
 ///
-/// Its text has one line for each type, field and action, in sorted order, and says which values are
-/// not recorded. Commit this text, and compare it in a test. Then a code review shows how a change
-/// of the program changes its audit trail.
+/// Its text has one line for each type, field and action, in sorted order, and says which values
+/// are not recorded. Commit this text, and compare it in a test. Then a code review shows how a
+/// change of the program changes its audit trail.
 ///
 /// The list contains every attribute of every linked crate, whether or not the function is ever
 /// called. It is empty on systems other than Linux, Android, macOS, iOS, Windows and the BSDs.

@@ -16,8 +16,8 @@ const PART_BYTES: usize = 1_024;
 
 /// The key of an object, which identifies it among the objects of its type.
 ///
-/// Functions that expect a key take `impl Into<ObjectKey>`: a number, a string or a UUID, or a tuple
-/// of these for a key of several fields.
+/// Functions that expect a key take `impl Into<ObjectKey>`. That is a number, a string or a UUID.
+/// For a key of several fields, it is a tuple of these.
 ///
 /// ```
 /// use audited::fields::ObjectKey;
@@ -97,8 +97,8 @@ macro_rules! tuples {
 
 tuples!((A)(A, B)(A, B, C)(A, B, C, D));
 
-/// The id of an object whose key has these parts. A single part is the id. Several parts are escaped
-/// and joined by `/`, so that two different keys never have the same id.
+/// The id of an object whose key has these parts. A single part is the id. Several parts are
+/// escaped and joined by `/`, so that two different keys never have the same id.
 #[must_use]
 pub fn target_id(parts: &[String]) -> String {
     if let [only] = parts {

@@ -1,6 +1,6 @@
 //! The audited fields of a type, and how a change of one is found.
 //!
-//! `#[audited_fields]` implements [`AuditedFields`]. Its methods hand each field to a probe
+//! `#[audited_fields]` implements [`AuditedFields`]. Its methods pass each field to a probe
 //! (`probe.rs`), which takes snapshots and compares. The result goes to a [`FieldVisitor`], which
 //! makes [`ChangedFields`] of it. Recording them is the task of `change/` and `call/watch/`.
 

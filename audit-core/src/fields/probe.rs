@@ -138,7 +138,8 @@ macro_rules! by_tree {
                 if let PreviousValue::Tree(before) = &before.0 {
                     let after = self.tree(&default_mask());
                     if *before != after {
-                        // The snapshot was taken under the default mask. The recorder may hide more.
+                        // The snapshot was taken under the default mask. The recorder may hide
+                        // more.
                         let mask = visitor.mask();
                         let (before, after) = ($masked(before.clone(), mask), $masked(after, mask));
                         visitor.changed(index, before, after, || true);
@@ -211,8 +212,8 @@ macro_rules! by_hash {
     };
 }
 
-/// The mask for recorded forms that are kept and compared. The recorder's own mask is applied on top
-/// of it when a change is recorded.
+/// The mask for recorded forms that are kept and compared. The recorder's own mask is applied on
+/// top of it when a change is recorded.
 fn default_mask() -> Mask {
     thread_local! {
         static DEFAULT: Mask = Mask::default();
@@ -264,8 +265,8 @@ pub trait RecordableField {}
 )]
 pub trait ComparableField {}
 
-/// Implements a probe whose use is a compile error: the trait `$bound` is never implemented, and its
-/// attribute holds the error message.
+/// Implements a probe whose use is a compile error: the trait `$bound` is never implemented, and
+/// its attribute holds the error message.
 macro_rules! reject {
     ([$($generics:ident),*] $probe:ty, $rejected:ident: $bound:ident) => {
         impl<$($generics),*> $probe {

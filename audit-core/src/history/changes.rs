@@ -25,7 +25,7 @@ pub struct Page {
     pub next: Option<ChangePosition>,
 }
 
-/// An iterator over changes, which reads them from the store as it goes.
+/// An iterator over changes. It reads them from the store in several queries.
 ///
 /// After an error the iterator ends.
 #[derive(Debug)]

@@ -258,8 +258,8 @@ impl History {
         state::replay(Changes::new(selection), time, fields)
     }
 
-    /// The differences between the states of the object at two times. If the object did not exist at
-    /// one of them, all its fields differ.
+    /// The differences between the states of the object at two times. If the object did not exist
+    /// at one of them, all its fields differ.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ pub(crate) type SharedReader = Arc<Mutex<Box<dyn ChangeReader>>>;
 /// The number of rows in the first query.
 const FIRST_QUERY_ROWS: usize = 1_000;
 
-/// A query to a store, and what the store does not know about the selected changes.
+/// A query to a store, and the names and filters that the store does not know.
 #[derive(Clone)]
 pub(super) struct ChangeSelection {
     reader: SharedReader,
@@ -51,7 +51,7 @@ impl ChangeSelection {
         }
     }
 
-    /// Selects all changes of the object, whatever was selected before.
+    /// Selects all changes of the object, and replaces any earlier selection.
     pub(super) fn select_all(&mut self) {
         let query = &mut self.query;
         (query.children, query.change, query.actor) = (None, None, None);

@@ -55,8 +55,8 @@ impl State {
 
     /// Deserialises the fields into a value of type `T`.
     ///
-    /// `T` can be the audited type itself, if its other fields have `#[serde(default)]`, or any type
-    /// with some of the fields. See [`onto`](State::onto) for the other way to restore an object.
+    /// `T` can be the audited type itself, if its other fields have `#[serde(default)]`, or any
+    /// type with some of the fields. [`onto`](State::onto) is another way to restore an object.
     ///
     /// ```
     /// # use audited::{Tracked, audited_fields, testing};
@@ -98,8 +98,8 @@ impl State {
 
     /// Returns a copy of `object` with the audited fields of this state.
     ///
-    /// Fields that are not audited keep their values, and so do fields with [`hidden`](State::hidden)
-    /// parts.
+    /// Fields that are not audited keep their values, and so do fields with
+    /// [`hidden`](State::hidden) parts.
     ///
     /// ```
     /// # use audited::{Tracked, audited_fields, testing};
@@ -138,7 +138,8 @@ impl State {
         json(&whole).to()
     }
 
-    /// The names of fields with redacted parts: their changes are recorded, but not all their values.
+    /// The names of fields with redacted parts: their changes are recorded, but not all their
+    /// values.
     #[must_use]
     pub fn hidden(&self) -> Vec<&str> {
         let hidden = self.named().filter(|(_, value)| value.hides_something());
@@ -164,8 +165,8 @@ impl State {
 
     /// The names of fields whose value is uncertain.
     ///
-    /// Either the value was cut or could not be recorded, or the recorded changes of the field do not
-    /// fit together, such as when one of them is missing.
+    /// Either the value was cut or could not be recorded, or the recorded changes of the field do
+    /// not fit together. For example, one of them is missing.
     #[must_use]
     pub fn uncertain(&self) -> &[String] {
         &self.uncertain
@@ -241,8 +242,8 @@ pub(super) fn replay(
     Ok(state)
 }
 
-/// Compares `state` with the values that a later change has replaced. Fields that are missing in the
-/// state are added, and fields with another value become uncertain.
+/// Compares `state` with the values that a later change has replaced. Fields that are missing in
+/// the state are added, and fields with another value become uncertain.
 fn check_against_later(state: &mut State, change: &ObjectChange, checked: &mut Vec<String>) {
     for field in &change.fields {
         let name = field_of(&field.field);

@@ -40,7 +40,7 @@ pub(crate) struct CallShared {
     layer: AtomicU64,
     /// The id of the call's span in that layer; 0 for none.
     span: AtomicU64,
-    /// The call has no span: the scope of the thread tells which events belong to it.
+    /// The call has no span: the scope of the thread says which events belong to it.
     by_scope: AtomicBool,
     state: Mutex<CallState>,
 }
@@ -132,8 +132,8 @@ impl CallShared {
     /// Keeps the memory of a recorded call for another one, unless something still refers to the
     /// call.
     ///
-    /// A span that a task has carried away, a context that was taken in the call, and a nested call
-    /// that still runs all hold a reference. Such a call is never reused.
+    /// Three things hold a reference: a span that another task carries, a context that was taken in
+    /// the call, and a nested call that still runs. Such a call is never reused.
     pub(crate) fn recycle(mut call: Arc<Self>) {
         // An installed recorder is never freed, so a static may keep what refers to it.
         let RecorderRef::Installed(recorder) = call.recorder else { return };

@@ -1,8 +1,9 @@
 //! The state of an audited call while it runs, and the record made of it afterwards.
 //!
-//! A [`CallShared`] is shared by everything that adds to a call: the function itself, the tracing
-//! layer, [`note`](crate::note) and its siblings, and the calls nested in it. When the call ends,
-//! its state travels to the writer thread, which makes the [`Record`](audit_record::Record).
+//! A [`CallShared`] is shared by everything that adds to a call. This is the function itself, the
+//! tracing layer, [`note`](crate::note) and similar functions, and the calls nested in it. When the
+//! call ends, its state is queued for the writer thread, which makes the
+//! [`Record`](audit_record::Record).
 
 mod call;
 mod context;

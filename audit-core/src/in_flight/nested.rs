@@ -49,7 +49,7 @@ impl ObjectIdentity {
 pub(crate) struct WatchedObject {
     pub(crate) object: ObjectIdentity,
     nested: Mutex<NestedChanges>,
-    /// The object that was added before this one, by this call or by a call around it.
+    /// The object that was added before this one, by this call or by an enclosing call.
     previous: Option<Arc<WatchedObject>>,
     has_ended: AtomicBool,
 }
@@ -124,7 +124,7 @@ impl NestedChanges {
 pub(crate) struct WatchList(OnceLock<Mutex<Arc<WatchedObject>>>);
 
 impl WatchList {
-    /// Adds the objects that the call around this one watches.
+    /// Adds the objects that the enclosing call watches.
     #[inline]
     pub(crate) fn inherit(&self, outer: &WatchList) {
         if let Some(latest) = outer.latest() {

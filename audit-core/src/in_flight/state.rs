@@ -71,7 +71,8 @@ pub(crate) struct LogEvent<'e> {
     pub(crate) fields: Option<&'e str>,
 }
 
-/// What only few calls have: what the program adds to a call, what the call changes, and what was cut.
+/// What only few calls have: what the program adds to a call, what the call changes, and what was
+/// cut.
 #[derive(Clone, Default)]
 pub(crate) struct Annotations {
     pub(crate) notes: Vec<Note>,

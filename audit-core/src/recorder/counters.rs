@@ -1,9 +1,9 @@
 //! [`Counters`]: the public totals of a recorder, as [`Audit::counters`](crate::Audit::counters)
 //! returns them.
 //!
-//! They are read from two places: what was offered is counted in
-//! [`SessionCounters`](audit_record::process::SessionCounters), which outlive a killed process;
-//! what became of it is counted in the queue.
+//! They are read from two places. [`SessionCounters`](audit_record::process::SessionCounters),
+//! which outlive a killed process, count the records that were offered. The queue counts what
+//! became of them.
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use audit_record::process::SessionCounters;

@@ -1,9 +1,9 @@
 //! Models of the protocol between callers and the writer thread, run by `shuttle` under many
 //! schedules.
 //!
-//! They check that nothing is counted wrongly, that every caller gets the right result, and that
-//! nobody waits forever. Time limits are not modelled, so a wait that only its limit would end is
-//! found.
+//! They check that nothing is counted wrongly, that every caller gets the right result, and that no
+//! thread waits forever. Time limits are not modelled, so the models find a wait that only its
+//! limit would end.
 //!
 //! Run them with `RUSTFLAGS="--cfg shuttle" cargo test -p audit-core --lib recorder::model`.
 //! `SHUTTLE_SCHEDULES` sets the number of schedules for each scheduler and test (default: 500).

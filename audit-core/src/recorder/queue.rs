@@ -1,8 +1,8 @@
-//! [`Queue`]: the meeting point of callers and the writer thread.
+//! [`Queue`]: passes records from callers to the writer thread.
 //!
 //! It is a bounded lock-free queue of records, with a second limit in bytes. A caller takes a lock
 //! only if it finds no room, or if it waits for the store anyway. Every offered record is counted
-//! once, as accepted or dropped. An accepted record is counted again once its fate is known, as
+//! once, as accepted or dropped. An accepted record is counted again once its result is known, as
 //! written or failed. In this module, a record has then *ended*.
 //!
 //! This file has the callers' side, and `writer_side.rs` has that of the writer thread. `model.rs`

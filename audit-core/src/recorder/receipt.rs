@@ -1,7 +1,7 @@
 //! [`Receipt`] and [`Completion`]: the two halves by which a caller waits until its record is
 //! stored.
 //!
-//! The caller keeps the receipt. The completion travels with the record or intent, and the writer
+//! The caller keeps the receipt. The completion is queued with the record or intent, and the writer
 //! thread completes it.
 
 use std::future::Future;

@@ -35,8 +35,8 @@ pub(super) fn json(tree: &Tree) -> String {
 }
 
 impl Tree {
-    /// `part` wraps the parts. `number` is the struct name that lets the serializer write the digits
-    /// of a number as they are.
+    /// `part` wraps the parts. `number` is the struct name that lets the serializer write the
+    /// digits of a number as they are.
     fn serialize_as<'t, S: Serializer, T: Serialize + 't>(
         &'t self,
         serializer: S,

@@ -8,8 +8,8 @@ use crate::value::decimal::DecimalValue;
 
 /// A value as it is recorded.
 ///
-/// Two trees are equal if a reader would say that nothing has changed: the order of a map's keys
-/// and of a set's elements does not count, nor do zeros at the end of a decimal. NaN equals NaN.
+/// Two trees are equal if they stand for the same value. The order of a map's keys and of a set's
+/// elements does not count. Zeros at the end of a decimal do not count either. NaN equals NaN.
 #[derive(Clone, Debug)]
 pub(crate) enum Tree {
     Null,
@@ -158,7 +158,8 @@ impl Tree {
     }
 
     /// Whether `other` can be the same value. Both may have been read back from a record, which
-    /// does not tell sets from lists and decimals from texts, and the type may have changed since.
+    /// does not distinguish sets from lists and decimals from texts. The type may have changed
+    /// since.
     pub(crate) fn may_equal(&self, other: &Self) -> bool {
         self == other || self.clone().without_types() == other.clone().without_types()
     }

@@ -1,8 +1,8 @@
 //! JSON text: [`Json`], a captured value; and how JSON is checked, read and written.
 //!
 //! Not `serde_json`, because that crate implements `PartialEq` between its values and the primitive
-//! types. If it were only linked, the type of `x` in `5 == x` would be ambiguous in programs that
-//! do not use it, and they would no longer compile.
+//! types. If any crate of a program depends on it, the type of `x` in `5 == x` becomes ambiguous in
+//! the whole program. Code that does not use `serde_json` would then no longer compile.
 
 mod de;
 pub(crate) mod read;

@@ -70,8 +70,8 @@ impl<'t> JsonText<'t> {
     }
 }
 
-/// Calls `f` with the key (in its quotes; empty in a list) and the value of each entry of the list
-/// or map in `text`, which must be valid.
+/// Calls `f` with the key and the value of each entry of the list or map in `text`, which must be
+/// valid. The key is in its quotes; in a list, it is empty.
 fn for_each_entry<'t, E>(
     text: &'t str,
     mut f: impl FnMut(&'t str, &'t str) -> Result<(), E>,

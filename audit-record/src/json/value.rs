@@ -15,7 +15,7 @@ use crate::json::{de, write};
 /// A value as JSON text, exactly as it was captured and as it is stored.
 ///
 /// The thread of the call writes a captured value as text once. Nothing parses it again before it
-/// is stored, so it is stored digit by digit. [`to`](Self::to) reads it as a value. With the
+/// is stored, so numbers keep all their digits. [`to`](Self::to) reads it as a value. With the
 /// feature `serde_json`, it can be converted to values of that crate, and compared with them.
 ///
 /// ```

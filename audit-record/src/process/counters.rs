@@ -236,7 +236,7 @@ mod page_file {
         let _ = fs::remove_file(path_of(id));
     }
 
-    /// File names contain the user, so that users do not get in each other's way.
+    /// File names contain the user, so that the files of several users do not conflict.
     fn own_prefix() -> String {
         format!("audited-{}-", system::user())
     }

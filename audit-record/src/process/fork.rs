@@ -16,9 +16,9 @@ static HANDLERS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// The number of forks between the first process that called this and the current process.
 ///
-/// A resource that must not be used after a fork, such as a database connection, stores this number
-/// when it is created and compares it before use. This costs no system call. The number is always 0
-/// on systems without fork. A child that was created by the bare system call, without the C
+/// A resource such as a database connection must not be used after a fork. It stores this number
+/// when it is created, and compares it before use. This costs no system call. The number is always
+/// 0 on systems without fork. A child that was created by the bare system call, without the C
 /// library's `fork`, is not detected.
 ///
 /// ```
@@ -108,9 +108,9 @@ impl fmt::Debug for NoFork {
 /// Makes a fork on another thread wait until the guard is dropped, but at most 100 ms.
 ///
 /// For work that takes locks which a forked child needs too, such as those inside SQLite. If
-/// another thread holds such a lock at the fork, nobody releases it in the child. There,
-/// [`was_forked_during_work`] says whether a fork did not wait long enough. The guard costs two
-/// atomic operations.
+/// another thread holds such a lock at the fork, no thread releases it in the child. In the child,
+/// [`was_forked_during_work`] says whether this may have happened. The guard costs two atomic
+/// operations.
 ///
 /// ```
 /// use audit_record::process;

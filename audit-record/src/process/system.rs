@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicU64;
 
 /// The memory layout of the counters. [`Memory`] owns a page.
 ///
-/// Callers write `accepted` all the time. So each counter has its own cache line, and is not in the
-/// line that the processor prefetches with that of the other.
+/// Callers write `accepted` all the time. So each counter has its own cache line, and the processor
+/// does not prefetch the line of one with the line of the other.
 #[repr(C)]
 #[derive(Default)]
 pub(super) struct Page {

@@ -43,11 +43,11 @@ pub struct ChangeQuery {
     pub actor: Option<String>,
     /// The kind of the record.
     pub kind: Option<Kind>,
-    /// The first time at which the change may have taken effect.
+    /// The start of the period: the change took effect at this time or later.
     pub from: Option<DateTime<Utc>>,
-    /// The first time at which it may no longer have taken effect.
+    /// The end of the period: the change took effect before this time.
     pub until: Option<DateTime<Utc>>,
-    /// Whether the order is reversed.
+    /// Whether the newest changes come first.
     pub newest_first: bool,
     /// Only changes after this position, in the order of the query. This continues a page.
     pub after: Option<ChangePosition>,
@@ -169,8 +169,8 @@ pub struct ChangeRecord {
 }
 
 impl ChangeRecord {
-    /// Creates a record with these parts, an empty method and the outcome `success`. The other fields
-    /// are empty.
+    /// Creates a record with these parts, an empty method and the outcome `success`. The other
+    /// fields are empty.
     #[must_use]
     pub fn new(seq: u64, id: Uuid, started_at: DateTime<Utc>, action: impl Into<Arc<str>>) -> Self {
         Self {

@@ -26,8 +26,8 @@ use crate::{Durability, Error, Record};
 pub struct Batch<'b> {
     /// The records to store, in this order.
     pub records: &'b [Record],
-    /// Calls whose body has not run yet: what is known of them before. The record of such a call
-    /// has the same id and replaces the intent.
+    /// The intents to store: what is known of calls whose body has not run yet. The record of such
+    /// a call has the same id and replaces the intent.
     pub intents: &'b [Record],
     /// What the whole batch must survive once [`Store::write_batch`] has returned `Ok`.
     pub durability: Durability,
@@ -45,7 +45,7 @@ impl<'b> Batch<'b> {
 }
 
 /// How many records of a recorder session the trail accounts for, as totals since the session
-/// began.
+/// started.
 ///
 /// It is stored with every [`Batch`]. If the process dies, the next start compares it with the
 /// [`SessionCounters`](crate::process::SessionCounters), which say what was offered. The difference
@@ -67,7 +67,7 @@ pub struct SessionTally {
     pub dropped_reported: u64,
 }
 
-/// One recorder at work on one store, from [`Store::begin`] to [`Store::close`].
+/// The use of one store by one recorder, from [`Store::begin`] to [`Store::close`].
 ///
 /// ```
 /// use audited::store::RecorderSession;
@@ -80,7 +80,7 @@ pub struct SessionTally {
 pub struct RecorderSession {
     /// A UUID of version 7 that identifies the session.
     pub id: Uuid,
-    /// When it began, by the system clock.
+    /// When it started, by the system clock.
     pub started_at: DateTime<Utc>,
     /// The service that was set in the builder of the recorder.
     pub service: Option<Arc<str>>,
@@ -90,7 +90,7 @@ pub struct RecorderSession {
 }
 
 impl RecorderSession {
-    /// A session that begins now and has a new id.
+    /// A session that starts now and has a new id.
     ///
     /// `in_flight` is the maximum number of accepted records that are not stored yet.
     #[must_use]
@@ -111,7 +111,7 @@ impl RecorderSession {
 /// these effects:
 ///
 /// - [`write_batch`](Store::write_batch): records for [`Durability::Power`] are stored with
-///   [`Durability::Process`] and their callers are not confirmed; calls with
+///   [`Durability::Process`], and their calls are counted as unconfirmed; calls with
 ///   `on_audit_failure = "refuse"` are refused.
 /// - [`begin`](Store::begin): losses of a process that died are not reported.
 /// - [`reader`](Store::reader): the recorder has no history.
@@ -162,7 +162,7 @@ pub trait Store: Send + 'static {
     /// The same as for [`write`](Store::write). A store must reject what it can't guarantee. The
     /// default implementation rejects intents and [`Durability::Power`] with a permanent error. A
     /// record that is rejected at that level is written once more with [`Durability::Process`], and
-    /// its caller is told that it is not confirmed.
+    /// its call is counted as unconfirmed.
     fn write_batch(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         if !batch.intents.is_empty() {
             return Err(Error::permanent(

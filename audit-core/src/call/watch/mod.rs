@@ -1,9 +1,9 @@
 //! Records what a call changes in the objects that it is given as `&mut`.
 //!
 //! If the type of such an object has audited fields, the call takes a snapshot before its body
-//! runs, compares afterwards, and adds the changes to its record. `probe` finds out by type whether
-//! an object is watched. `in_flight::nested` keeps nested calls from recording the same change
-//! twice.
+//! runs. It compares afterwards, and adds the changes to its record. `probe` finds out by type
+//! whether an object is watched. `in_flight::nested` keeps nested calls from recording the same
+//! change twice.
 
 mod object;
 pub(super) mod probe;

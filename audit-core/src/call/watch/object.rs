@@ -22,7 +22,7 @@ pub(super) struct ObjectWatch<T: AuditedFields> {
     before: T::Snapshot,
     /// The entry of this call in the watch list.
     watched: Arc<WatchedObject>,
-    /// The entry of the innermost call around this one that watches the same object.
+    /// The entry of the innermost enclosing call that watches the same object.
     outer: Option<Arc<WatchedObject>>,
 }
 

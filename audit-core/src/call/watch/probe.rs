@@ -2,9 +2,9 @@
 //! [`probe`](crate::call::probe).
 //!
 //! An object can be compared after the call only if the return value does not borrow from it. The
-//! type parameter `F` tells: it is `fn(&()) -> R`, where `R` is the return type as it is written.
-//! If `R` uses the elided lifetime of the argument, the type does not match the bound, and the
-//! object is not watched. Where the attribute can see that `R` contains no lifetime, `F` is
+//! type parameter `F` shows this: it is `fn(&()) -> R`, where `R` is the return type as it is
+//! written. If `R` uses the elided lifetime of the argument, the type does not match the bound, and
+//! the object is not watched. Where the attribute can see that `R` contains no lifetime, `F` is
 //! [`OwnedReturn`], which compiles faster.
 
 use std::marker::PhantomData;
@@ -308,7 +308,7 @@ impl<'a, T: ?Sized, F> AnyArgument<'a, T, F> {
     }
 }
 
-/// An argument that is lent to the body, and compared when the body has ended, in whatever way.
+/// An argument that is lent to the body, and compared when the body has ended, for every outcome.
 pub struct WatchedArgument<'a, T: AuditedFields> {
     object: &'a mut T,
     watch: Option<Box<ObjectWatch<T>>>,

@@ -1,8 +1,7 @@
 //! [`ValueDeserializer`]: reads one value. Its `Deserializer` implementation is in `value`.
 //!
-//! It is defined here because reading is recursive: the entries of a list or map, and keys that are
-//! JSON text, are read with it again. Beside it are the conversions of scalars that values and keys
-//! share.
+//! It is defined here because reading is recursive: it also reads the entries of a list or map, and
+//! keys that are JSON text. Beside it are the conversions of scalars that values and keys share.
 
 use std::borrow::Cow;
 

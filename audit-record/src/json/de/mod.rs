@@ -1,7 +1,8 @@
 //! Reads values of any type from JSON text; [`Json::to`](crate::Json::to) uses it.
 //!
-//! It reads what `serde_json` reads. It also reads what a capture had to write as text: integers of
-//! more than 64 bits, NaN and the infinities, bytes, and keys of maps that are not texts.
+//! It reads what `serde_json` reads. It also reads values that a capture had to write as text.
+//! These are integers of more than 64 bits, NaN and the infinities, bytes, and keys of maps that
+//! are not texts.
 
 mod deserializer;
 mod entries;
