@@ -24,6 +24,7 @@ pub(crate) fn is_switched_off() -> bool {
     applicable().is_some_and(|recorder| !recorder.enabled.load(Ordering::Relaxed))
 }
 
+#[inline]
 fn applicable() -> Option<RecorderRef> {
     scope::with(|scope| scope.context().and_then(|context| context.recorder.clone()))
         .or_else(|| installed().map(RecorderRef::Installed))
@@ -38,6 +39,7 @@ pub(crate) fn active_recorder() -> Option<RecorderRef> {
     recorder()
 }
 
+#[inline]
 fn installed() -> Option<&'static Recorder> {
     // SAFETY: the pointer is null or comes from `install`, which never frees what it points to.
     unsafe { INSTALLED.load(Ordering::Acquire).as_ref() }

@@ -17,7 +17,9 @@ struct CachedDecision {
     answer: Cell<bool>,
 }
 
+/// 16 KiB for each thread.
 const SLOTS: usize = 128;
+const WAYS: usize = 4;
 
 impl CachedDecision {
     const fn empty() -> Self {
@@ -47,10 +49,11 @@ impl CachedDecision {
 }
 
 thread_local! {
-    /// Two for each slot, the one used last first. With one, two names that share a slot would
-    /// displace each other at every call.
-    static DECISIONS: [[CachedDecision; 2]; SLOTS] =
-        const { [const { [CachedDecision::empty(), CachedDecision::empty()] }; SLOTS] };
+    /// The decisions of a slot are in the order of their last use. There are several, because names
+    /// that share a slot must not displace each other at every call: a decision costs as much as
+    /// the rest of a small call.
+    static DECISIONS: [[CachedDecision; WAYS]; SLOTS] =
+        const { [const { [const { CachedDecision::empty() }; WAYS] }; SLOTS] };
 }
 
 /// The answer of `decide` to `question` about `name`, computed once.
@@ -62,13 +65,25 @@ pub(super) fn cached(name: &'static str, question: u64, decide: impl FnOnce(&str
     let mixed = (address as u64 ^ (question << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let slot = (mixed >> 57) as usize % SLOTS;
     DECISIONS.with(|decisions| {
-        let [first, second] = &decisions[slot];
-        if let Some(answer) = first.get(address, len, question) {
+        let decisions = &decisions[slot];
+        if let Some(answer) = decisions[0].get(address, len, question) {
             return answer;
         }
-        let answer = second.get(address, len, question).unwrap_or_else(|| decide(name));
-        second.set(first.address.get(), first.len.get(), first.question.get(), first.answer.get());
-        first.set(address, len, question, answer);
+        let found = decisions.iter().position(|one| one.get(address, len, question).is_some());
+        let answer = match found {
+            Some(position) => decisions[position].answer.get(),
+            None => decide(name),
+        };
+        for position in (0..found.unwrap_or(WAYS - 1)).rev() {
+            let one = &decisions[position];
+            decisions[position + 1].set(
+                one.address.get(),
+                one.len.get(),
+                one.question.get(),
+                one.answer.get(),
+            );
+        }
+        decisions[0].set(address, len, question, answer);
         answer
     })
 }

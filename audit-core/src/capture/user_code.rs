@@ -26,6 +26,7 @@ pub(crate) fn run_user_code<R>(f: impl FnOnce() -> R) -> Option<R> {
 /// ```
 /// assert!(!audit_core::capture::in_progress());
 /// ```
+#[inline]
 #[must_use]
 pub fn in_progress() -> bool {
     IN_PROGRESS.get()

@@ -118,6 +118,9 @@ where
         span.extensions_mut().insert(SpanCall(call));
     }
 
+    // Inlined into the subscriber of the program, it would push other functions out of line, and an
+    // event outside of calls would cost more.
+    #[inline(never)]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if capture::in_progress() {
             return;
