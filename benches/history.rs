@@ -10,11 +10,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use audited::{
-    Audit, Json, Record, SqliteStore, audited_fields,
-    record::{ChangeKind, FieldChange, Kind},
-    store::Store,
-};
+use audited::record::{ChangeKind, FieldChange, Kind};
+use audited::store::Store;
+use audited::{Audit, Json, Record, SqliteStore, audited_fields};
 use chrono::{DateTime, Utc};
 use common::{Table, percentile, thousands};
 

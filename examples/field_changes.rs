@@ -11,7 +11,8 @@
 use std::error::Error;
 
 use audited::history::ObjectChange;
-use audited::{Audit, Bulk, Tracked, audited_fields, record::ChangeKind};
+use audited::record::ChangeKind;
+use audited::{Audit, Bulk, Tracked, audited_fields};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, named_params};
 use rust_decimal::Decimal;

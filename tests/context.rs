@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use audited::{Audit, Context, Mask, audit_method, record::CorrelationId, testing};
+use audited::record::CorrelationId;
+use audited::{Audit, Context, Mask, audit_method, testing};
 use serde_json::json;
 use support::MemoryStore;
 

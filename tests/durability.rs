@@ -9,9 +9,9 @@ use std::task::{Context as Task, Waker};
 use std::thread;
 use std::time::Duration;
 
+use audited::store::{Batch, Store};
 use audited::{
     Audit, Context, Durability, Error, Outcome, Record, Tracked, audit_method, audited_fields,
-    store::{Batch, Store},
     testing,
 };
 

@@ -6,7 +6,8 @@ mod record_access;
 use std::error::Error;
 use std::{fmt, io};
 
-use audited::{Outcome, Record, audit_method, record::ErrorInfo, testing};
+use audited::record::ErrorInfo;
+use audited::{Outcome, Record, audit_method, testing};
 use record_access::{output, single_record};
 
 #[track_caller]

@@ -9,11 +9,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use audited::{
-    Audit, Context, Error, Overflow, Record, SqliteStore,
-    record::Kind,
-    store::{Batch, Store},
-};
+use audited::record::Kind;
+use audited::store::{Batch, Store};
+use audited::{Audit, Context, Error, Overflow, Record, SqliteStore};
 
 /// A store that stores the first gap record, but returns an error for it.
 struct FailsAfterFirstGap {

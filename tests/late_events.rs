@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use audited::{Audit, Context, Error, Record, audit_method, store::Store};
+use audited::store::Store;
+use audited::{Audit, Context, Error, Record, audit_method};
 use support::MemoryStore;
 use tracing::{Span, dispatcher};
 use tracing_subscriber::prelude::*;

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use audited::{
-    Audit, Context, Error, Outcome, Overflow, Record, audit_method, record::Kind, store::Store,
-};
+use audited::record::Kind;
+use audited::store::Store;
+use audited::{Audit, Context, Error, Outcome, Overflow, Record, audit_method};
 use gate::GatedStore;
 use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -1,7 +1,8 @@
 //! A collector keeps the records of its scope. Objects that were saved in it are considered stored
 //! only after `committed`.
 
-use audited::{Audit, Context, Tracked, audited_fields, store::Collector};
+use audited::store::Collector;
+use audited::{Audit, Context, Tracked, audited_fields};
 use support::MemoryStore;
 
 mod support;

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use audited::{
-    Audit, AuditBuilder, Context, Durability, Error, Record, audit_method,
-    record::Kind,
-    store::{Batch, RecorderSession, SessionTally, Status, Store},
-};
+use audited::record::Kind;
+use audited::store::{Batch, RecorderSession, SessionTally, Status, Store};
+use audited::{Audit, AuditBuilder, Context, Durability, Error, Record, audit_method};
 use support::MemoryStore;
 
 mod support;

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::time::Duration;
 
-use audited::{
-    Audit, AuditBuilder, Context, Record, append, audit_method, record::Kind, store::Status,
-};
+use audited::record::Kind;
+use audited::store::Status;
+use audited::{Audit, AuditBuilder, Context, Record, append, audit_method};
 use gate::GatedStore;
 use support::MemoryStore;
 
@@ -204,7 +204,7 @@ fn stderr_of_child(test: &str, mode: &str) -> String {
 #[test]
 fn a_handle_that_is_dropped_at_once_is_reported_on_stderr() {
     const TEST: &str = "a_handle_that_is_dropped_at_once_is_reported_on_stderr";
-    const WARNING: &str = "the recorder was dropped right after it was installed";
+    const WARNING: &str = "the recorder was dropped soon after it was installed";
     if let Ok(mode) = std::env::var(CHILD) {
         let audit = Audit::builder().store(MemoryStore::default()).install().expect("a recorder");
         match &*mode {

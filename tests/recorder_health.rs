@@ -4,11 +4,9 @@ use std::fmt;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use audited::{
-    Audit, AuditBuilder, Context, Durability, Error, Overflow, Record, audit_method,
-    record::Kind,
-    store::{Status, Store},
-};
+use audited::record::Kind;
+use audited::store::{Status, Store};
+use audited::{Audit, AuditBuilder, Context, Durability, Error, Overflow, Record, audit_method};
 use support::MemoryStore;
 
 mod support;

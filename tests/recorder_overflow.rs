@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use audited::{
-    Audit, Context, Error, Overflow, Record, append,
-    record::Kind,
-    store::{Batch, Counters, Status, Store},
-};
+use audited::record::Kind;
+use audited::store::{Batch, Counters, Status, Store};
+use audited::{Audit, Context, Error, Overflow, Record, append};
 use chrono::{DateTime, Utc};
 use gate::GatedStore;
 

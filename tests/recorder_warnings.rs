@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
-use audited::{Audit, Durability, Error, Record, audit_method, record::Kind, store::Store};
+use audited::record::Kind;
+use audited::store::Store;
+use audited::{Audit, Durability, Error, Record, audit_method};
 use support::MemoryStore;
 use tracing_subscriber::layer::SubscriberExt as _;
 

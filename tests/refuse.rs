@@ -5,12 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use audited::{
-    Audit, Context, Durability, Error, Outcome, Record, audit_method,
-    record::Kind,
-    store::{Batch, Collector, Store},
-    testing,
-};
+use audited::record::Kind;
+use audited::store::{Batch, Collector, Store};
+use audited::{Audit, Context, Durability, Error, Outcome, Record, audit_method, testing};
 
 #[path = "support/gate.rs"]
 mod gate;

@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use audit_record::process::read_counters;
 use audited::store::ChangeReader;
-use audited::{
-    Audit, Context, Error, Record,
-    store::{RecorderSession, Store},
-};
+use audited::store::{RecorderSession, Store};
+use audited::{Audit, Context, Error, Record};
 
 /// A store that remembers its session, and fails in the methods that the test selects.
 #[derive(Clone, Default)]

@@ -99,7 +99,8 @@ impl Context {
         /// Sets the user on whose behalf the actor acts, for example when an administrator
         /// impersonates a customer.
         on_behalf_of(impl Into<Arc<str>>) Into::into;
-        /// Sets the IP address of the client: `.ip([192, 0, 2, 7])`, or an `IpAddr`.
+        /// Sets the IP address of the client: `.ip([192, 0, 2, 7])`, or an `IpAddr`, as
+        /// `"192.0.2.7".parse::<IpAddr>()` returns it.
         ip(impl Into<IpAddr>) Into::into;
         /// Sets the site, such as a host, region or tenant. It overrides the site of the recorder.
         site(impl Into<Arc<str>>) Into::into;

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::thread::LocalKey;
 
+use audit_record::process::OwnerProcess;
 use crossbeam_queue::ArrayQueue;
 
 /// Up to `N` values that a thread keeps for reuse; stands in a `thread_local!`.
@@ -43,25 +44,41 @@ impl<T, const N: usize> SpareSlots<T, N> {
 }
 
 /// A limited number of values that all threads share for reuse; stands in a `static`.
+///
+/// The pool belongs to the process that opened it. Another thread may be half-way through a change of
+/// the queue at a fork, and then the child would wait for it forever. So a child keeps no values.
 pub(crate) struct SparePool<T> {
     limit: usize,
-    values: OnceLock<ArrayQueue<T>>,
+    values: OnceLock<(OwnerProcess, ArrayQueue<T>)>,
 }
 
 impl<T> SparePool<T> {
-    /// An empty pool for at most `limit` values. It allocates when it gets the first one.
+    /// A pool for at most `limit` values. It keeps none before it is [opened](Self::open).
     pub(crate) const fn new(limit: usize) -> Self {
         Self { limit, values: OnceLock::new() }
     }
 
-    #[inline]
-    pub(crate) fn take(&self) -> Option<T> {
-        self.values.get()?.pop()
+    /// Allocates the pool, if that has not happened yet.
+    pub(crate) fn open(&self) {
+        self.values.get_or_init(|| (OwnerProcess::current(), ArrayQueue::new(self.limit)));
     }
 
-    /// Keeps `value`, or drops it if the pool is full.
+    #[inline]
+    fn values(&self) -> Option<&ArrayQueue<T>> {
+        let (owner, values) = self.values.get()?;
+        owner.is_current().then_some(values)
+    }
+
+    #[inline]
+    pub(crate) fn take(&self) -> Option<T> {
+        self.values()?.pop()
+    }
+
+    /// Keeps `value`, or drops it if the pool is full or does not belong to this process.
     pub(crate) fn put(&self, value: T) {
-        let _ = self.values.get_or_init(|| ArrayQueue::new(self.limit)).push(value);
+        if let Some(values) = self.values() {
+            let _ = values.push(value);
+        }
     }
 
     /// Drops all values.
@@ -90,6 +107,9 @@ mod tests {
     #[test]
     fn a_pool_keeps_no_more_than_its_limit() {
         let pool = SparePool::new(2);
+        pool.put(0);
+        assert_eq!(pool.take(), None, "it is not open");
+        pool.open();
         for value in [1, 2, 3] {
             pool.put(value);
         }

@@ -12,12 +12,12 @@ named_enum! {
     /// A level has one name in attributes, in configuration files (serde) and on the command line:
     ///
     /// ```
-    /// use audit_record::Durability;
+    /// use audited::Durability;
     ///
     /// assert!(Durability::Power > Durability::Queued);
     /// assert_eq!(Durability::Process.to_string(), "process");
     /// assert_eq!("power".parse::<Durability>()?, Durability::Power);
-    /// # Ok::<(), audit_record::UnknownName>(())
+    /// # Ok::<(), audited::record::UnknownName>(())
     /// ```
     #[derive(Default)]
     Durability {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// it returns an error:
 ///
 /// ```
-/// use audit_record::Error;
+/// use audited::Error;
 ///
 /// let disk = std::io::Error::other("no space left on device");
 /// let error = Error::transient("cannot write to `audit.db`").with_source(disk);

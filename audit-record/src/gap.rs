@@ -19,7 +19,7 @@ use crate::{Error, ErrorInfo, Json, Kind, Outcome, Record};
 /// struct as JSON; [`Gap::of`] reads it back.
 ///
 /// ```
-/// use audit_record::Gap;
+/// use audited::record::Gap;
 ///
 /// let mut gap = Gap::new(3, "the queue was full or closed");
 /// gap.actions.push(("pay invoice".into(), 3));
@@ -156,7 +156,8 @@ impl Gap {
     ///
     /// # Errors
     ///
-    /// If the record is of kind `gap`, and its `output` is missing or has another form.
+    /// If the record is of kind `gap`, and its `output` is missing or has another form. A `basis` that
+    /// this version does not know is read as `None`.
     pub fn of(record: &Record) -> Result<Option<Self>, Error> {
         if record.kind != Kind::Gap {
             return Ok(None);
@@ -164,9 +165,15 @@ impl Gap {
         let Some(output) = &record.output else {
             return Err(Error::permanent("a record of kind `gap` has no `output`"));
         };
+        if !output.as_str().starts_with('{') {
+            return Err(Error::permanent("the `output` of a gap is not an object"));
+        }
         let stored: Stored = output.to()?;
+        let Some(records) = stored.records.or(stored.records_at_most) else {
+            return Err(Error::permanent("the `output` of a gap has no number of `records`"));
+        };
         Ok(Some(Self {
-            records: stored.records.or(stored.records_at_most).unwrap_or(0),
+            records,
             at_most: stored.at_most || stored.records_at_most.is_some(),
             dropped: stored.dropped,
             basis: stored.basis.and_then(|name| name.parse().ok()),

@@ -6,24 +6,40 @@
 //! queue and no database.
 //!
 //! ```
+//! use std::io::Write as _;
+//!
 //! use audit_record::store::Store;
 //! use audit_record::{Error, Record};
 //!
 //! /// Writes each record as one line of JSON.
-//! struct JsonLines<W>(W);
+//! struct JsonLines(std::fs::File);
 //!
-//! impl<W: std::io::Write + Send + 'static> Store for JsonLines<W> {
+//! impl Store for JsonLines {
 //!     fn write(&mut self, records: &[Record]) -> Result<(), Error> {
 //!         let lines: String =
 //!             records.iter().map(|record| format!("{}\n", record.to_json())).collect();
-//!         // The recorder offers the batch again after a transient error.
+//!         let length = self.0.metadata().map_err(unwritable)?.len();
+//!         // Not buffered: what is written here must survive the end of the process.
 //!         self.0.write_all(lines.as_bytes()).map_err(|error| {
-//!             Error::transient("cannot write the JSON lines").with_source(error)
+//!             // After a transient error, the recorder offers the batch again, so nothing of it may
+//!             // stay in the file.
+//!             match self.0.set_len(length) {
+//!                 Ok(()) => unwritable(error),
+//!                 Err(error) => Error::permanent("the file has a torn line").with_source(error),
+//!             }
 //!         })
 //!     }
 //! }
+//!
+//! fn unwritable(error: std::io::Error) -> Error {
+//!     Error::transient("cannot write the JSON lines").with_source(error)
+//! }
 //! # fn is_store(_: impl Store) {}
-//! # is_store(JsonLines(Vec::new()));
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("audit.jsonl");
+//! # let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+//! # is_store(JsonLines(file));
+//! # Ok::<(), std::io::Error>(())
 //! ```
 
 pub mod process;

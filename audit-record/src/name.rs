@@ -58,7 +58,7 @@ pub(crate) use named_enum;
 /// A text that is not the name of a value; the message lists the names that exist.
 ///
 /// ```
-/// use audit_record::Durability;
+/// use audited::Durability;
 ///
 /// let error = "disk".parse::<Durability>().unwrap_err();
 /// assert_eq!(
@@ -66,7 +66,7 @@ pub(crate) use named_enum;
 ///     "`disk` is not the name of a `Durability`; use `queued`, `process` or `power`",
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnknownName {
     given: String,
     type_name: &'static str,
@@ -106,6 +106,13 @@ impl fmt::Display for UnknownName {
             write!(f, "{separator}`{name}`")?;
         }
         Ok(())
+    }
+}
+
+/// The message, as `main` prints it.
+impl fmt::Debug for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

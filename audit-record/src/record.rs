@@ -21,10 +21,11 @@ columns! {
     /// One entry of the audit trail.
     ///
     /// The fields have the names of the columns of the SQLite view `audit_log`, and of the keys of
-    /// the JSON form, which is [canonical](Record::to_json).
+    /// the JSON form, which is [canonical](Record::to_json). The view also computes `parent_seq`, and
+    /// `changes` are the view `audit_changes`.
     ///
     /// ```
-    /// use audit_record::{Kind, Outcome, Record};
+    /// use audited::record::{Kind, Outcome, Record};
     ///
     /// let mut record = Record::new(Kind::Login, "log in", "2026-11-27T09:30:00Z".parse()?);
     /// record.actor = Some("alice".into());
@@ -45,7 +46,8 @@ columns! {
         kind: Kind = Kind::Call,
         /// When the call started, by the system clock, to the microsecond.
         started_at: DateTime<Utc>,
-        /// How long it took, in microseconds, by the monotonic clock.
+        /// How long it took, in microseconds, by the monotonic clock. It includes the wait for the
+        /// intent of a call with `refuse`, but not the wait for the record.
         duration_us: u64,
         /// What was done, as a short phrase in domain terms: `transfer funds`.
         action: Cow<'static, str>,

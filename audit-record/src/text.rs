@@ -6,7 +6,8 @@
 //!
 //! - Keys have the order of the fields of [`Record`](crate::Record). An absent value has no key.
 //! - Times are RFC 3339 in UTC with microseconds: `2026-11-27T09:30:00.000000Z`.
-//! - Captured values ([`Json`](crate::Json)) are copied byte by byte.
+//! - Captured values ([`Json`](crate::Json)) are copied byte by byte. A value that nests more than 124
+//!   levels deep, which captures never do, is written as a string, since common readers stop at 127.
 //! - There is no white space between tokens, and strings escape only what JSON requires.
 //!
 //! It does not use serde, which writes times with a varying number of digits, and would parse and
@@ -21,6 +22,7 @@ use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use uuid::Uuid;
 
 use crate::Json;
+use crate::json::scan::{MAX_DEPTH, nests_at_most};
 use crate::json::write::write_str;
 use crate::parts::{
     ChangeKind, CorrelationId, ErrorInfo, FieldChange, Kind, LogEntry, Note, Outcome, Truncation,
@@ -140,9 +142,17 @@ impl Canonical for DateTime<Utc> {
     }
 }
 
+/// How deep a value may nest inside a record: as deep as JSON can be read, less the brackets of the
+/// record, of its log, and of one entry.
+const MAX_VALUE_DEPTH: usize = MAX_DEPTH - 3;
+
 impl Canonical for Json {
     fn write(&self, out: &mut String) {
-        out.push_str(self.as_str());
+        if nests_at_most(self.as_str(), MAX_VALUE_DEPTH) {
+            out.push_str(self.as_str());
+        } else {
+            write_str(out, self.as_str());
+        }
     }
 }
 

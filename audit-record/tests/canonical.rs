@@ -185,6 +185,17 @@ fn the_gap_of_an_older_trail_is_read() {
     assert_eq!((gap.records, gap.at_most, gap.dropped, gap.pid), (7, true, Some(0), Some(1)));
 }
 
+#[test]
+fn an_output_that_is_no_gap_is_refused() {
+    let mut record = Gap::new(1, "killed").to_record(time("2026-11-27T09:31:00Z"));
+    for output in ["{}", r#"{"records":null}"#, r#"{"records":-1}"#, "[1,2,true]", "7"] {
+        record.output = json(output);
+        assert!(Gap::of(&record).is_err(), "{output}");
+    }
+    record.output = None;
+    assert!(Gap::of(&record).is_err());
+}
+
 fn any_json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -206,6 +217,27 @@ fn any_json() -> impl Strategy<Value = Json> {
         ]
     })
     .prop_map(|text| Json::parse(text).expect("JSON"))
+}
+
+#[test]
+fn a_value_that_nests_too_deep_is_written_as_a_string() {
+    let nested = |levels: usize| json(&format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
+    for levels in 120..=127 {
+        let mut record = full();
+        record.input = nested(levels);
+        record.log[0].fields = nested(levels);
+        record.changes[0].before = nested(levels);
+        let text = record.to_json();
+        assert_eq!(serde_json::to_string(&record).expect("JSON"), text.as_str());
+        let read = text.to::<Record>().expect("a record");
+        if levels <= 124 {
+            assert_eq!(read, record);
+        } else {
+            let as_string = record.input.as_ref().map(|input| format!("\"{input}\""));
+            assert_eq!(read.input.map(|input| input.as_str().to_owned()), as_string);
+        }
+        serde_json::to_string(&record.changes[0]).expect("JSON");
+    }
 }
 
 proptest! {

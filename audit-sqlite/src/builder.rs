@@ -38,7 +38,9 @@ impl SqliteStoreBuilder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use audited::{record::Kind, store::Store, Record};
+    /// # use audited::record::Kind;
+    /// # use audited::store::Store;
+    /// # use audited::Record;
     /// # use audited::SqliteStore;
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("audit.db");
@@ -74,7 +76,9 @@ impl SqliteStoreBuilder {
     /// recorder included. Execute `PRAGMA journal_mode = WAL` once to avoid that.
     ///
     /// ```
-    /// # use audited::{record::Kind, store::Store, Record, SqliteStore};
+    /// # use audited::record::Kind;
+    /// # use audited::store::Store;
+    /// # use audited::{Record, SqliteStore};
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("shop.db");
     /// let shop = rusqlite::Connection::open(&path)?;

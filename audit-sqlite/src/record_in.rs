@@ -33,7 +33,8 @@ use crate::session::delete_recorded_intents;
 /// can't be written to. The transaction stays open and unchanged.
 ///
 /// ```
-/// use audited::{record::{ChangeKind, FieldChange, Kind}, Json, Record, SqliteStore, record_in};
+/// use audited::record::{ChangeKind, FieldChange, Kind};
+/// use audited::{Json, Record, SqliteStore, record_in};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("shop.db");
@@ -86,7 +87,8 @@ impl InTransaction<'_> {
     /// transaction.
     ///
     /// ```
-    /// # use audited::{record::Kind, Record};
+    /// # use audited::record::Kind;
+    /// # use audited::Record;
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("audit.db");
     /// # audited::SqliteStore::open(&path)?;

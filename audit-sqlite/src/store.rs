@@ -29,7 +29,9 @@ use crate::session::SessionRow;
 /// open at the fork either.
 ///
 /// ```
-/// use audited::{record::Kind, store::Store, Record};
+/// use audited::record::Kind;
+/// use audited::store::Store;
+/// use audited::Record;
 /// use audited::SqliteStore;
 ///
 /// # let directory = tempfile::tempdir()?;

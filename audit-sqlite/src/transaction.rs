@@ -79,7 +79,8 @@ impl InTransaction<'_> {
 ///
 /// # Errors
 ///
-/// Returns the error of `f`. It also fails like [`InTransaction::scope`], with everything rolled
+/// Returns the error of `f`. Its type `E` must implement `From<audited::Error>`: `Box<dyn Error>` and
+/// `anyhow::Error` do, `rusqlite::Error` does not. It also fails like [`InTransaction::scope`], with everything rolled
 /// back, and if the transaction can't be begun or committed. If the record of a failed attempt
 /// can't be written, the error of `f` is returned. The other error is logged as a `tracing`
 /// warning.

@@ -1,9 +1,7 @@
 //! Recorders and subscribers that several benches install in the same way.
 
-use audited::{
-    Error, Record,
-    store::{Batch, Store},
-};
+use audited::store::{Batch, Store};
+use audited::{Error, Record};
 use tracing_subscriber::prelude::*;
 
 /// A store that discards everything, so that only the caller's own cost is measured.

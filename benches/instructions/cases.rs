@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::sync::{Mutex, mpsc};
 
-use audited::{Audit, Context, Error, Record, audit_method, store::Store};
+use audited::store::Store;
+use audited::{Audit, Context, Error, Record, audit_method};
 
 use crate::common::recording::{Events, NullStore};
 

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use audited::{
-    Outcome, Record, SqliteStore,
-    record::CorrelationId,
-    store::{Batch, Store as _},
-};
+use audited::record::CorrelationId;
+use audited::store::{Batch, Store as _};
+use audited::{Outcome, Record, SqliteStore};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 

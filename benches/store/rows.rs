@@ -4,10 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audited::{
-    Json, Outcome, Record,
-    record::{CorrelationId, ErrorInfo, Kind, LogEntry},
-};
+use audited::record::{CorrelationId, ErrorInfo, Kind, LogEntry};
+use audited::{Json, Outcome, Record};
 use chrono::{DateTime, Utc};
 
 pub(crate) const ACTORS: u64 = 2_000;

@@ -224,8 +224,9 @@ fn path_end(tokens: &[TokenTree], start: usize) -> usize {
 /// Whether a macro's tokens are code for another crate.
 fn is_quoting(path: &syn::Path) -> bool {
     path.segments.last().is_some_and(|segment| {
-        let name = segment.ident.to_string();
-        name.starts_with("quote") || name.starts_with("parse_quote")
+        ["quote", "quote_spanned", "parse_quote", "parse_quote_spanned"]
+            .iter()
+            .any(|quoting| segment.ident == quoting)
     })
 }
 

@@ -139,7 +139,11 @@ impl Workspace {
         seen: &mut Seen,
     ) -> Option<Vec<Target>> {
         if !seen.insert((module, name.to_owned())) {
-            return None;
+            // `mod record; pub use record::record;`: what is being looked up begins at the module.
+            return self.modules[module].names.get(name)?.iter().find_map(|binding| {
+                let Binding::Module(inner) = binding else { return None };
+                Some(vec![Target { place: Place::Module(*inner), through: None }])
+            });
         }
         let found = self.lookup_new(module, name, seen);
         seen.remove(&(module, name.to_owned()));

@@ -11,12 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context as Polling, Poll, Waker};
 
-use audited::{
-    Outcome, Record, audit_method, audited_fields,
-    fields::AuditedFields,
-    record::{ChangeKind, FieldChange, Truncation},
-    testing,
-};
+use audited::fields::AuditedFields;
+use audited::record::{ChangeKind, FieldChange, Truncation};
+use audited::{Outcome, Record, audit_method, audited_fields, testing};
 use record_access::single_record;
 use serde::Serialize;
 

@@ -2,11 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use audited::{
-    Record, audit_method,
-    record::{FieldChange, Truncation},
-    testing,
-};
+use audited::record::{FieldChange, Truncation};
+use audited::{Record, audit_method, testing};
 
 use super::{Pilot, change_lines, kara, lee, poll_once_and_drop, promote_later, unobserved};
 

@@ -1,7 +1,8 @@
 //! Calls whose object cannot be compared, because the returned value borrows it, or because its
 //! snapshot may not be `Send`.
 
-use audited::{audit_method, audited_fields, fields::AuditedFields, testing};
+use audited::fields::AuditedFields;
+use audited::{audit_method, audited_fields, testing};
 
 use super::{Pilot, kara, unobserved};
 

@@ -4,10 +4,12 @@ mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use audited::history::History;
 use audited::history::State;
+use audited::record::ChangeKind;
 use audited::{
     Audit, Context, Record, SqliteStore, Tracked, append, audit_method, audited_fields, change_of,
-    history::History, record::ChangeKind, testing,
+    testing,
 };
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;

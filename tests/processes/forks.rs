@@ -9,6 +9,7 @@ tests![
     a_forked_child_records_nothing_until_it_builds_its_own_recorder,
     a_forked_child_does_not_wait_for_locks_held_by_parent_threads,
     forks_do_not_disturb_threads_that_record,
+    forked_children_can_record_while_threads_of_the_parent_record,
     a_forked_child_can_open_its_own_trail_while_the_parent_writes,
     a_forked_child_cannot_open_the_trail_that_its_parent_has_open,
 ];
@@ -52,6 +53,13 @@ fn a_forked_child_does_not_wait_for_locks_held_by_parent_threads() {
     assert_eq!(ended.lines, ["result 8", "child ends"]);
     assert_eq!(ended.stderr, format!("audited: {FORKED}\n"));
     assert_eq!(keys(&path), ["before", "after"]);
+}
+
+fn forked_children_can_record_while_threads_of_the_parent_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.db");
+    let ended = parent::run("forks that record", &path, &[]).assert_success();
+    assert_eq!(ended.lines, ["parent ends"]);
 }
 
 fn forks_do_not_disturb_threads_that_record() {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 
-use audited::{Context, Outcome, audit_method, record::CorrelationId, testing};
+use audited::record::CorrelationId;
+use audited::{Context, Outcome, audit_method, testing};
 use serde_json::{Value, json};
 
 use crate::record_access::{error_message, find_record, input, output, single_record};

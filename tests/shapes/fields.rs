@@ -4,12 +4,9 @@ use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
 
-use audited::{
-    Json, Tracked, audited_fields,
-    fields::AuditedFields,
-    record::{ChangeKind, FieldChange},
-    testing,
-};
+use audited::fields::AuditedFields;
+use audited::record::{ChangeKind, FieldChange};
+use audited::{Json, Tracked, audited_fields, testing};
 use serde::Serialize;
 
 /// The recorded names of the fields.

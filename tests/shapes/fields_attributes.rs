@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use audited::{
-    audited_fields,
-    fields::{AuditedFields, TypeInfo},
-};
+use audited::audited_fields;
+use audited::fields::{AuditedFields, TypeInfo};
 use serde::{Deserialize, Serialize};
 
 use super::fields::changes_after;

@@ -48,7 +48,8 @@
     clippy::wildcard_enum_match_arm
 )]
 
-use audited::{audited_fields, fields::AuditedFields as _};
+use audited::audited_fields;
+use audited::fields::AuditedFields as _;
 
 /// A plane.
 #[audited_fields(all, of(was = "for"), seats(was = "chairs"), _unused(debug), pin(redact); key = (tail, number), label = tail)]

@@ -1,6 +1,7 @@
 //! A struct with 500 audited fields.
 
-use audited::{Tracked, audited_fields, fields::AuditedFields, testing};
+use audited::fields::AuditedFields;
+use audited::{Tracked, audited_fields, testing};
 
 #[rustfmt::skip]
 #[audited_fields(all, f499(was = "f500"); key = f0)]

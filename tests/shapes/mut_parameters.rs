@@ -22,7 +22,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use audited::{Json, Record, audit_method, audited_fields, record::FieldChange, testing};
+use audited::record::FieldChange;
+use audited::{Json, Record, audit_method, audited_fields, testing};
 use serde::Serialize;
 
 use crate::summary::{assert_send, block_on};

@@ -4,10 +4,8 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use audited::{
-    Durability, Error, Record,
-    store::{Batch, Store},
-};
+use audited::store::{Batch, Store};
+use audited::{Durability, Error, Record};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;

@@ -4,7 +4,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audited::{Error, Record, store::Store};
+use audited::store::Store;
+use audited::{Error, Record};
 
 /// A store that keeps its records in memory. Clones share the records.
 #[derive(Clone, Default)]

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use audited::record::{ChangeKind, FieldChange, Kind};
 use audited::{
     Bulk, Context, Outcome, Record, Redacted, Tracked, audited_fields, change, change_of, execute,
-    record::{ChangeKind, FieldChange, Kind},
     testing,
 };
 use rust_decimal::Decimal;

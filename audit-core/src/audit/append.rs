@@ -8,7 +8,8 @@ use crate::current;
 /// that was imported from elsewhere.
 ///
 /// The record is stored as it is: nothing in it is masked, shortened or added, not even the actor
-/// of the current [`Context`](crate::Context). Mask secrets before you call this.
+/// of the current [`Context`](crate::Context). Mask secrets before you call this. Only `seq` and
+/// `session_id` are set by the store, and the time that this function waits is added to `wait_us`.
 ///
 /// The recorder is that of the context, otherwise the installed one. This function waits like an
 /// audited call, according to the recorder's [`durability`](crate::AuditBuilder::durability). `Ok`
@@ -16,7 +17,8 @@ use crate::current;
 /// reported as for a call; see [`Counters`](crate::Counters).
 ///
 /// ```
-/// use audited::{record::Kind, Record, testing};
+/// use audited::record::Kind;
+/// use audited::{Record, testing};
 ///
 /// let records = testing::capture(|| {
 ///     let mut record = Record::new(Kind::Event, "open the vault", chrono::Utc::now());

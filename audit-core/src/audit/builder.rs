@@ -250,7 +250,9 @@ impl AuditBuilder {
     /// another one.
     ///
     /// Also set a tracing subscriber that contains [`layer`](crate::layer()). Without it, records
-    /// have no log. If the program sets its own panic hook, it must do so *before* this call.
+    /// have no log. Without any subscriber, the warnings of the recorder, for example about lost
+    /// records, are shown nowhere; the function `init` of the crate `audited` sets one that prints
+    /// them. If the program sets its own panic hook, it must do so *before* this call.
     /// Otherwise panics are recorded without location and backtrace.
     ///
     /// # Errors

@@ -26,7 +26,8 @@ use crate::recorder::{Destination, MemoryRecords, Recorder, RecorderRef, Transac
 /// return by `?` or a panic, no object is considered saved by mistake.
 ///
 /// ```
-/// use audited::{store::Collector, Tracked, audited_fields};
+/// use audited::store::Collector;
+/// use audited::{Tracked, audited_fields};
 ///
 /// #[audited_fields(age; key = id)]
 /// struct Pilot { id: u64, age: u8 }

@@ -12,7 +12,7 @@ use audit_record::Error;
 use crate::context::Context;
 use crate::fields::{AuditedFields, ObjectKey};
 use crate::history::{History, SharedReader};
-use crate::in_flight::drain_spare_calls;
+use crate::in_flight::{drain_spare_calls, open_spare_calls};
 use crate::recorder::{Counters, JoinHandle, Queue, Recorder, RecorderRef, forked_error};
 use crate::{current, events};
 
@@ -77,6 +77,7 @@ pub(super) fn new(
 }
 
 pub(super) fn install(audit: Audit) -> Result<Audit, Error> {
+    open_spare_calls();
     if current::install(&audit.0.recorder) {
         events::warn_if_missing();
         let _ = audit.0.installed_at.set(Instant::now());
@@ -235,7 +236,8 @@ impl Audit {
     /// second shutdown waits for the first and returns `Ok`.
     ///
     /// ```
-    /// use audited::{store::Status, Audit, Context, SqliteStore};
+    /// use audited::store::Status;
+    /// use audited::{Audit, Context, SqliteStore};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("audit.db");
@@ -314,9 +316,9 @@ impl Handle {
             && self.queue.counters() == Counters::default()
         {
             eprintln!(
-                "audited: the recorder was dropped right after it was installed, and has recorded \
-                 nothing; keep its handle until the program ends: `let _audit = …` (`let _ = …` drops it \
-                 at once)"
+                "audited: the recorder was dropped soon after it was installed, and has recorded \
+                 nothing; if the program goes on, keep its handle until it ends: `let _audit = …` \
+                 (`let _ = …` drops it at once)"
             );
         }
     }

@@ -53,7 +53,8 @@ impl Audit {
     /// store.
     ///
     /// ```
-    /// use audited::{store::{Status, Store}, Audit, Context, Error, Record};
+    /// use audited::store::{Status, Store};
+    /// use audited::{Audit, Context, Error, Record};
     ///
     /// struct FullDisk;
     ///

@@ -37,7 +37,8 @@ pub trait Returned<Way> {
 /// Wraps a return value of any type that is `Serialize`, for [`execute`](crate::execute).
 ///
 /// ```
-/// use audited::{call::Recorded, execute, testing};
+/// use audited::call::Recorded;
+/// use audited::{execute, testing};
 ///
 /// #[derive(serde::Serialize)]
 /// struct Report { rows: u32 }

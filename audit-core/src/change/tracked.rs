@@ -22,7 +22,8 @@ use crate::fields::AuditedFields;
 /// | returns `Err` or panics | an attempt with the error; the next save records the changes again |
 ///
 /// ```
-/// use audited::{record::ChangeKind, Tracked, audited_fields, testing};
+/// use audited::record::ChangeKind;
+/// use audited::{Tracked, audited_fields, testing};
 ///
 /// #[audited_fields(name, age; key = id)]
 /// struct Pilot { id: u64, name: String, age: u8 }

@@ -11,7 +11,8 @@ use crate::fields::{ChangedFields, FieldValues, FieldVisitor, TypeInfo};
 /// A type with audited fields. Only the attribute `#[audited_fields(…)]` implements it.
 ///
 /// ```
-/// use audited::{fields::AuditedFields, audited_fields};
+/// use audited::fields::AuditedFields;
+/// use audited::audited_fields;
 ///
 /// #[audited_fields(name, age; key = id)]
 /// struct Pilot { id: u64, name: String, age: u8, seat: u8 }

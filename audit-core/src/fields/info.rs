@@ -3,7 +3,8 @@
 /// What `#[audited_fields]` says about a type; from [`AuditedFields::TYPE`].
 ///
 /// ```
-/// use audited::{fields::AuditedFields, audited_fields};
+/// use audited::fields::AuditedFields;
+/// use audited::audited_fields;
 ///
 /// #[audited_fields(name(was = "title"), pin(redact); key = id)]
 /// struct Pilot { id: u64, name: String, pin: u16 }

@@ -213,7 +213,8 @@ impl History {
         self.of_kind(ChangeKind::Deleted)
     }
 
-    /// The last change of a field, or of a value inside it. `None` if the field has never changed.
+    /// The last change of a field, or of a value inside it; the creation and the deletion of the
+    /// object count. `None` if the field has never changed.
     ///
     /// # Errors
     ///

@@ -258,6 +258,11 @@ impl CallShared {
     }
 }
 
+/// Allows calls to be kept for reuse.
+pub(crate) fn open_spare_calls() {
+    SPARE_CALLS.open();
+}
+
 /// Frees the calls that are kept for reuse.
 pub(crate) fn drain_spare_calls() {
     SPARE_CALLS.clear();

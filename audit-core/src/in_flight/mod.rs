@@ -13,7 +13,7 @@ mod record;
 mod state;
 mod url;
 
-pub(crate) use call::{CallShared, StartTime, drain_spare_calls};
+pub(crate) use call::{CallShared, StartTime, drain_spare_calls, open_spare_calls};
 pub(crate) use context::{ContextData, extra_only};
 pub(crate) use limited::{limited_text, set_field, target_text};
 pub(crate) use nested::{MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, WatchedObject};

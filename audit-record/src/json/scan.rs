@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// How deep lists and maps may nest. Other parsers read as much.
-pub(super) const MAX_DEPTH: usize = 127;
+pub(crate) const MAX_DEPTH: usize = 127;
 
 /// Why a text is not accepted as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,12 @@ pub fn check(text: &str) -> Result<(), JsonError> {
     let bytes = text.as_bytes();
     let end = value_end(bytes, skip_space(bytes, 0), MAX_DEPTH)?;
     if skip_space(bytes, end) == bytes.len() { Ok(()) } else { Err(JsonError::Syntax) }
+}
+
+/// Whether `text`, which is JSON, nests at most `levels` deep.
+pub(crate) fn nests_at_most(text: &str, levels: usize) -> bool {
+    // A level takes two brackets.
+    text.len() <= 2 * levels || value_end(text.as_bytes(), 0, levels).is_ok()
 }
 
 /// Whether `text` is a number in the form of JSON.

@@ -60,14 +60,14 @@ pub struct ChangeQuery {
 /// It has a text form, which can be sent to a client and parsed again. Treat the text as opaque.
 ///
 /// ```
-/// use audit_record::store::ChangePosition;
+/// use audited::store::ChangePosition;
 /// use chrono::DateTime;
 ///
 /// let position = ChangePosition::new(DateTime::from_timestamp_micros(1_500_000).unwrap(), 17, 2);
 /// let text = position.to_string();
 /// assert_eq!(text.parse::<ChangePosition>()?, position);
 /// assert!("17".parse::<ChangePosition>().is_err());
-/// # Ok::<(), audit_record::Error>(())
+/// # Ok::<(), audited::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]

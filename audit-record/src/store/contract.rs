@@ -14,7 +14,9 @@ use crate::{Durability, Error, Record};
 /// What the writer thread passes to [`Store::write_batch`]: all of it is stored, or nothing.
 ///
 /// ```
-/// use audited::{record::Kind, store::Batch, Durability, Record};
+/// use audited::record::Kind;
+/// use audited::store::Batch;
+/// use audited::{Durability, Record};
 ///
 /// let records = [Record::new(Kind::Event, "open the vault", chrono::Utc::now())];
 /// let batch = Batch::new(&records);
@@ -26,8 +28,9 @@ use crate::{Durability, Error, Record};
 pub struct Batch<'b> {
     /// The records to store, in this order.
     pub records: &'b [Record],
-    /// The intents to store: what is known of calls whose body has not run yet. The record of such
-    /// a call has the same id and replaces the intent.
+    /// The intents to store: what is known of calls whose body has not run yet, with the outcome
+    /// `unknown`. The record of such a call has the same id and replaces the intent. The same intent
+    /// may be offered again.
     pub intents: &'b [Record],
     /// What the whole batch must survive once [`Store::write_batch`] has returned `Ok`.
     pub durability: Durability,
@@ -118,7 +121,8 @@ impl RecorderSession {
 ///
 /// ```
 /// use audited::store::ChangeReader;
-/// use audited::{store::{Batch, RecorderSession, Store}, Error, Record};
+/// use audited::store::{Batch, RecorderSession, Store};
+/// use audited::{Error, Record};
 ///
 /// /// Prints the size of each batch.
 /// struct PrintSizes<S>(S);
@@ -144,6 +148,12 @@ impl RecorderSession {
 /// ```
 pub trait Store: Send + 'static {
     /// Stores all of `records`, in their order, or none of them.
+    ///
+    /// When it returns `Ok`, the records survive the end of the process ([`Durability::Process`]), so
+    /// flush every buffer. After an error, nothing of the batch may remain, because the recorder
+    /// offers it again. `seq` and `session_id` of the records are empty: a store that numbers its
+    /// records sets them when it keeps them, `session_id` from the session that it got by
+    /// [`begin`](Store::begin).
     ///
     /// # Errors
     ///

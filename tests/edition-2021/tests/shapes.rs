@@ -30,7 +30,8 @@ mod summary;
 #[path = "../../shapes/trait_methods.rs"]
 mod trait_methods;
 
-use audited::{audit_method, audited_fields, fields::AuditedFields};
+use audited::fields::AuditedFields;
+use audited::{audit_method, audited_fields};
 
 // In this edition, an `impl Trait` captures only the lifetimes that it names. An `impl Trait`
 // written by the macro would follow the edition of the macro.

@@ -1,9 +1,7 @@
 //! [`CrashPointStore`]: a store that kills the process at a point that the parent selects.
 
-use audited::{
-    Error, Record, SqliteStore,
-    store::{Batch, RecorderSession, Store},
-};
+use audited::store::{Batch, RecorderSession, Store};
+use audited::{Error, Record, SqliteStore};
 
 use super::{kill_this_process, setting};
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
 
-use audited::{Audit, SqliteStore, audit_method};
+use audited::store::Store;
+use audited::{Audit, Error, Record, SqliteStore, audit_method};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -201,6 +202,48 @@ pub(super) fn forks_while_recording() {
 
 /// Forks many times while the writer thread of the parent works in SQLite. Each child opens its own
 /// trail.
+/// Each child installs its own recorder, while the threads of the parent record. The store does
+/// nothing, so that the threads are almost always in the queue and in the pool of spare calls.
+pub(super) fn forks_that_record() {
+    struct NullStore;
+
+    impl Store for NullStore {
+        fn write(&mut self, _: &[Record]) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    let install = || Audit::builder().store(NullStore).install().expect("a recorder");
+    let audit = install();
+    let stop = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    step("parent");
+                }
+            });
+        }
+        for _ in 0..1_000 {
+            let child = fork();
+            if child == 0 {
+                let own = install();
+                for _ in 0..50 {
+                    step("child");
+                }
+                own.shutdown().expect("shutdown succeeds");
+                assert_eq!(own.counters().written, 50);
+                // SAFETY: ends the child at once, without the destructors of the parent's values.
+                unsafe { libc::_exit(0) };
+            }
+            wait_for(child);
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    audit.shutdown().expect("shutdown succeeds");
+    print_line("parent ends");
+}
+
 pub(super) fn forks_while_the_store_writes() {
     let audit = &set_subscriber_and_install_recorder();
     let stop = &AtomicBool::new(false);

@@ -24,6 +24,7 @@ pub(crate) fn run(role: &str) {
         "forks while the store writes" => forks::forks_while_the_store_writes(),
         "forks while locked" => forks::forks_while_locked(),
         "forks while recording" => forks::forks_while_recording(),
+        "forks that record" => forks::forks_that_record(),
         "drops" => unusual_places::drops(),
         "serializes" => unusual_places::serializes(),
         "writes" => unusual_places::writes(),

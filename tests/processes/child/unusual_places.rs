@@ -5,10 +5,8 @@ use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::thread;
 
-use audited::{
-    Audit, Error, Record, SqliteStore, audit_method,
-    store::{Batch, RecorderSession, Store},
-};
+use audited::store::{Batch, RecorderSession, Store};
+use audited::{Audit, Error, Record, SqliteStore, audit_method};
 use serde::{Serialize, Serializer};
 
 use super::{builder, install_recorder, path, print_line};

@@ -5,7 +5,8 @@
 #![forbid(unsafe_code, unused, deprecated, dead_code)]
 #![deny(warnings)]
 
-use audited::{fields::AuditedFields, Tracked, audit_method, audited_fields};
+use audited::fields::AuditedFields;
+use audited::{Tracked, audit_method, audited_fields};
 
 #[audit_method]
 fn plain(n: u8, m: u8, _unused: &str) -> u8 {

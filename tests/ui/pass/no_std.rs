@@ -8,7 +8,8 @@ extern crate alloc;
 extern crate std;
 
 use alloc::string::String;
-use audited::{fields::AuditedFields, audit_method, audited_fields};
+use audited::fields::AuditedFields;
+use audited::{audit_method, audited_fields};
 
 /// Doubles.
 #[audit_method]
