@@ -119,10 +119,6 @@ pub mod _documentation {
     pub mod sql {}
 }
 
-// Former names of two pages, for links to them.
-#[doc(hidden)]
-pub use _documentation::{changes as unseen_changes, durability as what_survives};
-
 /// Items that the expansion of the attributes refers to. Not a public API.
 #[doc(hidden)]
 pub mod __private {

@@ -61,6 +61,8 @@ fn finds_upward_imports_in_every_form() {
         ("\nmacro_rules! low { () => { $crate::high::climb() } }", "climb"),
         ("mod inner {\n    use super::super::high::climb; }", "climb"),
         ("\nfn low() { ::shop::High; }", "High"),
+        ("\nuse crate::r#high::High;", "High"),
+        ("\nfn low() { quote_as_climb! { crate::high::climb() } }", "climb"),
         ("\n#[cfg(not(test))] use crate::high::High;", "High"),
         ("\n#[cfg(any(test, unix))] use crate::high::High;", "High"),
     ] {
@@ -80,6 +82,17 @@ fn follows_reexports_to_the_file_that_defines_a_name() {
     ] {
         assert_eq!(failures_of_low(low), [upward(1, name)], "{low}");
     }
+}
+
+#[test]
+fn follows_a_name_that_a_module_shares_with_its_item() {
+    let files = [
+        ("lib.rs", "mod climb;\nmod low;\npub use climb::climb;\n"),
+        ("climb.rs", "pub fn climb() {}\n"),
+        ("low.rs", "use crate::climb;\nfn low() { climb() }\n"),
+    ];
+    let [failure] = &failures(&files, &floors("low.rs\nclimb.rs\nlib.rs"))[..] else { panic!() };
+    assert!(failure.starts_with("shop: low.rs:1 imports `climb` from climb.rs"), "{failure}");
 }
 
 #[test]
@@ -265,6 +278,23 @@ fn checks_crates() {
         [
             "shop: ARCHITECTURE.md:7 allows the crate shop-tests, which Cargo.toml does not depend on"
         ]
+    );
+}
+
+#[test]
+fn sees_the_package_behind_a_renamed_dependency() {
+    let manifest = "[package]\nname = \"shop\"\n[dependencies]\n\
+                    kept = { path = \"store\", package = \"shop-store\" }\n";
+    let files = [
+        ("Cargo.toml", manifest),
+        ("lib.rs", ""),
+        ("store/Cargo.toml", "[package]\nname = \"shop-store\""),
+        ("store/src/lib.rs", ""),
+    ];
+    let document = floors("lib.rs") + "```floors shop-store\nlib.rs\n```\n";
+    assert_eq!(
+        failures(&files, &document),
+        ["shop: Cargo.toml:4 depends on shop-store, which ARCHITECTURE.md does not declare"]
     );
 }
 

@@ -19,7 +19,7 @@ use syn::visit::{self, Visit};
 use crate::cfg::{impl_item_attributes, is_test_only, item_attributes, statement_attributes};
 use crate::resolve::{Place, Target};
 use crate::source::{
-    Binding, CrateId, ModuleId, ModulePath, UseLeaf, Workspace, is_reexport, use_leaves,
+    Binding, CrateId, ModuleId, ModulePath, UseLeaf, Workspace, is_reexport, spelled, use_leaves,
 };
 
 /// A name that a file takes from elsewhere, and the first line where it does so.
@@ -70,7 +70,7 @@ struct Locals(BTreeSet<String>);
 
 impl<'ast> Visit<'ast> for Locals {
     fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
-        self.0.insert(pattern.ident.to_string());
+        self.0.insert(spelled(&pattern.ident));
         visit::visit_pat_ident(self, pattern);
     }
 }
@@ -181,7 +181,7 @@ impl Visitor<'_> {
         let segments: Vec<_> = tokens[start..end]
             .iter()
             .filter_map(|token| match token {
-                TokenTree::Ident(ident) => Some(ident.to_string()),
+                TokenTree::Ident(ident) => Some(spelled(ident)),
                 _ => None,
             })
             .collect();
@@ -294,14 +294,14 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
 
     fn visit_expr_path(&mut self, expression: &'ast syn::ExprPath) {
         let is_local =
-            expression.path.get_ident().is_some_and(|name| self.locals.contains(&name.to_string()));
+            expression.path.get_ident().is_some_and(|name| self.locals.contains(&spelled(name)));
         if !is_local {
             visit::visit_expr_path(self, expression);
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let segments = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let segments = path.segments.iter().map(|segment| spelled(&segment.ident)).collect();
         let is_absolute = path.leading_colon.is_some();
         self.add_path(&ModulePath { segments, is_absolute }, path.span().start().line);
         visit::visit_path(self, path);

@@ -39,7 +39,9 @@ impl Manifest {
             let is_normal = section == "dependencies"
                 || section.starts_with("target.") && section.ends_with(".dependencies");
             if is_normal && !key.starts_with('#') {
-                dependencies.push((key.to_owned(), number));
+                let package =
+                    value.split_once("package").and_then(|(_, rest)| rest.split('"').nth(1));
+                dependencies.push((package.unwrap_or(key).to_owned(), number));
             }
         }
         Some(Self { package: package?, dependencies })

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
@@ -177,7 +178,7 @@ impl Workspace {
                             self.load_file(owner, Some(id), &path, &children)?
                         }
                     };
-                    self.bind(id, module.ident.to_string(), Binding::Module(child));
+                    self.bind(id, spelled(&module.ident), Binding::Module(child));
                 }
                 item => {
                     self.declare(id, &item);
@@ -224,7 +225,7 @@ impl Workspace {
             && let Some(name) = &definition.ident
         {
             let root = self.root_of(module);
-            self.bind(root, name.to_string(), Binding::Item(module));
+            self.bind(root, spelled(name), Binding::Item(module));
         }
         for name in declared_names(item) {
             self.bind(module, name, Binding::Item(module));
@@ -276,7 +277,7 @@ impl Place {
     fn inline(&self, module: &syn::ItemMod) -> Self {
         let children = match path_attribute(&module.attrs) {
             Some(path) => self.folder.join(path),
-            None => self.children.join(module.ident.to_string()),
+            None => self.children.join(spelled(&module.ident)),
         };
         Self { folder: children.clone(), children }
     }
@@ -288,7 +289,7 @@ impl Place {
             let children = file.parent().unwrap_or(&self.folder).to_path_buf();
             return Ok((file, children));
         }
-        let name = module.ident.to_string();
+        let name = spelled(&module.ident);
         let children = self.children.join(&name);
         for file in [self.children.join(format!("{name}.rs")), children.join("mod.rs")] {
             if file.is_file() {
@@ -343,16 +344,21 @@ fn declared_names(item: &syn::Item) -> Vec<String> {
                 .items
                 .iter()
                 .filter_map(|item| match item {
-                    syn::ForeignItem::Fn(item) => Some(item.sig.ident.to_string()),
-                    syn::ForeignItem::Static(item) => Some(item.ident.to_string()),
-                    syn::ForeignItem::Type(item) => Some(item.ident.to_string()),
+                    syn::ForeignItem::Fn(item) => Some(spelled(&item.sig.ident)),
+                    syn::ForeignItem::Static(item) => Some(spelled(&item.ident)),
+                    syn::ForeignItem::Type(item) => Some(spelled(&item.ident)),
                     _ => None,
                 })
                 .collect();
         }
         _ => return Vec::new(),
     };
-    vec![ident.to_string()]
+    vec![spelled(ident)]
+}
+
+/// An identifier as it is in the names of files: without `r#`.
+pub(crate) fn spelled(ident: &syn::Ident) -> String {
+    ident.unraw().to_string()
 }
 
 /// All `use` leaves in an item, and whether each is a re-export.
@@ -396,9 +402,7 @@ fn flatten(
 ) {
     let mut leaf = |last: Option<&syn::Ident>, name: Option<String>, line| {
         let mut segments = prefix.clone();
-        segments.extend(
-            last.filter(|last| *last != "self" || prefix.is_empty()).map(|l| l.to_string()),
-        );
+        segments.extend(last.filter(|last| *last != "self" || prefix.is_empty()).map(spelled));
         // `use a::b::{self}` imports `b`.
         let name = match name {
             Some(name) if name == "self" => segments.last().cloned(),
@@ -408,15 +412,15 @@ fn flatten(
     };
     match tree {
         syn::UseTree::Name(name) => {
-            leaf(Some(&name.ident), Some(name.ident.to_string()), name.span().start().line);
+            leaf(Some(&name.ident), Some(spelled(&name.ident)), name.span().start().line);
         }
         syn::UseTree::Rename(rename) => {
             let line = rename.span().start().line;
-            leaf(Some(&rename.ident), Some(rename.rename.to_string()), line);
+            leaf(Some(&rename.ident), Some(spelled(&rename.rename)), line);
         }
         syn::UseTree::Glob(glob) => leaf(None, None, glob.span().start().line),
         syn::UseTree::Path(path) => {
-            prefix.push(path.ident.to_string());
+            prefix.push(spelled(&path.ident));
             flatten(&path.tree, prefix, is_absolute, leaves);
             prefix.pop();
         }
