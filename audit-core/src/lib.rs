@@ -19,7 +19,6 @@ mod current;
 mod events;
 mod fields;
 mod in_flight;
-mod keyed_hash;
 mod levels;
 mod recorder;
 mod refused;

@@ -163,14 +163,14 @@ impl Gap {
             return Ok(None);
         }
         let Some(output) = &record.output else {
-            return Err(Error::permanent("a record of kind `gap` has no `output`"));
+            return Err(unreadable("it is missing"));
         };
         if !output.as_str().starts_with('{') {
-            return Err(Error::permanent("the `output` of a gap is not an object"));
+            return Err(unreadable("it is not an object"));
         }
         let stored: Stored = output.to()?;
         let Some(records) = stored.records.or(stored.records_at_most) else {
-            return Err(Error::permanent("the `output` of a gap has no number of `records`"));
+            return Err(unreadable("it has no number of `records`"));
         };
         Ok(Some(Self {
             records,
@@ -186,6 +186,13 @@ impl Gap {
             reason: record.reason.clone().unwrap_or_default(),
         }))
     }
+}
+
+fn unreadable(why: &str) -> Error {
+    Error::permanent(format!(
+        "the `output` of a record of kind `gap` cannot be read: {why}; read the record's `reason` \
+         instead"
+    ))
 }
 
 /// The `output` of a gap. In trails that were written before version 4 of the schema, some keys

@@ -140,7 +140,7 @@ impl Record {
     }
 }
 
-/// The size of a record in memory, exact enough for a limit.
+/// The size of a record in memory in bytes, exact enough for a limit.
 ///
 /// Each text counts with its length, and each element of a list with its size. Not counted are
 /// spare capacity and the overhead of the allocator. Texts that several records share, or that are

@@ -193,7 +193,11 @@ fn an_output_that_is_no_gap_is_refused() {
         assert!(Gap::of(&record).is_err(), "{output}");
     }
     record.output = None;
-    assert!(Gap::of(&record).is_err());
+    assert_eq!(
+        Gap::of(&record).unwrap_err().to_string(),
+        "the `output` of a record of kind `gap` cannot be read: it is missing; read the record's \
+         `reason` instead"
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Json> {

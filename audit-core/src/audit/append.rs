@@ -12,9 +12,10 @@ use crate::current;
 /// `session_id` are set by the store, and the time that this function waits is added to `wait_us`.
 ///
 /// The recorder is that of the context, otherwise the installed one. This function waits like an
-/// audited call, according to the recorder's [`durability`](crate::AuditBuilder::durability). `Ok`
-/// means that the recorder has accepted the record. If it is lost later, that is counted and
-/// reported as for a call; see [`Counters`](crate::Counters).
+/// audited call, according to the recorder's [`durability`](crate::AuditBuilder::durability).
+///
+/// `Ok` means that a recorder applies, not that the record is stored. A record that the queue drops,
+/// or whose wait fails, is counted and reported as for a call; see [`Counters`](crate::Counters).
 ///
 /// ```
 /// use audited::record::Kind;

@@ -63,6 +63,7 @@ pub use limits::{Limits, Rules};
 pub use mask::Mask;
 pub(crate) use policy::{
     CUT_MARK, Depth, NOT_RECORDED_MARK, Policy, REDACTED, RawJson, StructContent, VariantForm,
+    keyed_hash,
 };
 pub use redacted::Redacted;
 pub(crate) use scalar_serializer::{ScalarOutput, scalar_text};

@@ -6,6 +6,9 @@
 //! they hide the same parts and stop at the same depth. They differ only in what they produce, and
 //! in how they limit its size.
 
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::LazyLock;
+
 use audit_record::private::json::{self, JsonError, JsonText, NUMBER, RAW_VALUE};
 
 use crate::capture::limits::Limits;
@@ -20,6 +23,13 @@ pub(crate) const CUT_MARK: &str = "[cut";
 
 /// How the text begins that stands in for a value that could not be recorded.
 pub(crate) const NOT_RECORDED_MARK: &str = "[not recorded: ";
+
+/// A hash of `value`, which shows whether a hidden value has changed. Its key is random in each process, so the value cannot be guessed from a
+/// stored hash.
+pub(crate) fn keyed_hash<T: Hash + ?Sized>(value: &T) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(value)
+}
 
 /// The rules for one value.
 #[derive(Clone, Copy)]

@@ -19,9 +19,8 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
-use crate::capture::Mask;
+use crate::capture::{Mask, keyed_hash};
 use crate::fields::FieldVisitor;
-use crate::keyed_hash::keyed_hash;
 use crate::value::Tree;
 
 /// The value of a field at the time when the object was loaded or saved.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::capture::{
     self, Depth, Limits, Mask, Policy, Rules, UserCodeGuard, ValueWriter, is_secret_type,
+    keyed_hash,
 };
-use crate::keyed_hash::keyed_hash;
 use crate::value::tree::Tree;
 use crate::value::tree_serializer::{MemoryBudget, TreeSerializer, tree_of};
 use crate::value::{parse, serialize};

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::capture::{CUT_MARK, Limits, Mask, NOT_RECORDED_MARK, Policy, REDACTED, VariantForm};
-use crate::keyed_hash::keyed_hash;
+use crate::capture::{
+    CUT_MARK, Limits, Mask, NOT_RECORDED_MARK, Policy, REDACTED, VariantForm, keyed_hash,
+};
 use crate::value::decimal::DecimalValue;
 
 /// A value as it is recorded.
