@@ -29,7 +29,7 @@ pub mod record {
 pub mod store {
     pub use audit_core::{Collector, Counters, Health, Status};
     pub use audit_record::store::{
-        Batch, ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, RecorderSession,
+        Batch, ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, Children, RecorderSession,
         SessionTally, Store, StoredChange,
     };
     #[cfg(feature = "sqlite")]

@@ -18,11 +18,16 @@ use crate::{Audit, Error, SqliteStore};
 /// subscriber without the layer, records have no log, and `init` writes a warning to standard
 /// error.
 ///
+/// Records of the crate `log` are captured, too, unless the program has a logger. The first audited
+/// call decides that, so the program can set its logger before or after `init`. After that call,
+/// `env_logger::init` and similar functions fail with "a logger has been set".
+///
 /// The subscriber of `init` writes warnings of the recorder to standard error, and nothing else. It
 /// creates no spans, which makes a call cheaper than with the layer. An event goes into the log of
 /// the innermost call around it. This also works inside spans of the program. It works in other
 /// tasks and threads, too, if they carry `Span::current()` of the call (`.in_current_span()`) or a
-/// span that was created in it. Otherwise, spans of the program have no effect:
+/// span that was created in it. A span that is created in a call with `parent: None` keeps the
+/// events in it out of all logs. Otherwise, spans of the program have no effect:
 ///
 /// - Their names and fields are not kept. Fields of events are.
 /// - `Span::current()` in a call is the span of the call, with name `call` and target `audited`,

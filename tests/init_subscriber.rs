@@ -4,6 +4,7 @@
 
 use audited::{Context, audit_method, testing};
 use tracing::{Span, dispatcher};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 #[path = "support/interleaved.rs"]
 mod interleaved;
@@ -190,4 +191,86 @@ fn a_span_created_by_the_program_refers_to_the_call_that_creates_it() {
         "in the call, if in a span from outside",
     ];
     assert_eq!(found, expected(&[("other", &[]), ("outer", log)]));
+}
+
+/// The same program under both subscribers, in an outer call and an inner one.
+#[test]
+fn both_subscribers_assign_events_to_the_same_calls() {
+    let program = || {
+        let outside = tracing::info_span!("outside");
+        call("outer", || {
+            tracing::info!("1: outer");
+            let detached = tracing::info_span!(parent: None, "detached");
+            let own = tracing::info_span!("own");
+            let mut below = tracing::Span::none();
+            detached.in_scope(|| {
+                tracing::info!("2: none");
+                below = tracing::info_span!("below");
+                below.in_scope(|| tracing::info!("3: none"));
+                own.in_scope(|| tracing::info!("4: outer"));
+                call("inner", || {
+                    tracing::info!("5: inner");
+                    outside.in_scope(|| tracing::info!("6: inner"));
+                    tracing::info!("7: inner");
+                });
+                tracing::info!("8: none");
+            });
+            outside.in_scope(|| tracing::info!("9: outer"));
+            own.in_scope(|| detached.in_scope(|| tracing::info!("10: none")));
+            below.in_scope(|| tracing::info!("none"));
+            let of_outside = tracing::info_span!(parent: &outside, "of outside");
+            of_outside.in_scope(|| tracing::info!("none"));
+            tracing::info!("11: outer");
+        });
+    };
+    let expected = expected(&[
+        ("inner", &["5: inner", "6: inner", "7: inner"]),
+        ("outer", &["1: outer", "4: outer", "9: outer", "11: outer"]),
+    ]);
+    assert_eq!(logs_by_call(program), expected);
+    let registry = tracing_subscriber::registry().with(audited::layer());
+    let found = tracing::subscriber::with_default(registry, || logs_by_call(program));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn captured_records_have_the_logs_of_threads_and_tasks_that_carry_the_context() {
+    let in_thread = |name: &'static str| {
+        move || {
+            call(name, || tracing::info!("in a thread"));
+        }
+    };
+    let found = logs_by_call(|| {
+        let context = Context::current();
+        std::thread::scope(|threads| {
+            threads.spawn(|| context.scope(in_thread("scope")));
+        });
+        let wrapped = Context::current().wrap(async {
+            call("wrap", || tracing::info!("in a task"));
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+        let runtime = runtime.expect("a runtime");
+        let task = runtime.spawn(wrapped);
+        runtime.block_on(task).expect("no panic");
+        call("outer", || {
+            let (context, span) = (Context::current(), Span::current());
+            let work = move || context.scope(|| span.in_scope(|| tracing::info!("of the outer")));
+            std::thread::spawn(work).join().expect("no panic");
+        });
+    });
+    let outer: &[&str] = &["of the outer"];
+    let expected =
+        expected(&[("scope", &["in a thread"]), ("wrap", &["in a task"]), ("outer", outer)]);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_subscriber_that_the_program_sets_in_a_captured_scope_stays() {
+    let records = testing::capture(|| {
+        let none = tracing::subscriber::NoSubscriber::default();
+        tracing::subscriber::with_default(none, || {
+            Context::new().actor("alice").scope(|| call("work", || tracing::info!("unheard")));
+        });
+    });
+    assert_eq!(records[0].log, []);
 }

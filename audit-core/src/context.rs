@@ -1,5 +1,6 @@
 //! [`Context`]: who acts, on whose behalf, from where, and as part of what.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -7,15 +8,15 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use audit_record::{CorrelationId, Json, Truncation};
+use audit_record::{CorrelationId, Json};
 use pin_project_lite::pin_project;
 use serde::Serialize;
 
 use crate::capture::{self, Rules};
-use crate::current;
-use crate::in_flight::{CallShared, ContextData};
+use crate::in_flight::{CallShared, ContextData, ContextValue, Url};
 use crate::recorder::RecorderRef;
 use crate::scope::{self, LogTarget, Scope};
+use crate::{current, events};
 
 /// What every record of a scope has in common: who acts, on whose behalf, from where, and as part
 /// of what.
@@ -25,7 +26,8 @@ use crate::scope::{self, LogTarget, Scope};
 /// Afterwards the previous context applies again, also if the scope is left by a panic. Other
 /// threads and tasks do not inherit it: take [`Context::current`] and enter it there.
 ///
-/// All values are optional, and a call without any context is recorded, too. [`Context::new`]
+/// All values are optional, and a call without any context is recorded, too. Of a text with more
+/// than 1,024 bytes, such as the name of an actor, a record has the beginning and a digest. [`Context::new`]
 /// starts empty; [`Context::current`] starts with the values that apply here.
 /// [`values`](Context::values) reads a context.
 ///
@@ -95,30 +97,30 @@ impl Context {
 
     setters! {
         /// Sets who acts: a user, a machine, a job.
-        actor(impl Into<Arc<str>>) Into::into;
+        actor(impl Into<Arc<str>>) limited;
         /// Sets the user on whose behalf the actor acts, for example when an administrator
         /// impersonates a customer.
-        on_behalf_of(impl Into<Arc<str>>) Into::into;
+        on_behalf_of(impl Into<Arc<str>>) limited;
         /// Sets the IP address of the client: `.ip([192, 0, 2, 7])`, or an `IpAddr`, as
         /// `"192.0.2.7".parse::<IpAddr>()` returns it.
         ip(impl Into<IpAddr>) Into::into;
         /// Sets the site, such as a host, region or tenant. It overrides the site of the recorder.
-        site(impl Into<Arc<str>>) Into::into;
+        site(impl Into<Arc<str>>) limited;
         /// Sets the service. It overrides the service of the recorder.
-        service(impl Into<Arc<str>>) Into::into;
+        service(impl Into<Arc<str>>) limited;
         /// Sets the id that all records of one operation share. Without it, they share the id of
         /// the outermost call.
-        correlation_id(impl Into<CorrelationId>) Into::into;
+        correlation_id(impl Into<CorrelationId>) limited_correlation_id;
         /// Sets the id of the request that is being served.
-        request_id(impl Into<String>) Into::into;
+        request_id(impl Into<String>) limited_string;
         /// Sets a name for the user's session. Do not use a value that grants access to the
         /// session.
-        session(impl Into<String>) Into::into;
+        session(impl Into<String>) limited_string;
         /// Sets the `User-Agent` of the client.
-        user_agent(impl Into<String>) Into::into;
+        user_agent(impl Into<String>) limited_string;
         /// Sets the URL that was requested. In the record, a password in it is masked, and so are
-        /// parameters whose names the [`Mask`](crate::Mask) contains.
-        url(impl Into<String>) Into::into;
+        /// parameters whose names the [`Mask`](crate::Mask) contains. At most 8 KiB are recorded.
+        url(impl Into<String>) Url::new;
     }
 
     /// Sets more about the actor, such as roles, department or e-mail address.
@@ -126,15 +128,13 @@ impl Context {
     /// The value is captured now, like an argument. The rules of the current recorder mask and
     /// limit it, or the default rules if there is none.
     pub fn actor_details(self, details: impl Serialize) -> Self {
-        let (details, cuts) = captured("context.actor_details", &details);
-        self.with(|data| {
-            data.actor_details = Some(details);
-            data.cuts.extend(cuts);
-        })
+        let details = captured("actor_details", "context.actor_details", &details);
+        self.with(|data| data.actor_details = Some(details))
     }
 
     /// Sets the field `key` in the `extra` of every record under this context. A later value for a
-    /// key replaces the earlier one.
+    /// key replaces the earlier one. A context keeps at most 1,000 fields and 256 KiB of them; excess
+    /// fields are counted in the records.
     ///
     /// The value is captured now, like [`actor_details`](Self::actor_details).
     /// [`audited::field`](crate::field) overrides it for one record.
@@ -153,12 +153,9 @@ impl Context {
     /// ```
     pub fn field(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        let (value, cuts) = captured(&format!("context.extra.{key}"), &value);
-        self.with(|data| {
-            data.cuts.extend(cuts);
-            data.extra.retain(|(known, _)| *known != key);
-            data.extra.push((key, value));
-        })
+        let name = capture::limited_identifier(&*key).into_owned();
+        let value = captured(&key, &format!("context.extra.{name}"), &value);
+        self.with(|data| data.set_extra(name, value))
     }
 
     /// A read-only view of the values of this context.
@@ -195,7 +192,9 @@ impl Context {
     ///
     /// If `f` panics. The previous context applies again then, too.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _entered = scope::enter(self.as_scope());
+        let scope = self.as_scope();
+        let _subscriber = events::set_own_subscriber(&scope);
+        let _entered = scope::enter(scope);
         f()
     }
 
@@ -322,13 +321,13 @@ impl<'c> ContextValues<'c> {
     /// The URL that was requested.
     #[must_use]
     pub fn url(&self) -> Option<&'c str> {
-        self.0.url.as_deref()
+        self.0.url.as_ref().map(Url::text)
     }
 
     /// More about the actor.
     #[must_use]
     pub fn actor_details(&self) -> Option<&'c Json> {
-        self.0.actor_details.as_ref()
+        self.0.actor_details.as_ref().map(|details| &details.json)
     }
 
     /// The field `key`.
@@ -339,7 +338,7 @@ impl<'c> ContextValues<'c> {
 
     /// All fields with their keys, in the order in which they were set.
     pub fn fields(&self) -> impl Iterator<Item = (&'c str, &'c Json)> + use<'c> {
-        self.0.extra.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.extra.iter().map(|(key, value)| (key.as_str(), &value.json))
     }
 }
 
@@ -370,7 +369,9 @@ pin_project! {
     impl<F> PinnedDrop for InContext<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _entered = scope::enter(this.context.as_scope());
+            let scope = this.context.as_scope();
+            let _subscriber = events::set_own_subscriber(&scope);
+            let _entered = scope::enter(scope);
             this.future.set(None);
         }
     }
@@ -381,7 +382,9 @@ impl<F: Future> Future for InContext<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = scope::enter(this.context.as_scope());
+        let scope = this.context.as_scope();
+        let _subscriber = events::set_own_subscriber(&scope);
+        let _entered = scope::enter(scope);
         this.future.as_pin_mut().expect("only `drop` removes the future").poll(cx)
     }
 }
@@ -392,16 +395,43 @@ impl<F> fmt::Debug for InContext<F> {
     }
 }
 
-/// Captures `value` by the rules of the current recorder, or by the default rules. What they mask
-/// is never kept. The recorder that a record goes to applies its own rules afterwards.
-fn captured(path: &str, value: &impl Serialize) -> (Json, Vec<Truncation>) {
-    let (mut json, mut cuts) = (String::new(), Vec::new());
-    match current::recorder() {
-        Some(recorder) => {
-            capture::ValueWriter::new(&mut json, &mut cuts, path, &recorder.rules).serialize(value);
+/// Captures `value`, which is called `name`, by the rules of the current recorder, or by the default
+/// rules. What they mask is never kept. The recorder that a record goes to applies its own rules
+/// afterwards.
+fn captured(name: &str, path: &str, value: &impl Serialize) -> ContextValue {
+    let recorder = current::recorder();
+    let default_rules;
+    let rules = match &recorder {
+        Some(recorder) => &recorder.rules,
+        None => {
+            default_rules = Rules::default();
+            &default_rules
         }
-        None => capture::ValueWriter::new(&mut json, &mut cuts, path, &Rules::default())
-            .serialize(value),
+    };
+    let (mut json, mut cuts) = (String::new(), Vec::new());
+    if rules.mask.matches(name) {
+        capture::write_redacted(&mut json);
+    } else {
+        capture::ValueWriter::new(&mut json, &mut cuts, path, rules).serialize(value);
     }
-    (Json::trusted(json), cuts)
+    ContextValue { json: Json::trusted(json), cuts }
+}
+
+fn limited(name: impl Into<Arc<str>>) -> Arc<str> {
+    let name = name.into();
+    match capture::limited_identifier(&*name) {
+        Cow::Borrowed(_) => name,
+        Cow::Owned(cut) => cut.into(),
+    }
+}
+
+fn limited_correlation_id(id: impl Into<CorrelationId>) -> CorrelationId {
+    match id.into() {
+        CorrelationId::Text(text) => CorrelationId::Text(limited(text)),
+        id => id,
+    }
+}
+
+fn limited_string(name: impl Into<String>) -> String {
+    capture::limited_identifier(name.into()).into_owned()
 }

@@ -10,7 +10,6 @@ use audit_record::Record;
 
 use crate::audit::memory_recorder;
 use crate::context::Context;
-use crate::events;
 use crate::fields::{AuditedFields, ObjectKey};
 use crate::history::{History, MemoryReader, SharedReader};
 use crate::recorder::{Recorder, RecorderRef};
@@ -18,9 +17,9 @@ use crate::recorder::{Recorder, RecorderRef};
 /// Runs `f` with its own recorder, and returns the records in the order in which the calls ended.
 ///
 /// It changes no global state, so tests that use it can run in parallel, even while another
-/// recorder is installed. The logs of the calls are captured, too. If the subscriber of the thread
-/// has [`layer`](crate::layer()), it captures them. Otherwise, a subscriber for this scope does.
-/// Threads and tasks that `f` starts belong to the scope if they enter [`Context::current`].
+/// recorder is installed. Threads and tasks that `f` starts belong to the scope if they enter
+/// [`Context::current`]. The logs of the calls are captured, too. If the subscriber of a thread has
+/// [`layer`](crate::layer()), it captures them. Otherwise, a subscriber for this scope does.
 ///
 /// ```
 /// use audited::{Outcome, execute, testing};
@@ -35,13 +34,7 @@ use crate::recorder::{Recorder, RecorderRef};
 /// If `f` panics; the records are lost then. To see the record of a panic, catch it inside `f`.
 pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
     let recorder = memory_recorder();
-    let run = || {
-        context(&recorder).scope(f);
-    };
-    match events::dispatch_if_missing() {
-        Some(dispatch) => tracing::dispatcher::with_default(&dispatch, run),
-        None => run(),
-    }
+    context(&recorder).scope(f);
     recorder.take_memory_records().records
 }
 
@@ -61,14 +54,8 @@ pub fn capture<R>(f: impl FnOnce() -> R) -> Vec<Record> {
 /// assert_eq!(*records[0].output.as_ref().unwrap(), serde_json::json!(3));
 /// ```
 pub async fn capture_async<F: Future>(future: F) -> Vec<Record> {
-    use tracing::instrument::WithSubscriber;
-
     let recorder = memory_recorder();
-    let future = context(&recorder).wrap(future);
-    match events::dispatch_if_missing() {
-        Some(dispatch) => future.with_subscriber(dispatch).await,
-        None => future.await,
-    };
+    context(&recorder).wrap(future).await;
     recorder.take_memory_records().records
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use audit_record::store::Store as _;
-use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader};
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, Children};
 use audit_record::{ChangeKind, FieldChange, Record};
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use chrono::Duration;
@@ -145,7 +145,8 @@ fn pages_of_any_size_hold_every_change_once_and_in_order() {
                     let mut wanted = query("Order", "");
                     wanted.target_id.clone_from(&target_id);
                     wanted.actor = actor.map(Into::into);
-                    wanted.children = children.then(|| target_id.clone().unwrap_or_default());
+                    wanted.children =
+                        children.then(|| target_id.clone().map_or(Children::OfAll, Children::Of));
                     wanted.newest_first = newest_first;
                     wanted.change = change;
                     let expected = expected_positions(&long, &wanted);
@@ -328,7 +329,7 @@ fn prefixes_are_matched_correctly_in_every_encoding() {
         store.write(&[record]).unwrap();
         assert_eq!(value::<String>(&path, "PRAGMA encoding"), encoding);
         let mut wanted = query("T", "1");
-        wanted.children = Some("1".to_owned());
+        wanted.children = Some(Children::Of("1".to_owned()));
         let found = store.reader().unwrap().unwrap().changes(&wanted).unwrap();
         let found: Vec<_> =
             found.iter().map(|s| (&*s.change.target_type, &*s.change.target_id)).collect();

@@ -3,7 +3,7 @@
 mod common;
 
 use audit_record::store::Store as _;
-use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, StoredChange};
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, Children, StoredChange};
 use audit_record::{ChangeKind, FieldChange, Kind, Outcome, Record};
 use audit_sqlite::SqliteStore;
 use chrono::{DateTime, Duration, Utc};
@@ -163,14 +163,16 @@ fn children_are_below_both_the_type_and_the_id() {
 
     let mut family = query("Order", "17");
     assert_eq!(fields(&mut *reader, &family), ["Order 17"]);
-    family.children = Some("17".to_owned());
+    family.children = Some(Children::Of("17".to_owned()));
     let all = ["Order 17", "Order/Line 17/1", "Order/Line 17/2", "Order/Line/Note 17/2/a"];
     assert_eq!(fields(&mut *reader, &family), all);
     family.target_types = vec!["Order/Line".to_owned()];
-    (family.target_id, family.children) = (Some("17/2".to_owned()), Some("17/2".to_owned()));
+    family.target_id = Some("17/2".to_owned());
+    family.children = Some(Children::Of("17/2".to_owned()));
     assert_eq!(fields(&mut *reader, &family), ["Order/Line 17/2", "Order/Line/Note 17/2/a"]);
     family.target_types = vec!["Order".to_owned(), "Order/Line".to_owned()];
-    (family.target_id, family.children) = (Some("17".to_owned()), Some("17".to_owned()));
+    family.target_id = Some("17".to_owned());
+    family.children = Some(Children::Of("17".to_owned()));
     let with_line = [
         "Order 17",
         "Order/Line 17/1",
@@ -180,8 +182,12 @@ fn children_are_below_both_the_type_and_the_id() {
     ];
     assert_eq!(fields(&mut *reader, &family), with_line);
 
+    family.target_types = vec!["Order".to_owned()];
+    (family.target_id, family.children) = (Some(String::new()), Some(Children::Of(String::new())));
+    assert_eq!(fields(&mut *reader, &family), [""; 0]);
+
     let mut of_type = of_types(&["Order"]);
-    of_type.children = Some(String::new());
+    of_type.children = Some(Children::OfAll);
     let expected: Vec<_> = changes
         .iter()
         .filter(|c| c.target_type == "Order" || c.target_type.starts_with("Order/"))
@@ -210,9 +216,9 @@ fn many_names_with_the_prefix_of_a_child_do_not_disturb_the_query() {
     ]));
     let (_directory, _store, mut reader) = trail(&records);
     let mut family = query("user", "1");
-    family.children = Some("1".to_owned());
+    family.children = Some(Children::Of("1".to_owned()));
     assert_eq!(fields(&mut *reader, &family), ["own", "key", "use"]);
-    (family.target_id, family.children) = (None, Some(String::new()));
+    (family.target_id, family.children) = (None, Some(Children::OfAll));
     assert_eq!(fields(&mut *reader, &family), ["own", "key", "use"]);
 }
 

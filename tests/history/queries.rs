@@ -189,3 +189,30 @@ fn a_former_name_that_the_attribute_omits_can_be_added() {
         ["Aviator 1 created: rank = 1", "Pilot 1 changed: rank 1 → 2"]
     );
 }
+
+#[test]
+fn an_empty_key_is_a_key_like_any_other() {
+    #[audited_fields(total; key = id)]
+    struct Order {
+        id: String,
+        total: u8,
+    }
+    #[audited_fields(amount; key = line, parent = Order(order))]
+    struct Line {
+        order: String,
+        line: u8,
+        amount: u8,
+    }
+    let records = testing::capture(|| {
+        for id in ["", "1", "/", "%"] {
+            let id = id.to_owned();
+            Tracked::new(Order { id: id.clone(), total: 1 }).save(accept).unwrap();
+            Tracked::new(Line { order: id, line: 2, amount: 3 }).save(accept).unwrap();
+        }
+    });
+    let family = |key: &str| lines(&testing::history::<Order>(&records, key).with_children());
+    assert_eq!(family(""), ["Order  created: total = 1", "Order/Line /2 created: amount = 3"]);
+    let expected = ["Order / created: total = 1", "Order/Line %2F/2 created: amount = 3"];
+    assert_eq!(family("/"), expected);
+    assert_eq!(family("2"), [""; 0]);
+}

@@ -3,13 +3,16 @@
 use audit_record::{Error, Record};
 
 use crate::current;
+use crate::in_flight::limit_identifiers;
 
 /// Passes `record` to the recorder that applies here. It can be an event, for example, or a record
 /// that was imported from elsewhere.
 ///
-/// The record is stored as it is: nothing in it is masked, shortened or added, not even the actor
-/// of the current [`Context`](crate::Context). Mask secrets before you call this. Only `seq` and
+/// The record is stored as it is: nothing in it is masked or added, not even the actor of the
+/// current [`Context`](crate::Context). Mask secrets before you call this. Only `seq` and
 /// `session_id` are set by the store, and the time that this function waits is added to `wait_us`.
+/// Names and ids, such as `action`, `actor` and `target_id`, are cut at 1,024 bytes, because the
+/// trail keeps each name forever.
 ///
 /// The recorder is that of the context, otherwise the installed one. This function waits like an
 /// audited call, according to the recorder's [`durability`](crate::AuditBuilder::durability).
@@ -42,7 +45,7 @@ use crate::current;
 /// - this process was forked from the one that built it;
 /// - this thread does work for the recorder itself, as in a [`Store`](audit_record::store::Store),
 ///   or in a subscriber that handles a warning of the recorder.
-pub fn append(record: Record) -> Result<(), Error> {
+pub fn append(mut record: Record) -> Result<(), Error> {
     let Some(recorder) = current::active_recorder() else {
         return Err(Error::permanent(if current::is_switched_off() {
             "the record was not appended: the recorder is switched off"
@@ -51,6 +54,7 @@ pub fn append(record: Record) -> Result<(), Error> {
              `Context::recorder`"
         }));
     };
+    limit_identifiers(&mut record);
     let is_open = recorder.is_open();
     // A closed recorder counts the record as dropped, as it does for a call.
     if let Some(receipt) = recorder.offer(Box::new(record), recorder.durability()) {

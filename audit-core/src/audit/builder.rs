@@ -1,7 +1,8 @@
 //! [`AuditBuilder`]: the settings of a recorder.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use audit_record::process::OwnerProcess;
@@ -17,7 +18,7 @@ use crate::recorder::{
     ACTIVE, Destination, GENERATION, MAX_BATCH_RECORDS, Overflow, Queue, QueueLimits, Recorder,
     SessionCounters, start_writer,
 };
-use crate::{call, levels};
+use crate::{call, capture, levels};
 
 /// Configures a recorder and starts it; see [`Audit`] for an example.
 #[must_use = "nothing is recorded until `install` or `build`"]
@@ -74,13 +75,13 @@ impl AuditBuilder {
 
     /// Sets the site (host, region, tenant) of all records. A context can override it.
     pub fn site(mut self, site: impl Into<Arc<str>>) -> Self {
-        self.site = Some(site.into());
+        self.site = Some(capture::limited_identifier(&*site.into()).into());
         self
     }
 
     /// Sets the service of all records. A context can override it.
     pub fn service(mut self, service: impl Into<Arc<str>>) -> Self {
-        self.service = Some(service.into());
+        self.service = Some(capture::limited_identifier(&*service.into()).into());
         self
     }
 
@@ -98,8 +99,10 @@ impl AuditBuilder {
         self
     }
 
-    /// Sets the maximum size of the log of one call, in bytes. The default is 64 KiB. Events beyond
-    /// it are counted in [`Record::truncated`](audit_record::Record::truncated).
+    /// Sets the maximum size of the log of one call, in bytes. The default is 64 KiB. A larger log
+    /// keeps its first and its last events, each with about half of the bytes. The event `… [cut: 12
+    /// events]` stands for those between them, and
+    /// [`Record::truncated`](audit_record::Record::truncated) lists it.
     pub fn log_bytes(mut self, bytes: usize) -> Self {
         self.log_bytes = bytes;
         self
@@ -279,6 +282,10 @@ impl AuditBuilder {
             retired: AtomicBool::new(false),
             owner: OwnerProcess::current(),
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            own_subscriber: match destination {
+                Destination::Queue(_) => None,
+                Destination::Memory(..) => Some(AssertUnwindSafe(OnceLock::new())),
+            },
             destination,
             transaction: None,
         })

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use audit_record::Note;
 use serde::Serialize;
 
-use crate::in_flight::{
-    CallShared, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Target, limited_text, set_field, target_text,
-};
+use crate::in_flight::{CallShared, Target, limited_text, set_field};
 use crate::{capture, recorder, scope};
 
 /// Attaches a note to the innermost recorded call.
@@ -35,16 +33,7 @@ pub fn note(title: impl Display, description: impl Display) {
             limited_text(call, "notes.title", &title),
             limited_text(call, "notes.description", &description),
         );
-        call.while_running(|state| {
-            let annotations = state.annotations();
-            let bytes = annotations.note_bytes + note.title.len() + note.description.len();
-            if annotations.notes.len() < MAX_ANNOTATIONS && bytes <= MAX_ANNOTATION_BYTES {
-                annotations.note_bytes = bytes;
-                annotations.notes.push(note);
-            } else {
-                annotations.notes_left_out += 1;
-            }
-        });
+        call.while_running(|state| state.annotations().add_note(note));
     });
 }
 
@@ -70,7 +59,8 @@ pub fn reason(reason: impl Display) {
 /// Sets the object that the innermost recorded call is about: its type and its id. It does nothing
 /// outside a call.
 ///
-/// A later target replaces an earlier one. Each part is cut at 1,024 bytes.
+/// A later target replaces an earlier one. Each part is cut at 1,024 bytes. What is
+/// cut ends with a digest of the whole text, so that two long ids stay different.
 ///
 /// ```
 /// let records = audited::testing::capture(|| {
@@ -83,11 +73,8 @@ pub fn reason(reason: impl Display) {
 /// ```
 pub fn target(type_name: impl Into<Cow<'static, str>>, id: impl Display) {
     with_call(|call| {
-        let id = target_text(&id);
-        let type_name = match type_name.into() {
-            Cow::Owned(name) => Cow::Owned(target_text(&name)),
-            name => name,
-        };
+        let id = capture::identifier(&id);
+        let type_name = capture::limited_identifier(type_name);
         let target = Target { type_name, id, label: None };
         call.while_running(|state| state.annotations().target = Some(target));
     });
@@ -148,8 +135,8 @@ pub struct TargetParts(pub(super) Target);
 impl<T: AsRef<str> + ?Sized, I: Display + ?Sized> IntoTarget for (&T, &I) {
     fn into_target(self) -> TargetParts {
         TargetParts(Target {
-            type_name: Cow::Owned(target_text(&self.0.as_ref())),
-            id: target_text(&self.1),
+            type_name: capture::limited_identifier(self.0.as_ref()).into_owned().into(),
+            id: capture::identifier(self.1),
             label: None,
         })
     }
@@ -164,7 +151,7 @@ where
 {
     fn into_target(self) -> TargetParts {
         TargetParts(Target {
-            label: Some(target_text(&self.2)),
+            label: Some(capture::identifier(self.2)),
             ..(self.0, self.1).into_target().0
         })
     }

@@ -8,12 +8,14 @@ use serde::Serialize;
 use crate::call::future::run_async;
 use crate::call::lifecycle::{Call, begin_direct};
 use crate::call::returned::Returned;
+use crate::capture;
 
 /// Runs `f` as a recorded call, without an attribute.
 ///
 /// `action` is a short phrase in domain terms, `method` is the path of the code, and `parameters`
 /// becomes the input, by convention a JSON object. Unlike the arguments of an audited function,
-/// `parameters` must be `Serialize`.
+/// `parameters` must be `Serialize`. Of an action or method with more than 1,024 bytes, the record
+/// has the beginning and a digest.
 ///
 /// The return value is recorded as the attribute does it. `Err` is recorded as a failure, and a
 /// panic as a panic. Both reach the caller unchanged. The macro `audited::execute!` takes the same
@@ -100,7 +102,8 @@ pub fn begin_execute(
     method: impl Into<Cow<'static, str>>,
     parameters: impl Serialize,
 ) -> Call {
-    let call = begin_direct(action.into(), method.into());
+    let action = capture::limited_identifier(action);
+    let call = begin_direct(action, capture::limited_identifier(method));
     let mut input = call.input();
     if let Some(input) = input.wanted() {
         input.whole(|writer| {

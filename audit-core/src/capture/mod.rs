@@ -43,6 +43,7 @@ mod compound_serializer;
 mod debug_text;
 mod decision_cache;
 mod formatters;
+mod identifier;
 mod json_buffer;
 mod limited_text;
 mod limits;
@@ -58,6 +59,7 @@ mod value_writer;
 mod words;
 
 pub(crate) use debug_text::masked as masked_debug;
+pub(crate) use identifier::{identifier, identifier_cut, limited_identifier};
 pub(crate) use limited_text::{LimitedText, format_limited, write_limited};
 pub use limits::{Limits, Rules};
 pub use mask::Mask;

@@ -72,7 +72,8 @@ struct SummaryGroup {
 impl Bulk {
     /// Starts an operation on many objects, which is recorded as `action`.
     pub fn new(action: impl Into<Cow<'static, str>>) -> Self {
-        Self { action: action.into(), is_summary: false, info: SaveInfo::default() }
+        let action = capture::limited_identifier(action);
+        Self { action, is_summary: false, info: SaveInfo::default() }
     }
 
     /// Records only the number of changed objects and their keys. The keys are cut to the limits of

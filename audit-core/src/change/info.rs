@@ -33,15 +33,13 @@ pub(super) struct ExtraField {
     pub(super) cuts: Vec<Truncation>,
 }
 
-/// The limit for the name of an operator.
-const OPERATOR_BYTES: usize = 1_024;
 /// The limit for a reason, and for one note.
 const TEXT_BYTES: usize = 16 * 1_024;
 
 impl SaveInfo {
     /// Sets the record's `actor`, in place of the actor of the context.
     pub fn operator(&mut self, operator: impl Display) -> &mut Self {
-        self.operator = Some(limited(OPERATOR_BYTES, &operator).into());
+        self.operator = Some(capture::identifier(&operator).into());
         self
     }
 

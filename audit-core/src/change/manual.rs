@@ -8,7 +8,7 @@ use audit_record::private::path;
 use audit_record::{ChangeKind, Json};
 use serde::Serialize;
 
-use crate::capture::Rules;
+use crate::capture::{self, Rules};
 use crate::change::SaveInfo;
 use crate::change::record::{self, Operation};
 use crate::current;
@@ -97,7 +97,11 @@ pub fn change_of(target_type: impl Into<Cow<'static, str>>, key: impl Into<Objec
         rules,
         began: StartTime::now(),
         kind: ChangeKind::Changed,
-        target: Target { type_name: target_type.into(), id: key.into().id(), label: None },
+        target: Target {
+            type_name: capture::limited_identifier(target_type),
+            id: key.into().id(),
+            label: None,
+        },
         action: None,
         info: SaveInfo::default(),
         changed: ChangedFields::default(),
@@ -131,7 +135,7 @@ impl ChangeOf {
     /// Sets the action. The default is `create`, `change` or `delete` with the type, such as
     /// `change invoice`.
     pub fn action(mut self, action: impl Into<Cow<'static, str>>) -> Self {
-        self.action = Some(action.into());
+        self.action = Some(capture::limited_identifier(action));
         self
     }
 
@@ -163,6 +167,7 @@ impl ChangeOf {
         if self.rules.mask.matches(name) {
             return self.redacted(name);
         }
+        let name = &*capture::limited_identifier(name);
         for step in diff(name, &before, &after, self.rules.limits.length) {
             let before = step.before.map(|tree| self.json(&step.path, tree));
             let after = step.after.map(|tree| self.json(&step.path, tree));
@@ -177,7 +182,7 @@ impl ChangeOf {
         if self.recorder.is_none() {
             return self;
         }
-        let path = path::first_segment(name);
+        let path = path::first_segment(&capture::limited_identifier(name));
         let json = if self.rules.mask.matches(name) {
             redaction_mark()
         } else {
@@ -199,7 +204,8 @@ impl ChangeOf {
             ChangeKind::Deleted => (Some(redaction_mark()), None),
             _ => (Some(redaction_mark()), Some(redaction_mark())),
         };
-        self.push(path::first_segment(name), before, after);
+        let path = path::first_segment(&capture::limited_identifier(name));
+        self.push(path, before, after);
         self
     }
 

@@ -137,7 +137,9 @@ impl Operation {
             state.target.clone_from(&self.target);
             state.actor.clone_from(&info.operator);
             state.reason.clone_from(&info.reason);
-            state.notes = info.notes.iter().map(|text| Note::new("notes", text.clone())).collect();
+            for text in &info.notes {
+                state.add_note(Note::new("notes", text.clone()));
+            }
         }
         Some(call)
     }

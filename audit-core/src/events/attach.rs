@@ -4,28 +4,57 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::dispatcher::DefaultGuard;
 use tracing::{Span, dispatcher};
 
 use crate::events::call_span::{SPAN, TARGET, is_thread_ending, watch_thread_end};
 use crate::events::layer::{AuditLayer, LAYERS, SPAN_OWNER};
 use crate::events::subscriber::Subscriber;
 use crate::in_flight::CallShared;
-use crate::{capture, scope};
+use crate::scope::{self, Scope};
+use crate::{capture, levels};
+
+/// Whether the next call is the first one under the global [`Subscriber`].
+static IS_FIRST_CALL: AtomicBool = AtomicBool::new(false);
 
 /// Sets a global subscriber that captures the events of calls, unless the program has set one.
-/// Records of the `log` crate are captured, too, unless the program has a logger.
+///
+/// From the first call on, records of the `log` crate are captured, too, unless the program has set
+/// a logger by then. The program can therefore set its logger after the subscriber.
 pub fn subscribe_if_none() {
     // `has_been_set` does not help: it is also true if only a scope had a subscriber.
     if tracing::subscriber::set_global_default(Subscriber::new()).is_ok() {
-        // Fails if the program has a logger, which stays.
-        let _ = tracing_log::LogTracer::init();
+        IS_FIRST_CALL.store(true, Ordering::Relaxed);
     }
 }
 
-/// A dispatcher that captures events in one scope, or `None` if the current dispatcher captures
-/// them.
-pub(crate) fn dispatch_if_missing() -> Option<tracing::Dispatch> {
-    (event_capture() == EventCapture::Missing).then(|| tracing::Dispatch::new(Subscriber::new()))
+/// Captures records of the `log` crate, unless the program has a logger.
+#[cold]
+fn capture_log_records() {
+    if IS_FIRST_CALL.swap(false, Ordering::Relaxed)
+        && tracing_log::LogTracer::builder().init().is_ok()
+    {
+        levels::limit_log_records();
+    }
+}
+
+/// Sets the subscriber of the recorder that `scope` names, if it has one. It applies on this thread
+/// until the guard is dropped.
+///
+/// It does nothing inside a scope of the same recorder, or if the current subscriber captures the
+/// events of calls.
+pub(crate) fn set_own_subscriber(scope: &Scope) -> Option<DefaultGuard> {
+    let recorder = scope.context()?.recorder.as_ref()?;
+    let own_subscriber = recorder.own_subscriber.as_ref()?;
+    let is_inside = scope::with(|current| {
+        let current = current.context().and_then(|context| context.recorder.as_ref());
+        current.is_some_and(|current| current.generation() == recorder.generation())
+    });
+    if is_inside || event_capture() != EventCapture::Missing {
+        return None;
+    }
+    let dispatch = own_subscriber.get_or_init(|| tracing::Dispatch::new(Subscriber::new()));
+    Some(dispatcher::set_default(dispatch))
 }
 
 /// What captures the events of calls on this thread.
@@ -61,6 +90,9 @@ pub(crate) fn span(call: &Arc<CallShared>) -> Span {
     }
     match event_capture() {
         EventCapture::Subscriber => {
+            if IS_FIRST_CALL.load(Ordering::Relaxed) {
+                capture_log_records();
+            }
             set_logged_by_scope(call);
             return Span::none();
         }

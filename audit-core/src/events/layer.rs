@@ -36,9 +36,8 @@ thread_local! {
 /// holds in other tasks and threads, too, if they carry the span (`.in_current_span()`,
 /// `.instrument(..)`, `span.enter()`). Events outside of audited calls are ignored.
 ///
-/// Records of the `log` crate are captured if `tracing_log::LogTracer` is installed.
-/// `audited::init` installs it, and so does `init` of `tracing_subscriber` with its feature
-/// `tracing-log`.
+/// Records of the `log` crate are captured if `tracing_log::LogTracer` is installed. `init` of
+/// `tracing_subscriber` installs it, with its feature `tracing-log`.
 ///
 /// # Subscriber and filters
 ///
@@ -59,8 +58,9 @@ thread_local! {
 /// layer writes it in front of the events of the call. A per-layer filter on the target `audited`
 /// hides it there.
 ///
-/// A span that the program creates in a call belongs to that call, also in other tasks and threads.
-/// This requires that events of the span's level are recorded. The layer enables such spans. In a
+/// A span that is created in a call with `parent: None` keeps the events in it out of all logs. Any
+/// other span that the program creates in a call belongs to that call, also in other tasks and
+/// threads. This requires that events of the span's level are recorded. The layer enables such spans. In a
 /// registry without other layers, they also exist outside of calls.
 ///
 /// # Examples

@@ -11,5 +11,5 @@ mod subscriber;
 mod write;
 
 pub use attach::subscribe_if_none;
-pub(crate) use attach::{dispatch_if_missing, span, warn_if_missing};
+pub(crate) use attach::{set_own_subscriber, span, warn_if_missing};
 pub use layer::layer;

@@ -23,15 +23,19 @@ use tracing_core::{Callsite, Kind, Level, LevelFilter};
 use crate::events::call_span::{SPAN, TARGET};
 use crate::events::write::write;
 use crate::in_flight::CallShared;
-use crate::scope::{self, LogTarget};
+use crate::scope::{self, LogTarget, Scope};
 use crate::{capture, levels};
 
 /// The number of parts of the table. Each has its own lock, so that threads seldom block each
 /// other.
 const SHARDS: usize = 16;
 
-/// The id of all spans that are created outside of calls.
-const NO_CALL_ID: u64 = u64::MAX;
+/// The id of all spans that are created outside of calls. They have no effect, also if they are
+/// entered in a call.
+const OUTSIDE_ID: u64 = u64::MAX;
+/// The id of all spans that are created in a call but belong to none, such as those with `parent:
+/// None`. Events in them are in no log.
+const DETACHED_ID: u64 = u64::MAX - 1;
 
 pub(super) struct Subscriber {
     carried: [Mutex<HashMap<u64, CarriedCall>>; SHARDS],
@@ -44,8 +48,8 @@ struct CarriedCall {
 }
 
 thread_local! {
-    /// The carried spans that this thread has entered, the innermost last. Each has the destination
-    /// of events from before.
+    /// The spans that this thread has entered, the innermost last. Each has the destination of
+    /// events from before.
     static ENTERED: RefCell<Vec<(Id, LogTarget)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -66,7 +70,7 @@ impl Subscriber {
 
     /// The call whose span is `id`: a carried call, or the call of this thread.
     fn find(&self, id: &Id) -> Option<Arc<CallShared>> {
-        if id.into_u64() == NO_CALL_ID {
+        if matches!(id.into_u64(), OUTSIDE_ID | DETACHED_ID) {
             return None;
         }
         let carried = self.shard(id).get(&id.into_u64()).map(|carried| carried.call.clone());
@@ -100,7 +104,10 @@ impl tracing::Subscriber for Subscriber {
             None if span.is_contextual() => scope::with(|scope| scope.log().cloned()),
             None => None,
         };
-        let Some(call) = call else { return Id::from_u64(NO_CALL_ID) };
+        let Some(call) = call else {
+            let is_in_call = scope::with(|scope| scope.call.is_some());
+            return Id::from_u64(if is_in_call { DETACHED_ID } else { OUTSIDE_ID });
+        };
         let id = call.scope_id_or_insert(new_id);
         self.hold(&id, call);
         id
@@ -156,8 +163,12 @@ impl tracing::Subscriber for Subscriber {
     }
 
     fn enter(&self, id: &Id) {
-        let Some(call) = self.find(id) else { return };
-        let before = scope::replace_log_target(LogTarget::Call(call));
+        let target = match self.find(id) {
+            Some(call) => LogTarget::Call(call),
+            None if id.into_u64() == DETACHED_ID => LogTarget::None,
+            None => return,
+        };
+        let before = scope::replace_log_target(target);
         let _ = ENTERED.try_with(|entered| entered.borrow_mut().push((id.clone(), before)));
     }
 
@@ -176,10 +187,14 @@ impl tracing::Subscriber for Subscriber {
                 None => Some(before),
             }
         });
+        // A call that has begun in the span, and still runs, keeps its events.
+        let is_target = |scope: &Scope| match &scope.log {
+            LogTarget::None => id.into_u64() == DETACHED_ID,
+            LogTarget::InnermostCall => false,
+            LogTarget::Call(call) => call.has_scope_id(id),
+        };
         if let Ok(Some(before)) = before
-            && scope::with(
-                |scope| matches!(&scope.log, LogTarget::Call(call) if call.has_scope_id(id)),
-            )
+            && scope::with(is_target)
         {
             scope::replace_log_target(before);
         }

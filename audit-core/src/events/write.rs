@@ -41,15 +41,7 @@ pub(super) fn write(call: &CallShared, event: &Event<'_>) {
         message: &message,
         fields: (!json.is_empty()).then_some(&json),
     };
-    let mut state = call.state();
-    if state.log(entry, call.recorder.log_bytes) && !cuts.is_empty() {
-        let at = state.logged() - 1;
-        for mut cut in cuts {
-            cut.path = format!("log[{at}].{}", cut.path);
-            state.cut(cut);
-        }
-    }
-    drop(state);
+    call.state().log(entry, cuts, call.recorder.log_bytes);
     scratch::recycle(message);
     scratch::recycle(json);
 }

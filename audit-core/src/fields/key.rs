@@ -11,9 +11,6 @@ use crate::capture::{self, Mask, Rules};
 use crate::fields::{AuditedFields, TypeInfo};
 use crate::value::Tree;
 
-/// The limit for one part of a key, in bytes. Longer parts are cut.
-const PART_BYTES: usize = 1_024;
-
 /// The key of an object, which identifies it among the objects of its type.
 ///
 /// Functions that expect a key take `impl Into<ObjectKey>`. That is a number, a string or a UUID.
@@ -34,7 +31,8 @@ pub struct ObjectKey(Vec<String>);
 impl ObjectKey {
     /// A key of one part, from any type that implements `Display`.
     ///
-    /// The usual types of keys also convert by `From`. A part of more than 1,024 bytes is cut.
+    /// The usual types of keys also convert by `From`. Of a part of more than 1,024 bytes, the first 1,024
+    /// are kept, with a digest of the whole text, so that two long keys stay different.
     pub fn new(key: impl Display) -> Self {
         Self(vec![part(&key)])
     }
@@ -135,7 +133,7 @@ pub fn child_path<P: AuditedFields>(child: &TypeInfo) -> Vec<String> {
 
 /// The text of one part of a key. If its `Display` panics, the text says so.
 pub(crate) fn part(key: &dyn Display) -> String {
-    capture::format_limited(PART_BYTES, format_args!("{key}")).text
+    capture::identifier(key)
 }
 
 // ---- the probe of a key or label ----------------------------------------------------------------

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use audit_record::private::text::Canonical as _;
-use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
+use audit_record::store::{
+    ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, Children, StoredChange,
+};
 use audit_record::{Error, Json, Record};
 
 /// The changes of some records, in the form in which a store returns them.
@@ -79,9 +81,12 @@ fn selects(query: &ChangeQuery, row: &StoredChange) -> bool {
     let below = |text: &str, above: &str| {
         text.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
     };
-    let child = query.children.as_ref().is_some_and(|id| {
-        (id.is_empty() || below(&change.target_id, id))
-            && query.target_types.iter().any(|name| below(&change.target_type, name))
+    let child = query.children.as_ref().is_some_and(|children| {
+        let is_of_parent = match children {
+            Children::Of(id) => below(&change.target_id, id),
+            _ => true,
+        };
+        is_of_parent && query.target_types.iter().any(|name| below(&change.target_type, name))
     });
     (own || child)
         && query.change.is_none_or(|kind| change.change == kind)

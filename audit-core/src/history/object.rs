@@ -4,10 +4,11 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
 use audit_record::private::path;
-use audit_record::store::ChangePosition;
+use audit_record::store::{ChangePosition, Children};
 use audit_record::{ChangeKind, Error, Kind};
 use chrono::{DateTime, Duration, DurationRound as _, Utc};
 
+use crate::capture;
 use crate::fields::{AuditedFields, FieldInfo, ObjectKey};
 use crate::history::change::{Difference, ObjectChange};
 use crate::history::changes::{Changes, Page};
@@ -75,11 +76,12 @@ impl History {
     }
 
     pub(crate) fn named(reader: SharedReader, target_type: String) -> Self {
-        Self { selection: ChangeSelection::new(reader, vec![target_type], &[]) }
+        let name = capture::limited_identifier(target_type).into_owned();
+        Self { selection: ChangeSelection::new(reader, vec![name], &[]) }
     }
 
     pub(crate) fn of_object(mut self, key: ObjectKey) -> Self {
-        self.selection.child_id_prefix = key.child_id_prefix();
+        self.selection.children = Children::Of(key.child_id_prefix());
         self.selection.query.target_id = Some(key.id());
         self
     }
@@ -107,7 +109,7 @@ impl History {
 
     /// Selects changes that this actor made.
     pub fn by(mut self, actor: impl Into<String>) -> Self {
-        self.selection.query.actor = Some(actor.into());
+        self.selection.query.actor = Some(capture::limited_identifier(actor.into()).into_owned());
         self
     }
 
@@ -129,7 +131,7 @@ impl History {
 
     /// Adds the changes of child objects. Their types name this type as `parent`.
     pub fn with_children(mut self) -> Self {
-        self.selection.query.children = Some(self.selection.child_id_prefix.clone());
+        self.selection.query.children = Some(self.selection.children.clone());
         self
     }
 

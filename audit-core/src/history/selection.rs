@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use audit_record::Error;
 use audit_record::private::path;
-use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, StoredChange};
+use audit_record::store::{ChangePosition, ChangeQuery, ChangeReader, Children, StoredChange};
 
 use crate::fields::FieldInfo;
 
@@ -21,8 +21,8 @@ pub(super) struct ChangeSelection {
     pub(super) query: ChangeQuery,
     /// The current fields of the type. Empty if the history is not that of an audited type.
     pub(super) fields: &'static [FieldInfo],
-    /// The beginning of the ids of children, before a `/`.
-    pub(super) child_id_prefix: String,
+    /// The children of the selected object, or of all objects.
+    pub(super) children: Children,
     /// The path inside a field, if not the whole field is selected.
     path_in_field: Option<String>,
 }
@@ -35,7 +35,7 @@ impl ChangeSelection {
     ) -> Self {
         let mut query = ChangeQuery::default();
         (query.limit, query.target_types) = (FIRST_QUERY_ROWS, target_types);
-        Self { reader, query, fields, child_id_prefix: String::new(), path_in_field: None }
+        Self { reader, query, fields, children: Children::OfAll, path_in_field: None }
     }
 
     /// Selects the changes of a field, or of the value at a path inside a field.

@@ -9,14 +9,15 @@ use audit_record::{CorrelationId, Json, Record, Truncation};
 use serde::Serialize;
 
 use crate::capture::{self, Rules};
-use crate::in_flight::url::masked_url;
+use crate::in_flight::Url;
+use crate::in_flight::state::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
 use crate::recorder::{Recorder, RecorderRef};
 
 /// The values of a context.
 #[derive(Default)]
 pub(crate) struct ContextData {
     pub(crate) actor: Option<Arc<str>>,
-    pub(crate) actor_details: Option<Json>,
+    pub(crate) actor_details: Option<ContextValue>,
     pub(crate) on_behalf_of: Option<Arc<str>>,
     pub(crate) ip: Option<IpAddr>,
     pub(crate) site: Option<Arc<str>>,
@@ -25,14 +26,22 @@ pub(crate) struct ContextData {
     pub(crate) request_id: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) user_agent: Option<String>,
-    pub(crate) url: Option<String>,
-    pub(crate) extra: Vec<(String, Json)>,
+    pub(crate) url: Option<Url>,
+    pub(crate) extra: Vec<(String, ContextValue)>,
+    /// How many fields found no room in `extra`.
+    pub(crate) extra_left_out: u64,
     pub(crate) recorder: Option<RecorderRef>,
-    /// What was cut when the values were captured.
-    pub(crate) cuts: Vec<Truncation>,
     /// The values that have no column of their own, as JSON. The first call that needs them renders
     /// them by the rules of its recorder, whose generation is kept beside them.
     pub(crate) rendered: OnceLock<(u64, RenderedContext)>,
+}
+
+/// A value that was captured when it was set.
+#[derive(Clone)]
+pub(crate) struct ContextValue {
+    pub(crate) json: Json,
+    /// What was cut.
+    pub(crate) cuts: Vec<Truncation>,
 }
 
 /// The column `context` of a record, in parts.
@@ -64,7 +73,7 @@ impl Clone for ContextData {
             url: self.url.clone(),
             extra: self.extra.clone(),
             recorder: self.recorder.clone(),
-            cuts: self.cuts.clone(),
+            extra_left_out: self.extra_left_out,
             // The copy is made to be changed.
             rendered: OnceLock::new(),
         }
@@ -72,6 +81,19 @@ impl Clone for ContextData {
 }
 
 impl ContextData {
+    /// Sets the field `key`. Too many fields, or too large ones, are only counted.
+    pub(crate) fn set_extra(&mut self, key: String, value: ContextValue) {
+        self.extra.retain(|(known, _)| *known != key);
+        let bytes = |(key, value): &(String, ContextValue)| key.len() + value.json.as_str().len();
+        let field = (key, value);
+        let total = self.extra.iter().map(bytes).sum::<usize>() + bytes(&field);
+        if self.extra.len() < MAX_ANNOTATIONS && total <= MAX_ANNOTATION_BYTES {
+            self.extra.push(field);
+        } else {
+            self.extra_left_out += 1;
+        }
+    }
+
     /// Sets the values of this context in `record`. `fields` belong to the call and override
     /// `extra`.
     pub(crate) fn add_to_record(
@@ -97,7 +119,6 @@ impl ContextData {
             rendered_here = self.render(&recorder.rules);
             &rendered_here
         };
-        record.truncated.extend_from_slice(&self.cuts);
         record.truncated.extend_from_slice(&rendered.cuts);
         record.context = if fields.is_empty() {
             rendered.whole.clone()
@@ -125,6 +146,14 @@ impl ContextData {
 
     fn render(&self, rules: &Rules) -> RenderedContext {
         let (mut members, mut cuts) = (String::new(), Vec::new());
+        for (path, text) in [
+            ("context.request_id", &self.request_id),
+            ("context.session", &self.session),
+            ("context.user_agent", &self.user_agent),
+        ] {
+            cuts.extend(text.as_deref().and_then(|text| capture::identifier_cut(path, text)));
+        }
+        cuts.extend(self.url.as_ref().and_then(Url::cut));
         let mut texts = |name: &str, text: Option<&str>| {
             if let Some(text) = text {
                 member(&mut members, &mut cuts, rules, name, &text);
@@ -133,9 +162,10 @@ impl ContextData {
         texts("request_id", self.request_id.as_deref());
         texts("session", self.session.as_deref());
         texts("user_agent", self.user_agent.as_deref());
-        texts("url", self.url.as_deref().map(|url| masked_url(url, rules)).as_deref());
-        if let Some(details) = &self.actor_details {
-            member(&mut members, &mut cuts, rules, "actor_details", &details.exactly());
+        texts("url", self.url.as_ref().map(|url| url.masked(rules)).as_deref());
+        if let Some(ContextValue { json, cuts: own_cuts }) = &self.actor_details {
+            cuts.extend_from_slice(own_cuts);
+            member(&mut members, &mut cuts, rules, "actor_details", &json.exactly());
         }
         let extra: Vec<(String, String)> = self
             .extra
@@ -145,13 +175,19 @@ impl ContextData {
                 if rules.mask.matches(key) {
                     capture::write_redacted(&mut json);
                 } else {
+                    cuts.extend_from_slice(&value.cuts);
                     let path = format!("context.extra.{key}");
                     capture::ValueWriter::new(&mut json, &mut cuts, &path, rules)
-                        .serialize(&value.exactly());
+                        .serialize(&value.json.exactly());
                 }
                 (key.clone(), json)
             })
             .collect();
+        if self.extra_left_out > 0 {
+            let kept = extra.len() as u64;
+            let was = kept + self.extra_left_out;
+            cuts.push(Truncation::new("context.extra", "entries", kept, Some(was)));
+        }
         let whole = (!members.is_empty() || !extra.is_empty()).then(|| object(&members, &extra));
         let mut rendered = RenderedContext { members, extra, whole, cuts, bytes: 0 };
         rendered.bytes = self.bytes(&rendered);
@@ -162,18 +198,25 @@ impl ContextData {
     /// calls share counts in each of them.
     fn bytes(&self, rendered: &RenderedContext) -> usize {
         let names = [&self.actor, &self.on_behalf_of, &self.site, &self.service];
-        let texts = [&self.request_id, &self.session, &self.user_agent, &self.url];
+        let texts = [&self.request_id, &self.session, &self.user_agent];
+        let values = self.extra.iter().map(|(key, value)| key.len() + value.bytes());
         size_of::<Self>()
             + names.into_iter().map(HeapBytes::heap_bytes).sum::<usize>()
             + texts.into_iter().map(HeapBytes::heap_bytes).sum::<usize>()
             + self.correlation_id.heap_bytes()
-            + self.actor_details.heap_bytes()
-            + self.extra.heap_bytes()
-            + self.cuts.heap_bytes()
+            + self.url.as_ref().map_or(0, |url| url.text().len())
+            + self.actor_details.as_ref().map_or(0, ContextValue::bytes)
+            + values.sum::<usize>()
             + rendered.members.len()
             + rendered.extra.heap_bytes()
             + rendered.whole.heap_bytes()
             + rendered.cuts.heap_bytes()
+    }
+}
+
+impl ContextValue {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.json.heap_bytes() + self.cuts.heap_bytes()
     }
 }
 

@@ -7,11 +7,6 @@ use audit_record::Truncation;
 use crate::capture::{self, LimitedText};
 use crate::in_flight::{CallShared, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
 
-/// Limit of the name of a field, in bytes.
-const MAX_FIELD_NAME_BYTES: usize = 256;
-/// Limit of each part of a target, in bytes.
-const MAX_TARGET_PART_BYTES: usize = 1_024;
-
 /// Sets the field `name` in the `extra` of the record. It is masked if its name is on the mask, and
 /// written by `write` otherwise.
 pub(crate) fn set_field(
@@ -20,9 +15,11 @@ pub(crate) fn set_field(
     write: impl FnOnce(capture::ValueWriter<'_>),
 ) {
     let rules = call.rules();
-    let name = &*capture::format_limited(MAX_FIELD_NAME_BYTES, format_args!("{name}")).text;
+    // The mask sees the whole name. What is cut may be the part that it matches.
+    let is_masked = rules.mask.matches(name);
+    let name = &*capture::limited_identifier(name);
     let (mut json, mut cuts) = (String::new(), Vec::new());
-    if rules.mask.matches(name) {
+    if is_masked {
         capture::write_redacted(&mut json);
     } else {
         write(capture::ValueWriter::new(
@@ -63,9 +60,4 @@ pub(crate) fn limited_text(
         call.while_running(|state| state.cut(cut));
     }
     text
-}
-
-/// The `Display` text of a part of a target: at most 1,024 bytes.
-pub(crate) fn target_text(part: &dyn Display) -> String {
-    capture::format_limited(MAX_TARGET_PART_BYTES, format_args!("{part}")).text
 }

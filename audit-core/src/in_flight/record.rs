@@ -10,7 +10,8 @@ use std::sync::Arc;
 use audit_record::{Json, Kind, LogEntry, Outcome, Record, Truncation};
 use chrono::{DateTime, Utc};
 
-use crate::in_flight::state::{Annotations, BufferedLogEvent};
+use crate::in_flight::identifiers::list_cut_identifiers;
+use crate::in_flight::state::{Annotations, BufferedLogEvent, date_time};
 use crate::in_flight::{CallEnd, CallShared, CallState, FailureDetails, Target, extra_only};
 use crate::recorder::{LossCount, Pending};
 
@@ -42,22 +43,22 @@ impl CallShared {
     /// Masking is done before, on the caller's thread. Only a context that has not been
     /// [rendered](Self::context_bytes) for this recorder is masked here.
     fn take_record(&self) -> Record {
-        let (record, log_left_out, annotations) = self.take(&mut self.state());
-        self.complete(record, log_left_out, annotations)
+        let (record, annotations) = self.take(&mut self.state());
+        self.complete(record, annotations)
     }
 
     /// The intent: a record of what is known before the body runs, for a call of the function
     /// `method`.
     pub(crate) fn intent(&self, method: &'static str) -> Record {
         let mut state = self.state().clone();
-        let (mut record, log_left_out, annotations) = self.take(&mut state);
+        let (mut record, annotations) = self.take(&mut state);
         record.method = Cow::Borrowed(method);
         record.outcome = Outcome::Unknown;
-        self.complete(record, log_left_out, annotations)
+        self.complete(record, annotations)
     }
 
     /// Moves the parts of `state` into a record. Returns the parts that are still missing there.
-    fn take(&self, state: &mut CallState) -> (Record, u64, Annotations) {
+    fn take(&self, state: &mut CallState) -> (Record, Annotations) {
         let mut record =
             Record::with_id(self.id, Kind::Call, self.action.clone(), self.start_time());
         if let Some(CallEnd { kind, method, duration_us, outcome, failure }) = &mut state.end {
@@ -75,21 +76,24 @@ impl CallShared {
         let mut log = mem::take(&mut state.log);
         record.log = log.drain(..).map(|event| log_entry(state, event)).collect();
         state.log = log;
-        let annotations =
+        let mut annotations =
             state.annotations.take().map_or_else(Annotations::default, |boxed| *boxed);
-        (record, state.log_left_out, annotations)
+        if let Some(tail) = state.log_tail.take() {
+            tail.append_to(&mut record.log, &mut annotations.truncated);
+        }
+        (record, annotations)
     }
 
-    fn complete(&self, mut record: Record, log_left_out: u64, annotations: Annotations) -> Record {
+    fn complete(&self, mut record: Record, annotations: Annotations) -> Record {
         let lineage = self.lineage();
         record.parent_id = lineage.parent;
         record.correlation_id = lineage.correlation.clone();
-        self.annotate(&mut record, log_left_out, annotations);
+        self.annotate(&mut record, annotations);
         record
     }
 
     /// Adds the annotations of the call and its context to `record`.
-    fn annotate(&self, record: &mut Record, log_left_out: u64, annotations: Annotations) {
+    fn annotate(&self, record: &mut Record, annotations: Annotations) {
         record.notes = annotations.notes;
         record.reason = annotations.reason;
         record.changes = annotations.changes;
@@ -101,7 +105,6 @@ impl CallShared {
         }
         record.truncated = annotations.truncated;
         for (path, kept, left_out) in [
-            ("log", record.log.len(), log_left_out),
             ("notes", record.notes.len(), annotations.notes_left_out),
             ("changes", record.changes.len(), annotations.changes_left_out),
             ("context.extra", annotations.fields.len(), annotations.fields_left_out),
@@ -120,6 +123,7 @@ impl CallShared {
         if annotations.actor.is_some() {
             record.actor = annotations.actor;
         }
+        list_cut_identifiers(record);
     }
 }
 
@@ -127,8 +131,4 @@ fn log_entry(state: &CallState, event: BufferedLogEvent) -> LogEntry {
     let BufferedLogEvent { at, level, target, message, fields } = event;
     let fields = fields.map(|fields| Json::trusted(state.text_at(fields).to_owned()));
     LogEntry::new(date_time(at), level.as_str(), target, state.text_at(message), fields)
-}
-
-fn date_time(micros: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }

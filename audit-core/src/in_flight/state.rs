@@ -5,22 +5,21 @@ use std::mem;
 use std::sync::Arc;
 
 use audit_record::private::size::HeapBytes;
-use audit_record::{ErrorInfo, FieldChange, Kind, Note, Outcome, Truncation};
+use audit_record::{ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, Truncation};
+use chrono::{DateTime, Utc};
 use tracing::Level;
+
+use crate::in_flight::log_tail::{LogTail, MAX_CUTS, cut_in_log, log_event_bytes};
 
 /// Limit of the notes, and of the fields, of one call. Excess ones are only counted.
 pub(crate) const MAX_ANNOTATIONS: usize = 1_000;
 /// Limit in bytes of the notes, and of the fields, of one call.
 pub(crate) const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
-/// Limit of the truncations listed in one record.
-const MAX_CUTS: usize = 256;
 /// The first allocation of the text buffer, in bytes. The texts of most calls fit.
 const INITIAL_TEXT_BYTES: usize = 256;
 /// Limits of what is kept for reuse after a call has ended: bytes of text, and log events.
 const MAX_SPARE_TEXT_BYTES: usize = 1_024;
 const MAX_SPARE_LOG_EVENTS: usize = 8;
-/// What one log event counts towards the limit of the log, in addition to its texts.
-const LOG_EVENT_OVERHEAD_BYTES: usize = 64;
 
 /// What a call collects while it runs.
 #[derive(Clone, Default)]
@@ -30,10 +29,11 @@ pub(crate) struct CallState {
     text: String,
     pub(crate) input: Option<TextRange>,
     pub(crate) output: Option<TextRange>,
+    /// The beginning of the log, at most half of its limit in bytes.
     pub(crate) log: Vec<BufferedLogEvent>,
     log_bytes: usize,
-    /// The number of events omitted because the log was full.
-    pub(crate) log_left_out: u64,
+    /// The rest of the log.
+    pub(super) log_tail: Option<Box<LogTail>>,
     /// Boxed because few calls have any.
     pub(crate) annotations: Option<Box<Annotations>>,
     /// The body did not run, because the intent of the call could not be stored.
@@ -125,6 +125,17 @@ impl FailureDetails {
 }
 
 impl Annotations {
+    /// Adds a note. If there are too many of them, it is only counted.
+    pub(crate) fn add_note(&mut self, note: Note) {
+        let bytes = self.note_bytes + note.title.len() + note.description.len();
+        if self.notes.len() < MAX_ANNOTATIONS && bytes <= MAX_ANNOTATION_BYTES {
+            self.note_bytes = bytes;
+            self.notes.push(note);
+        } else {
+            self.notes_left_out += 1;
+        }
+    }
+
     fn bytes(&self) -> usize {
         let target = self.target.as_ref().map_or(0, |Target { type_name, id, label }| {
             type_name.len() + id.len() + label.heap_bytes()
@@ -176,31 +187,28 @@ impl CallState {
         self.output = Some(self.append(json));
     }
 
-    /// Adds `event` to the log, which holds at most `limit` bytes. Returns whether it was added.
-    pub(crate) fn log(&mut self, event: LogEvent<'_>, limit: usize) -> bool {
+    /// Adds `event` to the log, which holds at most `limit` bytes.
+    pub(crate) fn log(&mut self, event: LogEvent<'_>, cuts: Vec<Truncation>, limit: usize) {
         if self.end.is_some() {
             // The call has been recorded while a task that it started is still running.
-            return false;
+            return;
         }
         let LogEvent { at, level, target, message, fields } = event;
-        let bytes =
-            LOG_EVENT_OVERHEAD_BYTES + message.len() + target.len() + fields.map_or(0, str::len);
-        // After the first omission everything is omitted, so that the log has no gaps in the
-        // middle.
-        if self.log_left_out > 0 || self.log_bytes + bytes > limit {
-            self.log_left_out += 1;
-            return false;
+        let bytes = log_event_bytes(&target, message, fields);
+        if self.log_tail.is_some() || self.log_bytes + bytes > limit / 2 {
+            let fields = fields.map(|fields| Json::trusted(fields.to_owned()));
+            let entry = LogEntry::new(date_time(at), level.as_str(), target, message, fields);
+            let room = limit.saturating_sub(self.log_bytes);
+            self.log_tail.get_or_insert_default().push(entry, bytes, cuts, room);
+            return;
         }
         self.log_bytes += bytes;
         let message = self.append(message);
         let fields = fields.map(|fields| self.append(fields));
         self.log.push(BufferedLogEvent { at, level, target, message, fields });
-        true
-    }
-
-    /// The number of events in the log.
-    pub(crate) fn logged(&self) -> usize {
-        self.log.len()
+        for cut in cuts {
+            self.cut(cut_in_log(self.log.len() - 1, cut));
+        }
     }
 
     fn append(&mut self, text: &str) -> TextRange {
@@ -225,7 +233,13 @@ impl CallState {
         let log = self.log.iter().map(|event| size_of::<BufferedLogEvent>() + event.target.len());
         self.text.capacity()
             + log.sum::<usize>()
+            + self.log_tail.as_deref().map_or(0, LogTail::bytes)
             + self.annotations.as_deref().map_or(0, Annotations::bytes)
             + end
     }
+}
+
+/// The time `micros` microseconds after 1970.
+pub(super) fn date_time(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }

@@ -1,10 +1,60 @@
-//! Masks secrets in a URL.
+//! [`Url`]: a URL of the context, and how secrets in it are masked.
 
-use crate::capture::{REDACTED, Rules};
+use audit_record::Truncation;
+use audit_record::private::json::char_boundary;
+
+use crate::capture::{CUT_MARK, REDACTED, Rules};
+
+/// The bytes of a URL that are kept. It is cut before it is masked, so that masking has a limit.
+const MAX_URL_BYTES: usize = 8 * 1_024;
+
+/// A URL as it was set, at most 8 KiB of it.
+#[derive(Clone)]
+pub(crate) struct Url {
+    text: String,
+    /// The length of the whole URL, in bytes.
+    whole: usize,
+}
+
+impl Url {
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        let mut text: String = url.into();
+        let whole = text.len();
+        text.truncate(char_boundary(&text, MAX_URL_BYTES));
+        text.shrink_to_fit();
+        Self { text, whole }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What was cut.
+    pub(crate) fn cut(&self) -> Option<Truncation> {
+        let (kept, was) = (self.text.len(), self.whole);
+        (kept < was).then(|| Truncation::new("context.url", "bytes", kept as u64, Some(was as u64)))
+    }
+
+    /// The URL without its secrets.
+    pub(crate) fn masked(&self, rules: &Rules) -> String {
+        let Self { text, whole } = self;
+        if self.cut().is_none() {
+            return masked_url(text, rules);
+        }
+        // If the end of the host is missing, what is left may be a part of a password.
+        let masked = match text.split_once("://") {
+            Some((scheme, after)) if !after.contains(['/', '?', '#']) => {
+                format!("{scheme}://{REDACTED}")
+            }
+            _ => masked_url(text, rules),
+        };
+        format!("{masked}… {CUT_MARK}: {whole} bytes]")
+    }
+}
 
 /// Masks the password in `//user:password@host`, and the values of parameters whose name is on the
 /// mask. Parameters are found in the path, the query and the fragment.
-pub(crate) fn masked_url(url: &str, rules: &Rules) -> String {
+fn masked_url(url: &str, rules: &Rules) -> String {
     let mut masked = String::with_capacity(url.len());
     let mut rest = url;
     if let Some((scheme, after)) = url.split_once("://") {

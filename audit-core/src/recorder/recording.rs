@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use audit_record::process::OwnerProcess;
 use audit_record::{Durability, Error, Record};
@@ -35,6 +35,9 @@ pub(crate) struct Recorder {
     /// Identifies the settings. Call sites cache the decision of one generation.
     pub(crate) generation: u64,
     pub(crate) destination: Destination,
+    /// A subscriber for the scopes of this recorder. It is created where events of calls would not
+    /// be captured otherwise. It must not make contexts less unwind safe.
+    pub(crate) own_subscriber: Option<AssertUnwindSafe<OnceLock<tracing::Dispatch>>>,
     /// The outcome of the transaction that the records belong to, if they have one.
     pub(crate) transaction: Option<OutcomeHandle>,
 }
@@ -108,6 +111,8 @@ impl Recorder {
             // The settings and the trail are the same, so a call of one recorder may be the parent
             // of a call of the other.
             generation: self.generation,
+            // Its scopes are inside those of this recorder.
+            own_subscriber: None,
             destination,
             transaction: Some(transaction),
         })

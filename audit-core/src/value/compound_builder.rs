@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
-use crate::capture::{CaptureError, Depth, Policy, ScalarOutput, VariantForm, scalar_text};
+use crate::capture::{self, CaptureError, Depth, Policy, ScalarOutput, VariantForm, scalar_text};
 use crate::value::equality::by_key;
 use crate::value::serialize;
 use crate::value::tree::{MapEntry, Tree};
@@ -116,7 +116,7 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
             false => self.key_text(key)?,
         };
         let hides_value = self.policy.hides_entry(&text);
-        self.key = Some((text.into(), hides_value));
+        self.key = Some((capture::limited_identifier(text), hides_value));
         Ok(())
     }
 

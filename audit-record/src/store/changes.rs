@@ -32,9 +32,8 @@ pub struct ChangeQuery {
     /// The id of the object. `None` selects all objects.
     pub target_id: Option<String>,
     /// If given, children of the objects are selected too. The type of a child starts with one of
-    /// `target_types` and `/`. Its id starts with this text and `/`, or is any id if the text is
-    /// empty.
-    pub children: Option<String>,
+    /// `target_types` and `/`.
+    pub children: Option<Children>,
     /// What happened to the object.
     pub change: Option<ChangeKind>,
     /// The fields. `address` also selects `address.city`. If it is empty, all fields are selected.
@@ -53,6 +52,17 @@ pub struct ChangeQuery {
     pub after: Option<ChangePosition>,
     /// The maximum number of changes.
     pub limit: usize,
+}
+
+/// Whose children a [`ChangeQuery`] selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Children {
+    /// Those of all objects.
+    OfAll,
+    /// Those of one object: their ids start with this text and `/`. It is the id of the object, with
+    /// `%` and `/` escaped in each part of the key. The id may be empty.
+    Of(String),
 }
 
 /// The position of a change among all changes of a store, where a page can continue.

@@ -4,5 +4,7 @@
 mod changes;
 mod contract;
 
-pub use changes::{ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, StoredChange};
+pub use changes::{
+    ChangePosition, ChangeQuery, ChangeReader, ChangeRecord, Children, StoredChange,
+};
 pub use contract::{Batch, RecorderSession, SessionTally, Store};

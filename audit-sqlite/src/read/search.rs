@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use audit_record::ChangeKind;
-use audit_record::store::ChangeQuery;
+use audit_record::store::{ChangeQuery, Children};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 
 use super::decode::{NameReader, clamp_micros, text};
@@ -194,8 +194,11 @@ fn prepare_lookups<'t>(
         }
     }
     let own = query.target_id.as_deref().map_or(Ids::Any, Ids::Is);
-    let children = query.children.as_deref().filter(|id| !id.is_empty());
-    let groups = match (own, children.map_or(Ids::Any, Ids::ChildrenOf)) {
+    let children = match &query.children {
+        Some(Children::Of(id)) => Ids::ChildrenOf(id),
+        _ => Ids::Any,
+    };
+    let groups = match (own, children) {
         (Ids::Any, Ids::Any) => {
             types.append(&mut child_types);
             vec![(Ids::Any, types)]
