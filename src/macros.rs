@@ -19,18 +19,20 @@
 #[macro_export]
 macro_rules! execute {
     ($action:expr, $method:expr, $parameters:expr, $body:expr $(,)?) => {{
-        let mut call = $crate::__private::begin_execute($action, $method, $parameters);
-        let value = call.run($body);
-        if call.is_recorded() {
-            match $crate::__private::outcome(&value).split() {
-                $crate::__private::Ok(value) => {
-                    $crate::__private::value(value).record_output(&mut call);
+        let mut __audited_call = $crate::__private::begin_execute($action, $method, $parameters);
+        let __audited_value = $crate::__private::Call::run(&mut __audited_call, $body);
+        if $crate::__private::Call::is_recorded(&__audited_call) {
+            match $crate::__private::outcome(&__audited_value).__audited_split() {
+                $crate::__private::Ok(__audited_value) => {
+                    $crate::__private::value(__audited_value)
+                        .__audited_record_output(&mut __audited_call);
                 }
-                $crate::__private::Err(error) => {
-                    $crate::__private::error(error).record_error(&mut call);
+                $crate::__private::Err(__audited_error) => {
+                    $crate::__private::error(__audited_error)
+                        .__audited_record_error(&mut __audited_call);
                 }
             }
         }
-        value
+        __audited_value
     }};
 }

@@ -1,4 +1,5 @@
-//! Shapes 46 to 57 and 62: other attributes, lints, macros, and shadowed names.
+//! Shapes 46 to 57, 62, 68 and 69: other attributes, lints, macros, and names of the
+//! user.
 
 #[path = "shapes/hygiene.rs"]
 mod hygiene;
@@ -8,3 +9,7 @@ mod lints;
 mod record_access;
 #[path = "shapes/stacking.rs"]
 mod stacking;
+#[path = "shapes/summary.rs"]
+mod summary;
+#[path = "shapes/user_names.rs"]
+mod user_names;

@@ -3,6 +3,7 @@
 //! Not a public API: it may change in any release. The expansion contains no logic, so all
 //! decisions about a call are made here.
 
+pub use core::assert;
 pub use core::fmt::Debug;
 pub use core::marker::PhantomData;
 pub use core::module_path;
@@ -15,10 +16,10 @@ pub use std::vec::Vec;
 pub use tracing::level_filters::LevelFilter;
 
 pub use crate::call::{
-    Call, InFuture, Input, MovedArgument, NoSlot, OwnedReturn, argument, async_output, begin_call,
-    begin_execute, borrow_whole, by_debug, by_serialize, debug_argument, error, generic_error,
-    lend, opaque, outcome, output_slot, reached, returned, run_async, run_async_opaque, run_future,
-    run_opaque, skipped, try_run_async, value, watch,
+    Call, InFuture, Input, InputBuffer, MovedArgument, NoSlot, OwnedReturn, argument, async_output,
+    begin_call, begin_execute, borrow_whole, by_debug, by_serialize, debug_argument, error,
+    generic_error, lend, opaque, outcome, output_slot, reached, returned, run_async,
+    run_async_opaque, run_future, run_opaque, skipped, try_run_async, value, watch,
 };
 pub use crate::call_site::{CallSite, CaptureLevel};
 pub use crate::fields::{

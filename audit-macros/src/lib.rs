@@ -16,6 +16,8 @@ mod errors;
 mod fields;
 mod method;
 mod register;
+#[cfg(test)]
+mod reserved_names;
 mod tokens;
 
 // Documented in the `audited` crate, where rustdoc would append a text from here.

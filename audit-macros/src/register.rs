@@ -13,7 +13,7 @@ use quote::quote;
 /// ```text
 /// const _: () = {
 ///     static ENTRY: CatalogueEntry = entry;
-///     extern "C" fn register() { ENTRY.register(); }
+///     extern "C" fn register() { CatalogueEntry::register(&ENTRY); }
 ///     #[link_section = "…"]                            // the loader calls what it finds there
 ///     static REGISTER: extern "C" fn() = register;
 /// };
@@ -27,7 +27,7 @@ pub(crate) fn register(private: &TokenStream, entry: &TokenStream) -> TokenStrea
         const _: () = {
             static __AUDITED_ENTRY: #private::CatalogueEntry = #entry;
             extern "C" fn __audited_register() {
-                __AUDITED_ENTRY.register();
+                #private::CatalogueEntry::register(&__AUDITED_ENTRY);
             }
             #[used]
             #[cfg_attr(

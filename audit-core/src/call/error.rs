@@ -75,14 +75,14 @@ pub fn generic_error<E: ?Sized>(error: &E) -> ErrorByDisplay<'_, E> {
 
 impl<E: ?Sized> ErrorByTypeName<'_, E> {
     /// Records that the call failed.
-    pub fn record_error(&self, call: &mut Call) {
+    pub fn __audited_record_error(&self, call: &mut Call) {
         failed::<E>(call, |_| RenderedError::default());
     }
 }
 
 impl<E: Debug + ?Sized> ErrorByDebug<'_, E> {
     /// Records that the call failed.
-    pub fn record_error(&self, call: &mut Call) {
+    pub fn __audited_record_error(&self, call: &mut Call) {
         let error = self.0.0;
         failed::<E>(call, |limit| {
             RenderedError::message_only(text(limit, format_args!("{error:?}")))
@@ -92,7 +92,7 @@ impl<E: Debug + ?Sized> ErrorByDebug<'_, E> {
 
 impl<E: Display + ?Sized> ErrorByDisplay<'_, E> {
     /// Records that the call failed.
-    pub fn record_error(&self, call: &mut Call) {
+    pub fn __audited_record_error(&self, call: &mut Call) {
         let error = self.0.0.0;
         failed::<E>(call, |limit| {
             RenderedError::message_only(text(limit, format_args!("{error}")))
@@ -102,7 +102,7 @@ impl<E: Display + ?Sized> ErrorByDisplay<'_, E> {
 
 impl<E: StdError + ?Sized> ErrorByChain<'_, E> {
     /// Records that the call failed.
-    pub fn record_error(&self, call: &mut Call) {
+    pub fn __audited_record_error(&self, call: &mut Call) {
         let error = self.0.0.0.0;
         failed::<E>(call, |limit| {
             RenderedError::with_sources(limit, text(limit, format_args!("{error}")), error.source())
@@ -115,8 +115,8 @@ macro_rules! boxed_error {
     ($($auto:ident),*) => {
         impl<'b> ErrorByKnownType<'_, Box<dyn StdError $(+ $auto)* + 'b>> {
             /// Records that the call failed.
-            pub fn record_error(&self, call: &mut Call) {
-                error(&**self.0.0.0.0.0).record_error(call);
+            pub fn __audited_record_error(&self, call: &mut Call) {
+                error(&**self.0.0.0.0.0).__audited_record_error(call);
             }
         }
     };
@@ -129,7 +129,7 @@ boxed_error!(Send, Sync);
 #[cfg(feature = "anyhow")]
 impl ErrorByKnownType<'_, anyhow::Error> {
     /// Records that the call failed, with the backtrace if the error has one.
-    pub fn record_error(&self, call: &mut Call) {
+    pub fn __audited_record_error(&self, call: &mut Call) {
         let error = self.0.0.0.0.0;
         failed::<anyhow::Error>(call, |limit| {
             let mut rendered = RenderedError::with_sources(
@@ -150,7 +150,7 @@ impl ErrorByKnownType<'_, anyhow::Error> {
 impl ErrorByKnownType<'_, eyre::Report> {
     /// Records that the call failed. The `Debug` text becomes the traceback, because only that
     /// contains what the report's handler knows: the location and the backtrace.
-    pub fn record_error(&self, call: &mut Call) {
+    pub fn __audited_record_error(&self, call: &mut Call) {
         let error = self.0.0.0.0.0;
         failed::<eyre::Report>(call, |limit| {
             let mut rendered = RenderedError::with_sources(

@@ -33,7 +33,7 @@ pub use annotate::{IntoTarget, field, note, reason, target};
 pub use direct::{begin_execute, execute, execute_async};
 pub use error::{error, generic_error};
 pub use future::{run_async, try_run_async};
-pub use input::Input;
+pub use input::{Input, InputBuffer};
 pub(crate) use lifecycle::begin_record;
 pub use lifecycle::{Call, begin_call};
 pub(crate) use panic::{

@@ -5,7 +5,7 @@
 //! bound, and the compiler calls the first method that exists. So users import and implement
 //! nothing. In a generic function, the declared bounds decide.
 //!
-//! For example, `argument(&value).record(..)` tries `Serialize`, then `Debug`, then the type name.
+//! For example, `argument(&value).__audited_record(..)` tries `Serialize`, then `Debug`, then the type name.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -103,7 +103,7 @@ pub struct SkippedOutput(());
 
 impl SkippedOutput {
     /// Records that the call succeeded.
-    pub fn record_output(&self, call: &mut Call) {
+    pub fn __audited_record_output(&self, call: &mut Call) {
         call.succeeded();
     }
 }
@@ -114,17 +114,17 @@ macro_rules! records {
     ($wrapper:ident, $($bound:path)?, |$this:ident, $writer:ident| $write:expr) => {
         impl<T: ?Sized $(+ $bound)?> $wrapper<'_, T> {
             /// Records the value as the argument `name`.
-            pub fn record(&self, input: &mut InputBuffer, name: &'static str) {
+            pub fn __audited_record(&self, input: &mut InputBuffer, name: &'static str) {
                 input.argument(name, |writer| self.write(writer));
             }
 
             /// Records the value as the field `name`.
-            pub fn record_field(&self, input: &mut Input, name: &str) {
+            pub fn __audited_record_field(&self, input: &mut Input, name: &str) {
                 input.field(name, |writer| self.write(writer));
             }
 
             /// Records the value as the return value, and that the call succeeded.
-            pub fn record_output(&self, call: &mut Call) {
+            pub fn __audited_record_output(&self, call: &mut Call) {
                 record_output::<T>(call, |writer| self.write(writer));
             }
 
@@ -177,7 +177,7 @@ pub fn outcome<T: ?Sized>(value: &T) -> MaybeResult<'_, T> {
 impl<'v, T, E> MaybeResult<'v, Result<T, E>> {
     /// The `Ok` value or the error.
     #[inline]
-    pub fn split(&self) -> Result<&'v T, &'v E> {
+    pub fn __audited_split(&self) -> Result<&'v T, &'v E> {
         self.0.0.as_ref()
     }
 }
@@ -185,7 +185,7 @@ impl<'v, T, E> MaybeResult<'v, Result<T, E>> {
 impl<'v, T: ?Sized> AnyValue<'v, T> {
     /// The value; never an error.
     #[inline]
-    pub fn split(&self) -> Result<&'v T, &'v Infallible> {
+    pub fn __audited_split(&self) -> Result<&'v T, &'v Infallible> {
         Ok(self.0)
     }
 }
@@ -244,7 +244,7 @@ impl<T> NotAFuture<T> {
 
     /// Records the value with `finish`, and returns it.
     #[inline]
-    pub fn finish(&mut self, mut call: Call, finish: impl FnOnce(&mut Call, &T)) -> T {
+    pub fn __audited_finish(&mut self, mut call: Call, finish: impl FnOnce(&mut Call, &T)) -> T {
         let value = self.take();
         finish(&mut call, &value);
         value
@@ -258,7 +258,7 @@ macro_rules! boxed_future {
     ($maybe:ident, ($($bound:ident)?) $(+ $auto:ident)*, $slot:expr) => {
         impl<'f, T: $($bound +)? 'f> $maybe<Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>>> {
             /// Continues the call while the future is polled. `finish` records the output.
-            pub fn finish(
+            pub fn __audited_finish(
                 &mut self,
                 call: Call,
                 finish: impl FnOnce(&mut Call, &T) $(+ $auto)* + 'f,

@@ -81,7 +81,7 @@ fn run_recorded<R, F: FnOnce() -> R>(stage: &mut CallStage, body: F) -> Result<R
 pub fn run_opaque<R, F: FnOnce() -> R>(mut call: Call, body: F) -> R {
     let value = call.run(body);
     if call.is_recorded() {
-        probe::opaque(&value).record_output(&mut call);
+        probe::opaque(&value).__audited_record_output(&mut call);
     }
     value
 }
@@ -111,7 +111,7 @@ where
 pub async fn run_async_opaque<F: Future>(mut call: Call, body: F) -> F::Output {
     let output = run_async(&mut call, body).await;
     if call.is_recorded() {
-        probe::opaque(&output).record_output(&mut call);
+        probe::opaque(&output).__audited_record_output(&mut call);
     }
     // Blocks instead of awaiting, because the output need not be `Send`.
     call.wait();

@@ -104,7 +104,7 @@ const TAKEN_ONCE: &str = "the expansion takes the value once";
 impl<R: Send> MaybeSendOutput<R> {
     /// Keeps the value while the future awaits the record.
     #[inline]
-    pub fn hold(&mut self) -> SendOutput<R> {
+    pub fn __audited_hold(&mut self) -> SendOutput<R> {
         SendOutput(Mutex::new(self.0.0.take().expect(TAKEN_ONCE)))
     }
 }
@@ -112,7 +112,7 @@ impl<R: Send> MaybeSendOutput<R> {
 impl<R> AnyOutput<R> {
     /// Keeps the value. The future must not await anything.
     #[inline]
-    pub fn hold(&mut self) -> LocalOutput<R> {
+    pub fn __audited_hold(&mut self) -> LocalOutput<R> {
         LocalOutput(self.0.take().expect(TAKEN_ONCE))
     }
 }
@@ -126,17 +126,17 @@ impl<R> SendOutput<R> {
     /// Whether the call has to wait for its record.
     #[inline]
     #[must_use]
-    pub fn is_waiting(&self, call: &mut Call) -> bool {
+    pub fn __audited_is_waiting(&self, call: &mut Call) -> bool {
         call.is_waiting()
     }
 
     /// Fixes the type that [`reached`](super::watch::reached) returns to `()`.
     #[inline]
-    pub fn was_reached(&self, _here: ()) {}
+    pub fn __audited_was_reached(&self, _here: ()) {}
 
     /// Returns the value.
     #[inline]
-    pub fn release(self) -> R {
+    pub fn __audited_release(self) -> R {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,18 +148,18 @@ impl<R> LocalOutput<R> {
     /// Blocks until the record is stored, and returns `false`.
     #[inline]
     #[must_use]
-    pub fn is_waiting(&self, call: &mut Call) -> bool {
+    pub fn __audited_is_waiting(&self, call: &mut Call) -> bool {
         call.wait();
         false
     }
 
     /// Fixes the type that [`reached`](super::watch::reached) returns to `!`.
     #[inline]
-    pub fn was_reached(&self, _here: Never) {}
+    pub fn __audited_was_reached(&self, _here: Never) {}
 
     /// Returns the value.
     #[inline]
-    pub fn release(self) -> R {
+    pub fn __audited_release(self) -> R {
         self.0
     }
 }
@@ -243,7 +243,7 @@ impl<T: Send> MaybeSendSlot<T> {
     /// Creates a slot.
     #[inline]
     #[must_use]
-    pub fn make(&self) -> SendSlot<T> {
+    pub fn __audited_make(&self) -> SendSlot<T> {
         SendSlot::new()
     }
 }
@@ -252,7 +252,7 @@ impl<T> AnySlot<T> {
     /// Creates no slot.
     #[inline]
     #[must_use]
-    pub fn make(&self) -> NoSlot {
+    pub fn __audited_make(&self) -> NoSlot {
         NoSlot
     }
 }

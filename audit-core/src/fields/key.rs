@@ -184,7 +184,7 @@ pub fn key_part<F: ?Sized>(value: &F) -> KeyByDigits<'_, F> {
 impl<F: itoa::Integer + Copy> KeyByDigits<'_, F> {
     /// The text of the part.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn __audited_text(&self) -> String {
         itoa::Buffer::new().format(*self.0.0.0.0).to_owned()
     }
 }
@@ -192,7 +192,7 @@ impl<F: itoa::Integer + Copy> KeyByDigits<'_, F> {
 impl<F: ?Sized + Display> KeyByDisplay<'_, F> {
     /// The text of the part.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn __audited_text(&self) -> String {
         part(&self.0.0.0)
     }
 }
@@ -200,7 +200,7 @@ impl<F: ?Sized + Display> KeyByDisplay<'_, F> {
 impl<F: ?Sized + Serialize> KeyBySerialize<'_, F> {
     /// The text of the part: a string as it is, other values as JSON.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn __audited_text(&self) -> String {
         match Tree::of(self.0.0, &Mask::none()) {
             Tree::Text(text) => part(&text),
             tree => part(&tree.to_json(&Rules::default(), "", &mut Vec::new())),
@@ -219,7 +219,7 @@ pub trait KeyField {}
 impl<F: ?Sized> NoText<'_, F> {
     /// Never called, because its bound is never met.
     #[must_use]
-    pub fn text(&self) -> String
+    pub fn __audited_text(&self) -> String
     where
         F: KeyField,
     {

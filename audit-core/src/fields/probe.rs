@@ -63,12 +63,12 @@ macro_rules! by_value {
             }
 
             #[inline]
-            pub fn snapshot(&self) -> FieldSnapshot<F> {
+            pub fn __audited_snapshot(&self) -> FieldSnapshot<F> {
                 FieldSnapshot(PreviousValue::Value(self.value().clone()))
             }
 
             #[inline]
-            pub fn compare(
+            pub fn __audited_compare(
                 &self,
                 before: &FieldSnapshot<F>,
                 visitor: &mut FieldVisitor<'_>,
@@ -90,7 +90,7 @@ macro_rules! by_value {
                 visitor.changed(index, was, is, || after == after);
             }
 
-            pub fn describe(
+            pub fn __audited_describe(
                 &self,
                 before: Option<&FieldSnapshot<F>>,
                 visitor: &mut FieldVisitor<'_>,
@@ -104,11 +104,11 @@ macro_rules! by_value {
             }
 
             #[inline]
-            pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
+            pub fn __audited_refresh(&self, before: &mut FieldSnapshot<F>) {
                 match &mut before.0 {
                     PreviousValue::Value(before) if before == self.value() => {}
                     PreviousValue::Value(before) => before.clone_from(self.value()),
-                    _ => *before = self.snapshot(),
+                    _ => *before = self.__audited_snapshot(),
                 }
             }
         }
@@ -124,11 +124,11 @@ macro_rules! by_tree {
                 $tree
             }
 
-            pub fn snapshot(&self) -> FieldSnapshot<F> {
+            pub fn __audited_snapshot(&self) -> FieldSnapshot<F> {
                 FieldSnapshot(PreviousValue::Tree(self.tree(&default_mask())))
             }
 
-            pub fn compare(
+            pub fn __audited_compare(
                 &self,
                 before: &FieldSnapshot<F>,
                 visitor: &mut FieldVisitor<'_>,
@@ -146,7 +146,7 @@ macro_rules! by_tree {
                 }
             }
 
-            pub fn describe(
+            pub fn __audited_describe(
                 &self,
                 before: Option<&FieldSnapshot<F>>,
                 visitor: &mut FieldVisitor<'_>,
@@ -160,8 +160,8 @@ macro_rules! by_tree {
                 }
             }
 
-            pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
-                *before = self.snapshot();
+            pub fn __audited_refresh(&self, before: &mut FieldSnapshot<F>) {
+                *before = self.__audited_snapshot();
             }
         }
     };
@@ -176,11 +176,11 @@ macro_rules! by_hash {
                 $hash
             }
 
-            pub fn snapshot(&self) -> FieldSnapshot<F> {
+            pub fn __audited_snapshot(&self) -> FieldSnapshot<F> {
                 FieldSnapshot(PreviousValue::Hash(self.hash()))
             }
 
-            pub fn compare(
+            pub fn __audited_compare(
                 &self,
                 before: &FieldSnapshot<F>,
                 visitor: &mut FieldVisitor<'_>,
@@ -191,7 +191,7 @@ macro_rules! by_hash {
                 }
             }
 
-            pub fn describe(
+            pub fn __audited_describe(
                 &self,
                 before: Option<&FieldSnapshot<F>>,
                 visitor: &mut FieldVisitor<'_>,
@@ -204,8 +204,8 @@ macro_rules! by_hash {
                 visitor.value(index, |_| Tree::Secret(hash));
             }
 
-            pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
-                *before = self.snapshot();
+            pub fn __audited_refresh(&self, before: &mut FieldSnapshot<F>) {
+                *before = self.__audited_snapshot();
             }
         }
     };
@@ -269,16 +269,16 @@ pub trait ComparableField {}
 macro_rules! reject {
     ([$($generics:ident),*] $probe:ty, $rejected:ident: $bound:ident) => {
         impl<$($generics),*> $probe {
-            pub fn snapshot(&self) -> FieldSnapshot<F>
+            pub fn __audited_snapshot(&self) -> FieldSnapshot<F>
             where
                 $rejected: $bound,
             {
                 FieldSnapshot(PreviousValue::Hash(0))
             }
 
-            pub fn compare(&self, _: &FieldSnapshot<F>, _: &mut FieldVisitor<'_>, _: usize) {}
+            pub fn __audited_compare(&self, _: &FieldSnapshot<F>, _: &mut FieldVisitor<'_>, _: usize) {}
 
-            pub fn describe(
+            pub fn __audited_describe(
                 &self,
                 _: Option<&FieldSnapshot<F>>,
                 _: &mut FieldVisitor<'_>,
@@ -286,7 +286,7 @@ macro_rules! reject {
             ) {
             }
 
-            pub fn refresh(&self, _: &mut FieldSnapshot<F>) {}
+            pub fn __audited_refresh(&self, _: &mut FieldSnapshot<F>) {}
         }
     };
 }
@@ -395,17 +395,22 @@ by_hash!([F: Hash] RedactedByHash<'_, F>, |this| keyed_hash(this.0.0.0.0));
 by_hash!([F: Serialize] RedactedBySerialize<'_, F>, |this| serialized_hash(this.0.0.0));
 
 impl<F: Clone + PartialEq> RedactedByValue<'_, F> {
-    pub fn snapshot(&self) -> FieldSnapshot<F> {
+    pub fn __audited_snapshot(&self) -> FieldSnapshot<F> {
         FieldSnapshot(PreviousValue::Value(self.0.0.clone()))
     }
 
-    pub fn compare(&self, before: &FieldSnapshot<F>, visitor: &mut FieldVisitor<'_>, index: usize) {
+    pub fn __audited_compare(
+        &self,
+        before: &FieldSnapshot<F>,
+        visitor: &mut FieldVisitor<'_>,
+        index: usize,
+    ) {
         if !matches!(&before.0, PreviousValue::Value(before) if before == self.0.0) {
             visitor.changed_redacted(index);
         }
     }
 
-    pub fn describe(
+    pub fn __audited_describe(
         &self,
         _: Option<&FieldSnapshot<F>>,
         visitor: &mut FieldVisitor<'_>,
@@ -414,8 +419,8 @@ impl<F: Clone + PartialEq> RedactedByValue<'_, F> {
         visitor.value(index, |_| Tree::Secret(0));
     }
 
-    pub fn refresh(&self, before: &mut FieldSnapshot<F>) {
-        *before = self.snapshot();
+    pub fn __audited_refresh(&self, before: &mut FieldSnapshot<F>) {
+        *before = self.__audited_snapshot();
     }
 }
 

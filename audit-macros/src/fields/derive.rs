@@ -59,7 +59,7 @@ struct AuditedField<'a> {
     /// `private::field(&self.age)`, with the span of the type, so that the compiler reports there
     /// if the field can't be recorded.
     probe: TokenStream,
-    /// `f0`, its name in the snapshot.
+    /// `__audited_0`, its name in the snapshot.
     in_snapshot: Ident,
     /// The span of the type, with the hygiene of the macro.
     span: Span,
@@ -86,7 +86,7 @@ impl<'a> AuditedField<'a> {
             (None, None, Some(_)) => quote_spanned!(span=> #private::debug_field(&self.#member)),
             (None, None, None) => quote_spanned!(span=> #private::field(&self.#member)),
         };
-        let in_snapshot = format_ident!("f{index}", span = Span::mixed_site());
+        let in_snapshot = format_ident!("__audited_{index}", span = Span::mixed_site());
         Self { listed, ty: field.ty, probe, in_snapshot, span }
     }
 }
@@ -145,9 +145,9 @@ impl<'a> Implementation<'a> {
     /// Output:
     /// ```text
     /// pub struct __AuditedSnapshot<'a, T: Bound> {
-    ///     f0: FieldSnapshot<Field>,
+    ///     __audited_0: FieldSnapshot<Field>,
     ///     …
-    ///     marker: PhantomData<Type<'a, T>>,
+    ///     __audited_type: PhantomData<Type<'a, T>>,
     /// }
     /// ```
     fn snapshot(&self) -> TokenStream {
@@ -165,7 +165,7 @@ impl<'a> Implementation<'a> {
             #[doc(hidden)]
             pub struct __AuditedSnapshot #impl_generics #where_clause {
                 #(#fields)*
-                marker: #private::PhantomData<#own_type>,
+                __audited_type: #private::PhantomData<#own_type>,
             }
         }
     }
@@ -173,57 +173,66 @@ impl<'a> Implementation<'a> {
     /// Output:
     /// ```text
     /// const FIELDS: &[FieldInfo] = &[FieldInfo::new("age"), …];
-    /// static TYPE: TypeInfo =
-    ///     TypeInfo::new(module_path!(), "Pilot").keyed(&["id"]) … .with_fields(FIELDS);
+    /// static TYPE: TypeInfo = TypeInfo::with_fields(
+    ///     TypeInfo::keyed(TypeInfo::new(module_path!(), "Pilot"), &["id"]),
+    ///     FIELDS,
+    /// );
     /// register it in the catalogue;
     /// ```
     fn type_info(&self) -> TokenStream {
         let Self { crate_path, private, args, model, .. } = self;
         let rust_name = model.item.ident.unraw().to_string();
-        let name = args.name.as_ref().map(|name| quote!(.named(#name)));
-        let formerly = formerly_call(&args.was);
         let key: Vec<&String> = args.key.iter().flatten().map(|name| &name.text).collect();
         let parent = self.parent.as_ref().map(|(parent, _)| {
             let key = parent.fields.iter().map(|name| &name.text);
             let parent = to_source_text(&parent.ty.to_token_stream());
-            quote!(.child_of(#parent, &[#(#key),*]))
+            ("child_of", quote!(#parent, &[#(#key),*]))
         });
-        let label = args.label.as_ref().map(|FieldName { text, .. }| quote!(.labelled(#text)));
+        let info = quote!(#crate_path::fields::TypeInfo);
+        let parts = [
+            args.name.as_ref().map(|name| ("named", quote!(#name))),
+            former_names(&args.was),
+            Some(("keyed", quote!(&[#(#key),*]))),
+            parent,
+            args.label.as_ref().map(|FieldName { text, .. }| ("labelled", quote!(#text))),
+            Some(("with_fields", quote!(__AUDITED_FIELDS))),
+        ];
+        let new = quote!(#info::new(#private::module_path!(), #rust_name));
+        let value = built(&info, new, parts.into_iter().flatten());
         let fields = self.fields.iter().map(|field| self.field_info(field.listed));
         let check = self.parent.as_ref().map(|(parent, _)| self.check_parent_key(parent));
         let register =
             register(private, &quote!(#private::CatalogueEntry::of_type(&__AUDITED_TYPE)));
         quote! {
             const __AUDITED_FIELDS: &[#crate_path::fields::FieldInfo] = &[#(#fields),*];
-            static __AUDITED_TYPE: #crate_path::fields::TypeInfo =
-                #crate_path::fields::TypeInfo::new(#private::module_path!(), #rust_name)
-                    #name #formerly .keyed(&[#(#key),*]) #parent #label
-                    .with_fields(__AUDITED_FIELDS);
+            static __AUDITED_TYPE: #info = #value;
             #register
             #check
         }
     }
 
-    /// Output: `FieldInfo::new("age").formerly(&["years"]).redacted()`
+    /// Output: `FieldInfo::redacted(FieldInfo::formerly(FieldInfo::new("age"), &["years"]))`
     fn field_info(&self, field: &ListedField) -> TokenStream {
         let Self { crate_path, .. } = self;
         let (name, _) = validate::recorded_name(field);
-        let own_name = field.options.rename.as_ref().map(|_| {
-            let own_name = &field.name.text;
-            quote!(.called(#own_name))
-        });
-        let formerly = formerly_call(&field.options.was);
-        let redacted = field.options.redact.map(|_| quote!(.redacted()));
-        let set = field.options.set.map(|_| quote!(.set()));
-        quote!(#crate_path::fields::FieldInfo::new(#name) #own_name #formerly #redacted #set)
+        let (own_name, options) = (&field.name.text, &field.options);
+        let info = quote!(#crate_path::fields::FieldInfo);
+        let parts = [
+            options.rename.as_ref().map(|_| ("called", quote!(#own_name))),
+            former_names(&options.was),
+            options.redact.map(|_| ("redacted", TokenStream::new())),
+            options.set.map(|_| ("set", TokenStream::new())),
+        ];
+        built(&info, quote!(#info::new(#name)), parts.into_iter().flatten())
     }
 
-    /// Output: `const _: () = assert!(<Order as AuditedFields>::TYPE.key_parts() == 1, "…");`
+    /// Output:
+    /// `const _: () = assert!(TypeInfo::key_parts(<Order as AuditedFields>::TYPE) == 1, "…");`
     ///
     /// Not for generic types, because a constant outside the implementation can't name their
     /// parameters.
     fn check_parent_key(&self, parent: &Parent) -> Option<TokenStream> {
-        let Self { crate_path, model, .. } = self;
+        let Self { crate_path, private, model, .. } = self;
         if !model.item.generics.params.is_empty() {
             return None;
         }
@@ -234,8 +243,10 @@ impl<'a> Implementation<'a> {
              for each part, those of the parent's own parents first"
         );
         Some(quote_spanned! { parent.ty.span() =>
-            const _: () = assert!(
-                <#ty as #crate_path::fields::AuditedFields>::TYPE.key_parts() == #count,
+            const _: () = #private::assert!(
+                #crate_path::fields::TypeInfo::key_parts(
+                    <#ty as #crate_path::fields::AuditedFields>::TYPE
+                ) == #count,
                 #message
             );
         })
@@ -254,7 +265,7 @@ impl<'a> Implementation<'a> {
         let type_paths = self.parent.as_ref().map(|(Parent { ty, .. }, _)| {
             quote! {
                 fn type_paths() -> #private::Vec<#private::String> {
-                    #private::child_path::<#ty>(Self::TYPE)
+                    #private::child_path::<#ty>(&__AUDITED_TYPE)
                 }
             }
         });
@@ -279,11 +290,11 @@ impl<'a> Implementation<'a> {
         }
     }
 
-    /// Output: `private::key_part(&self.id).text()`
+    /// Output: `private::key_part(&self.id).__audited_text()`
     fn text_of(&self, member: &Member) -> TokenStream {
         let private = &self.private;
         let span = Span::mixed_site().located_at(member.span());
-        quote_spanned!(span=> #private::key_part(&self.#member).text())
+        quote_spanned!(span=> #private::key_part(&self.#member).__audited_text())
     }
 
     /// Output: the methods `snapshot`, `compare`, `describe` and `refresh`, which pass each field
@@ -294,32 +305,41 @@ impl<'a> Implementation<'a> {
         let (mut describe, mut refresh) = (TokenStream::new(), TokenStream::new());
         for (index, field) in self.fields.iter().enumerate() {
             let AuditedField { probe, in_snapshot, span, .. } = field;
-            let before = quote_spanned!(*span=> before.#in_snapshot);
-            let maybe_before = quote_spanned!(*span=> before.map(|before| &#before));
-            keep.extend(quote_spanned!(*span=> #in_snapshot: #probe.snapshot(),));
-            compare.extend(quote_spanned!(*span=> #probe.compare(&#before, visitor, #index);));
-            describe
-                .extend(quote_spanned!(*span=> #probe.describe(#maybe_before, visitor, #index);));
-            refresh.extend(quote_spanned!(*span=> #probe.refresh(&mut #before);));
+            let before = quote_spanned!(*span=> __audited_before.#in_snapshot);
+            let maybe_before = quote_spanned! {*span=>
+                #private::Option::map(__audited_before, |__audited_before| &#before)
+            };
+            keep.extend(quote_spanned!(*span=> #in_snapshot: #probe.__audited_snapshot(),));
+            compare.extend(quote_spanned! {*span=>
+                #probe.__audited_compare(&#before, __audited_visitor, #index);
+            });
+            describe.extend(quote_spanned! {*span=>
+                #probe.__audited_describe(#maybe_before, __audited_visitor, #index);
+            });
+            refresh.extend(quote_spanned!(*span=> #probe.__audited_refresh(&mut #before);));
         }
         quote_spanned! {Span::mixed_site()=>
             fn snapshot(&self) -> Self::Snapshot {
-                __AuditedSnapshot { #keep marker: #private::PhantomData }
+                __AuditedSnapshot { #keep __audited_type: #private::PhantomData }
             }
 
-            fn compare(&self, before: &Self::Snapshot, visitor: &mut #private::FieldVisitor<'_>) {
+            fn compare(
+                &self,
+                __audited_before: &Self::Snapshot,
+                __audited_visitor: &mut #private::FieldVisitor<'_>,
+            ) {
                 #compare
             }
 
             fn describe(
                 &self,
-                before: #private::Option<&Self::Snapshot>,
-                visitor: &mut #private::FieldVisitor<'_>,
+                __audited_before: #private::Option<&Self::Snapshot>,
+                __audited_visitor: &mut #private::FieldVisitor<'_>,
             ) {
                 #describe
             }
 
-            fn refresh(&self, before: &mut Self::Snapshot) {
+            fn refresh(&self, __audited_before: &mut Self::Snapshot) {
                 #refresh
             }
         }
@@ -392,9 +412,23 @@ pub(crate) fn inherited_allow(attr: &Attribute) -> Option<TokenStream> {
     is_inherited.then(|| quote!(#[allow(#lints)]))
 }
 
-/// Output: `.formerly(&["Aviator"])`
-fn formerly_call(was: &[LitStr]) -> Option<TokenStream> {
-    (!was.is_empty()).then(|| quote!(.formerly(&[#(#was),*])))
+/// The method `formerly` and its argument: `&["Aviator"]`.
+fn former_names(was: &[LitStr]) -> Option<(&'static str, TokenStream)> {
+    (!was.is_empty()).then(|| ("formerly", quote!(&[#(#was),*])))
+}
+
+/// Output: `Info::method(Info::method(value, argument), argument)`, for each method and its argument.
+///
+/// Called by path, because a trait of the user may have a method of the same name.
+fn built(
+    info: &TokenStream,
+    value: TokenStream,
+    parts: impl Iterator<Item = (&'static str, TokenStream)>,
+) -> TokenStream {
+    parts.fold(value, |value, (method, argument)| {
+        let method = Ident::new(method, Span::mixed_site());
+        quote!(#info::#method(#value, #argument))
+    })
 }
 
 /// Whether one of `names` is among the tokens.

@@ -63,35 +63,35 @@ impl<'v, T: ?Sized, F> Deref for AuditedReceiver<'v, T, F> {
 
 impl<T: AuditedFields, R> WatchableReceiver<'_, T, fn(&()) -> R> {
     /// Takes a snapshot of the object.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
         ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
 impl<T: AuditedFields> WatchableReceiver<'_, T, OwnedReturn> {
     /// Takes a snapshot of the object.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
         ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
 impl<T: AuditedFields<Snapshot: Send>, R> WatchableReceiver<'_, T, InFuture<fn(&()) -> R>> {
     /// Takes a snapshot of the object.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
         ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
 impl<T: AuditedFields<Snapshot: Send>> WatchableReceiver<'_, T, InFuture<OwnedReturn>> {
     /// Takes a snapshot of the object.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
+    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
         ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
     }
 }
 
 impl<T: AuditedFields, F> AuditedReceiver<'_, T, F> {
     /// Records that the object is not watched.
-    pub fn begin(&self, call: &Call, parameter: &'static str) -> NoWatch {
+    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> NoWatch {
         record_not_watched(call, self.0.0, parameter);
         NoWatch
     }
@@ -100,7 +100,7 @@ impl<T: AuditedFields, F> AuditedReceiver<'_, T, F> {
 impl<T: ?Sized, F> AnyReceiver<'_, T, F> {
     /// Does nothing.
     #[inline]
-    pub fn begin(&self, _: &Call, _: &'static str) -> NoWatch {
+    pub fn __audited_begin(&self, _: &Call, _: &'static str) -> NoWatch {
         NoWatch
     }
 }
@@ -121,12 +121,12 @@ impl<T: AuditedFields> ReceiverWatch<T> {
     /// Whether there is a snapshot to compare with.
     #[inline]
     #[must_use]
-    pub fn is_watching(&self) -> bool {
+    pub fn __audited_is_watching(&self) -> bool {
         self.0.is_some()
     }
 
     /// Records what has changed.
-    pub fn finish(&mut self, object: &T) {
+    pub fn __audited_finish(&mut self, object: &T) {
         if let Some(watch) = self.0.take() {
             watch.finish(object);
         }
@@ -134,7 +134,7 @@ impl<T: AuditedFields> ReceiverWatch<T> {
 
     /// Fixes the type that [`reached`] returns to `()`.
     #[inline]
-    pub fn was_reached(&self, _here: ()) {}
+    pub fn __audited_was_reached(&self, _here: ()) {}
 }
 
 /// If a future is dropped before it is ready, its receiver can no longer be compared.
@@ -153,22 +153,22 @@ impl NoWatch {
     /// Always `false`.
     #[inline]
     #[must_use]
-    pub fn is_watching(&self) -> bool {
+    pub fn __audited_is_watching(&self) -> bool {
         false
     }
 
     /// Does nothing.
     #[inline]
-    pub fn finish<T: ?Sized>(&self, _: &T) {}
+    pub fn __audited_finish<T: ?Sized>(&self, _: &T) {}
 
     /// Fixes the type that [`reached`] returns to `!`.
     #[inline]
-    pub fn was_reached(&self, _here: Never) {}
+    pub fn __audited_was_reached(&self, _here: Never) {}
 }
 
 /// Marks code that runs only if an object is watched.
 ///
-/// The type of the result is `()` or `!`, and the method `was_reached` of the watch fixes it
+/// The type of the result is `()` or `!`, and the method `__audited_was_reached` of the watch fixes it
 /// afterwards. If it is `!`, the borrow checker ignores the code in between. The compiler does not
 /// warn of unreachable code either, because it looks for that before it knows the type.
 #[inline]
@@ -265,35 +265,55 @@ const TAKEN_ONCE: &str = "the expansion takes the argument once";
 
 impl<'a, T: AuditedFields, R> WatchableArgument<'a, T, fn(&()) -> R> {
     /// Takes a snapshot of the object.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+    pub fn __audited_begin(
+        &mut self,
+        call: &Call,
+        parameter: &'static str,
+    ) -> WatchedArgument<'a, T> {
         WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
 impl<'a, T: AuditedFields> WatchableArgument<'a, T, OwnedReturn> {
     /// Takes a snapshot of the object.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+    pub fn __audited_begin(
+        &mut self,
+        call: &Call,
+        parameter: &'static str,
+    ) -> WatchedArgument<'a, T> {
         WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
 impl<'a, T: AuditedFields<Snapshot: Send>, R> WatchableArgument<'a, T, InFuture<fn(&()) -> R>> {
     /// Takes a snapshot of the object.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+    pub fn __audited_begin(
+        &mut self,
+        call: &Call,
+        parameter: &'static str,
+    ) -> WatchedArgument<'a, T> {
         WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
 impl<'a, T: AuditedFields<Snapshot: Send>> WatchableArgument<'a, T, InFuture<OwnedReturn>> {
     /// Takes a snapshot of the object.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> WatchedArgument<'a, T> {
+    pub fn __audited_begin(
+        &mut self,
+        call: &Call,
+        parameter: &'static str,
+    ) -> WatchedArgument<'a, T> {
         WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
 impl<'a, T: AuditedFields, F> AuditedArgument<'a, T, F> {
     /// Records that the object is not watched.
-    pub fn begin(&mut self, call: &Call, parameter: &'static str) -> UnwatchedArgument<'a, T> {
+    pub fn __audited_begin(
+        &mut self,
+        call: &Call,
+        parameter: &'static str,
+    ) -> UnwatchedArgument<'a, T> {
         let object = self.0.0.take().expect(TAKEN_ONCE);
         record_not_watched(call, object, parameter);
         UnwatchedArgument(Some(object))
@@ -303,7 +323,7 @@ impl<'a, T: AuditedFields, F> AuditedArgument<'a, T, F> {
 impl<'a, T: ?Sized, F> AnyArgument<'a, T, F> {
     /// Takes the argument; it is not watched.
     #[inline]
-    pub fn begin(&mut self, _: &Call, _: &'static str) -> UnwatchedArgument<'a, T> {
+    pub fn __audited_begin(&mut self, _: &Call, _: &'static str) -> UnwatchedArgument<'a, T> {
         UnwatchedArgument(self.0.take())
     }
 }
@@ -321,18 +341,18 @@ impl<'a, T: AuditedFields> WatchedArgument<'a, T> {
 
     /// The argument, to be captured.
     #[must_use]
-    pub fn argument(&self) -> &&'a mut T {
+    pub fn __audited_argument(&self) -> &&'a mut T {
         &self.object
     }
 
     /// Lends the object to the body.
     #[inline]
-    pub fn lend(&mut self) -> &mut T {
+    pub fn __audited_lend(&mut self) -> &mut T {
         self.object
     }
 
     /// Records what has changed.
-    pub fn finish(&mut self) {
+    pub fn __audited_finish(&mut self) {
         if let Some(watch) = self.watch.take() {
             watch.finish(self.object);
         }
@@ -342,7 +362,7 @@ impl<'a, T: AuditedFields> WatchedArgument<'a, T> {
 /// The object is also compared if a future is dropped before it is ready.
 impl<T: AuditedFields> Drop for WatchedArgument<'_, T> {
     fn drop(&mut self) {
-        self.finish();
+        self.__audited_finish();
     }
 }
 
@@ -357,7 +377,7 @@ impl<'a, T: ?Sized> UnwatchedArgument<'a, T> {
     /// If the argument has been moved into the body.
     #[inline]
     #[must_use]
-    pub fn argument(&self) -> &&'a mut T {
+    pub fn __audited_argument(&self) -> &&'a mut T {
         self.0.as_ref().expect(TAKEN_ONCE)
     }
 
@@ -367,17 +387,17 @@ impl<'a, T: ?Sized> UnwatchedArgument<'a, T> {
     ///
     /// If it is called twice.
     #[inline]
-    pub fn lend(&mut self) -> &'a mut T {
+    pub fn __audited_lend(&mut self) -> &'a mut T {
         self.0.take().expect(TAKEN_ONCE)
     }
 
     /// Does nothing.
     #[inline]
-    pub fn finish(&mut self) {}
+    pub fn __audited_finish(&mut self) {}
 }
 
 /// Moves an argument into a body that would otherwise borrow it, even if it is `Copy`.
-pub struct MovedArgument<T> {
+pub struct MovedArgument<T>(
     /// The argument.
-    pub value: T,
-}
+    pub T,
+);

@@ -15,16 +15,16 @@ use crate::tokens::local;
 /// ```text
 /// async fn f(a: A, __argument_1: B) -> R {
 ///     let mut call = enter(call site);
-///     let mut input = call.input();
+///     let mut input = Call::input(&call);
 ///     let held = {
 ///         let output = run_async(&mut call, async move {
 ///             if false { return unreachable_value::<R>(); }
 ///             capture and bind;
 ///             return match () { () if false => unreachable_value::<R>(), () => { body } };
 ///         }).await;
-///         finish; async_output(output).hold()
+///         finish; async_output(output).__audited_hold()
 ///     };
-///     wait for the record; held.release()
+///     wait for the record; held.__audited_release()
 /// }
 /// ```
 ///
@@ -47,7 +47,7 @@ pub(crate) fn expand_async(expansion: &Expansion<'_>) -> (Signature, TokenStream
             let run = quote! {
                 let #ran = #private::try_run_async(&mut #call, #block).await;
                 #finish_watches
-                let #output = #call.unwrap_or_resume(#ran);
+                let #output = #private::Call::unwrap_or_resume(&mut #call, #ran);
             };
             return_when_stored(expansion, &run)
         }
@@ -92,15 +92,17 @@ fn async_block(expansion: &Expansion<'_>) -> TokenStream {
 
 /// Output, where `run` leaves the returned value in `output`:
 /// ```text
-/// let held = { run; finish; async_output(output).hold() };
-/// if held.is_waiting(&mut call) {
-///     let _here = reached(); call.wait_async().await; held.was_reached(_here);
+/// let held = { run; finish; async_output(output).__audited_hold() };
+/// if held.__audited_is_waiting(&mut call) {
+///     let here = reached();
+///     Call::wait_async(&mut call).await;
+///     held.__audited_was_reached(here);
 /// }
-/// held.release()
+/// held.__audited_release()
 /// ```
 ///
 /// A value that is not known to be `Send` must not be part of the future while that awaits its
-/// record. For such a value, `is_waiting` blocks the thread, and `reached` returns `!`, so that the
+/// record. For such a value, `__audited_is_waiting` blocks the thread, and `reached` returns `!`, so that the
 /// compiler sees no `await`. `run` has a block of its own, because a borrowed local is part of the
 /// future even after it has been moved.
 ///
@@ -113,16 +115,16 @@ fn return_when_stored(expansion: &Expansion<'_>, run: &TokenStream) -> TokenStre
         return quote!(#run #finish #output);
     }
     if !matches!(return_kind, ReturnKind::Nameable(_)) {
-        return quote!(#run #finish #call.wait(); #output);
+        return quote!(#run #finish #private::Call::wait(&mut #call); #output);
     }
-    let (held, here) = (local("__audited_held"), local("_audited_here"));
+    let (held, here) = (local("__audited_held"), local("__audited_here"));
     quote! {
-        let #held = { #run #finish #private::async_output(#output).hold() };
-        if #held.is_waiting(&mut #call) {
-            let #here = { let _held = &#held; #private::reached() };
-            #call.wait_async().await;
-            #held.was_reached(#here);
+        let #held = { #run #finish #private::async_output(#output).__audited_hold() };
+        if #held.__audited_is_waiting(&mut #call) {
+            let #here = { let __audited_borrowed = &#held; #private::reached() };
+            #private::Call::wait_async(&mut #call).await;
+            #held.__audited_was_reached(#here);
         }
-        #held.release()
+        #held.__audited_release()
     }
 }

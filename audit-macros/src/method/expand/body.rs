@@ -20,7 +20,7 @@ pub(crate) fn body(expansion: &Expansion<'_>) -> TokenStream {
     quote!(#head { #arrow #body })
 }
 
-/// Output: `capture the arguments; let a = a; record the details; input.done();`
+/// Output: `capture the arguments; let a = a; record the details; Input::done(input);`
 ///
 /// Arguments are captured before they are bound again, so that the compiler still reports those
 /// that the body does not use. Names in patterns can only be captured afterwards.
@@ -37,7 +37,7 @@ pub(crate) fn capture_and_bind(expansion: &Expansion<'_>) -> TokenStream {
     }
 }
 
-/// Output: `if input.is_recorded() { … } input.done();`
+/// Output: `if Input::is_recorded(&input) { … } Input::done(input);`
 pub(crate) fn details_and_end(expansion: &Expansion<'_>) -> TokenStream {
     let (details, end) = (capture::details(expansion), refuse::end_input(expansion));
     quote!(#details #end)
@@ -59,7 +59,7 @@ fn bind_parameters(expansion: &Expansion<'_>) -> TokenStream {
 fn bind_parameter(expansion: &Expansion<'_>, index: usize, typed: &PatType) -> TokenStream {
     let ident = expansion.hidden(&parameter_ident(typed, index));
     let value = match expansion.loan(index) {
-        Some(loan) => quote!(#loan.lend()),
+        Some(loan) => quote!(#loan.__audited_lend()),
         None => quote!(#ident),
     };
     let (pat, let_, is, end) = (&typed.pat, quote!(let), quote!(=), quote!(;));

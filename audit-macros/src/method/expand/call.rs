@@ -11,20 +11,21 @@ use crate::method::type_spelling::has_generic_error;
 use crate::register::register;
 use crate::tokens::local;
 
-/// Output: `let mut call = enter(call site); let mut input = call.input();`
+/// Output: `let mut call = begin_call(call site); let mut input = Call::input(&call);`
 pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, call, input, .. } = expansion;
     let call_site = call_site(expansion);
     quote! {
         let mut #call = #private::begin_call(#call_site);
-        let mut #input = #call.input();
+        let mut #input = #private::Call::input(&#call);
     }
 }
 
 /// Output:
 /// ```text
 /// {
-///     static CALLSITE: CallSite = CallSite::new(module_path!(), "name").action("…");
+///     static CALLSITE: CallSite =
+///         CallSite::action(CallSite::new(module_path!(), "name"), "…");
 ///     register it in the catalogue;
 ///     &CALLSITE
 /// }
@@ -32,46 +33,51 @@ pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
 fn call_site(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, function, .. } = expansion;
     let name = function.sig.ident.unraw().to_string();
-    let options = call_site_options(expansion);
+    let new = quote!(#private::CallSite::new(#private::module_path!(), #name));
+    let site = with_options(expansion, new);
     let register = register(private, &quote!(#private::CatalogueEntry::site(&__AUDITED_CALLSITE)));
     quote! {
         {
-            static __AUDITED_CALLSITE: #private::CallSite =
-                #private::CallSite::new(#private::module_path!(), #name) #options;
+            static __AUDITED_CALLSITE: #private::CallSite = #site;
             #register
             &__AUDITED_CALLSITE
         }
     }
 }
 
-/// Output: `.action("…").capture(CaptureLevel::Input).leaves_out("skip db")`
-fn call_site_options(expansion: &Expansion<'_>) -> TokenStream {
+/// Input:  `site`
+///
+/// Output: `CallSite::leaves_out(CallSite::action(site, "…"), "skip db")`
+fn with_options(expansion: &Expansion<'_>, mut site: TokenStream) -> TokenStream {
     let Expansion { private, args, .. } = expansion;
     let MethodArgs { action, capture, log, durability, .. } = &args.args;
-    let mut options = TokenStream::new();
+    let mut add = |option: &str, value: TokenStream| {
+        let option = Ident::new(option, Span::mixed_site());
+        site = quote!(#private::CallSite::#option(#site, #value));
+    };
     if let Some(action) = action {
-        options.extend(quote!(.action(#action)));
+        add("action", quote!(#action));
     }
     if let Some(capture) = capture {
         let level = variant(&capture.value());
-        options.extend(quote!(.capture(#private::CaptureLevel::#level)));
+        add("capture", quote!(#private::CaptureLevel::#level));
     }
     if let Some(log) = log {
         let level = Ident::new(&log.value().to_uppercase(), Span::mixed_site());
-        options.extend(quote!(.log(#private::LevelFilter::#level)));
+        add("log", quote!(#private::LevelFilter::#level));
     }
     if let Some(durability) = durability {
         let level = variant(&durability.value());
-        options.extend(quote!(.durability(#private::Durability::#level)));
+        add("durability", quote!(#private::Durability::#level));
     }
     if args.refuses() {
-        options.extend(quote!(.refuses()));
+        add("refuses", TokenStream::new());
     }
     let left_out = left_out(&args.args);
     if !left_out.is_empty() {
-        options.extend(quote!(.leaves_out(#left_out)));
+        add("leaves_out", quote!(#left_out));
     }
-    options
+    site
 }
 
 /// `metadata` → `Metadata`
@@ -96,15 +102,15 @@ fn left_out(args: &MethodArgs) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// Output: `if call.is_recorded() { match outcome(&output).split() { … } }`, which records the
-/// outcome and ends the call.
+/// Output: `if Call::is_recorded(&call) { match outcome(&output).__audited_split() { … } }`, which
+/// records the outcome and ends the call.
 pub(crate) fn finish(
     expansion: &Expansion<'_>,
     call: &impl ToTokens,
     output: &impl ToTokens,
 ) -> TokenStream {
-    let outcome = record_outcome(expansion, call, output);
-    quote!(if #call.is_recorded() { #outcome })
+    let (private, outcome) = (&expansion.private, record_outcome(expansion, call, output));
+    quote!(if #private::Call::is_recorded(&#call) { #outcome })
 }
 
 /// As [`finish`], for a local call that is not used afterwards.
@@ -112,9 +118,10 @@ pub(crate) fn finish(
 /// The call is moved first. So its address is not taken on the path that records nothing, and the
 /// compiler can keep it in a register.
 pub(crate) fn finish_moved(expansion: &Expansion<'_>) -> TokenStream {
-    let (Expansion { call, output, .. }, ended) = (expansion, local("__audited_ended"));
+    let Expansion { private, call, output, .. } = expansion;
+    let ended = local("__audited_ended");
     let outcome = record_outcome(expansion, &ended, output);
-    quote!(if #call.is_recorded() { let mut #ended = #call; #outcome })
+    quote!(if #private::Call::is_recorded(&#call) { let mut #ended = #call; #outcome })
 }
 
 fn record_outcome(
@@ -135,12 +142,12 @@ fn record_outcome(
         _ => quote!(error),
     };
     quote! {
-        match #private::outcome(&#output).split() {
+        match #private::outcome(&#output).__audited_split() {
             #private::Ok(__audited_value) => {
-                #private::#value(__audited_value).record_output(&mut #call);
+                #private::#value(__audited_value).__audited_record_output(&mut #call);
             }
             #private::Err(__audited_error) => {
-                #private::#error(__audited_error).record_error(&mut #call);
+                #private::#error(__audited_error).__audited_record_error(&mut #call);
             }
         }
     }

@@ -19,7 +19,10 @@ pub(crate) enum Position {
     AfterBinding,
 }
 
-/// Output: `if let Some(buffer) = input.wanted() { argument(&a).record(buffer, "a"); … }`
+/// Output:
+/// ```text
+/// if let Some(buffer) = Input::wanted(&mut input) { argument(&a).__audited_record(buffer, "a"); … }
+/// ```
 ///
 /// A receiver that is compared is left out: see [`receiver`].
 pub(crate) fn arguments(expansion: &Expansion<'_>, position: Position) -> TokenStream {
@@ -46,10 +49,10 @@ fn if_wanted(expansion: &Expansion<'_>, each: TokenStream) -> TokenStream {
         return each;
     }
     let Expansion { private, input, buffer, .. } = expansion;
-    quote!(if let #private::Some(#buffer) = #input.wanted() { #each })
+    quote!(if let #private::Some(#buffer) = #private::Input::wanted(&mut #input) { #each })
 }
 
-/// Output: `argument(&a).record(buffer, "a");`
+/// Output: `argument(&a).__audited_record(buffer, "a");`
 fn argument(
     expansion: &Expansion<'_>,
     binding: &Binding<'_>,
@@ -61,36 +64,38 @@ fn argument(
     let is_hidden = is_before && *hides_parameters && name != "self";
     let ident = if is_hidden { expansion.hidden(&binding.ident) } else { binding.ident.clone() };
     let value = match expansion.loan_of(&binding.ident).filter(|_| is_before) {
-        Some(loan) => quote!(#loan.argument()),
+        Some(loan) => quote!(#loan.__audited_argument()),
         None => quote!(&#ident),
     };
     let record = match args.capture_mode(name)? {
-        CaptureMode::Value => quote!(#private::argument(#value).record(#buffer, #name);),
-        CaptureMode::Debug => quote!(#private::debug_argument(#value).record(#buffer, #name);),
-        CaptureMode::Redacted => quote!(#buffer.redacted(#name);),
+        CaptureMode::Value => quote!(#private::argument(#value).__audited_record(#buffer, #name);),
+        CaptureMode::Debug => {
+            quote!(#private::debug_argument(#value).__audited_record(#buffer, #name);)
+        }
+        CaptureMode::Redacted => quote!(#private::InputBuffer::redacted(#buffer, #name);),
     };
     let cfgs = cfgs(binding.attrs);
     let allow = (!is_hidden).then(|| allow_underscore_use(&ident));
     Some(quote!(#cfgs #allow #record))
 }
 
-/// Output: `if input.is_recorded() { input.target(&…); input.reason(&…); … }`
+/// Output: `if Input::is_recorded(&input) { Input::target(&mut input, &…); … }`
 pub(crate) fn details(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, input, args, .. } = expansion;
     let mut each = TokenStream::new();
     if let Some(target) = &args.args.target {
         let value = target_value(target);
-        each.extend(quote!(#input.target(#value);));
+        each.extend(quote!(#private::Input::target(&mut #input, #value);));
     }
     if let Some(reason) = &args.args.reason {
         let reason = borrow(reason);
-        each.extend(quote!(#input.reason(#reason);));
+        each.extend(quote!(#private::Input::reason(&mut #input, #reason);));
     }
     for field in &args.args.fields {
         let (name, value) = (&field.name, borrow(&field.value));
-        each.extend(quote!(#private::argument(#value).record_field(&mut #input, #name);));
+        each.extend(quote!(#private::argument(#value).__audited_record_field(&mut #input, #name);));
     }
-    if each.is_empty() { each } else { quote!(if #input.is_recorded() { #each }) }
+    if each.is_empty() { each } else { quote!(if #private::Input::is_recorded(&#input) { #each }) }
 }
 
 /// Input:  `("account", id)`

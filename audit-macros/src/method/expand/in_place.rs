@@ -26,9 +26,9 @@ use crate::tokens::local;
 /// ```text
 /// #[track_caller] fn f(a: A) -> R {
 ///     let mut call = enter(call site);
-///     let mut input = call.input();
+///     let mut input = Call::input(&call);
 ///     capture;
-///     let mut guard = call.guard::<R>();
+///     let mut guard = Call::guard::<R, _>(&mut call, || ());
 ///     let output: R = match () { () if false => unreachable_value::<R>(), () => { body } };
 ///     return { finish; output };
 /// }
@@ -39,9 +39,9 @@ use crate::tokens::local;
 /// ```text
 /// fn f(a: A) -> impl Trait {
 ///     let mut call = enter(call site);
-///     let mut input = call.input();
+///     let mut input = Call::input(&call);
 ///     capture;
-///     let guard = call.guard::<()>();
+///     let guard = Call::guard::<(), _>(&mut call, || ());
 ///     { ; body }
 /// }
 /// ```
@@ -61,7 +61,7 @@ fn run_named(expansion: &Expansion<'_>, ty: &Type) -> TokenStream {
     let finish = call::finish(expansion, &quote!((*#guard)), output);
     let returns = RecordReturns { expansion, ty, finish: &finish };
     let body = returns.rewrite(function.body.to_token_stream());
-    let hold = quote!(let mut #guard = #call.guard::<#ty, _>(|| ()););
+    let hold = quote!(let mut #guard = #private::Call::guard::<#ty, _>(&mut #call, || ()););
     let refuse = args.refuses().then(|| {
         refuse::refuse_or_continue(
             expansion,
@@ -89,7 +89,7 @@ fn run_unnamed(expansion: &Expansion<'_>) -> TokenStream {
     } else {
         quote!(())
     };
-    quote!(let #guard = #call.guard::<#guarded, _>(|| ()); #body)
+    quote!(let #guard = #private::Call::guard::<#guarded, _>(&mut #call, || ()); #body)
 }
 
 /// The signature, and the statements that capture the arguments.

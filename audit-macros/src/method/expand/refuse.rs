@@ -14,11 +14,11 @@ use crate::method::return_kind::ReturnKind;
 use crate::method::type_spelling::may_be_boxed_future;
 use crate::tokens::local;
 
-/// Output: `input.done();`, or the statement that may refuse the call.
+/// Output: `Input::done(input);`, or the statement that may refuse the call.
 pub(crate) fn end_input(expansion: &Expansion<'_>) -> TokenStream {
-    let input = &expansion.input;
+    let Expansion { private, input, .. } = expansion;
     if !expansion.args.refuses() {
-        return quote!(#input.done(););
+        return quote!(#private::Input::done(#input););
     }
     if expansion.is_in_place() || is_refused_when_polled(expansion) {
         return TokenStream::new();
@@ -28,9 +28,11 @@ pub(crate) fn end_input(expansion: &Expansion<'_>) -> TokenStream {
 
 /// Output:
 /// ```text
-/// if let Err(refused) = input.admit(|| ()) { leave(<R as FromRefused>::from_refused(refused)) }
+/// if let Err(refused) = Input::admit(input, || ()) {
+///     leave(<R as FromRefused>::from_refused(refused))
+/// }
 /// ```
-/// In an `async fn`, `input.admit_async(|| ()).await`.
+/// In an `async fn`, `Input::admit_async(input, || ()).await`.
 pub(crate) fn refuse_or_continue(
     expansion: &Expansion<'_>,
     leave: impl Fn(TokenStream) -> TokenStream,
@@ -47,9 +49,9 @@ pub(crate) fn refuse_or_continue(
     };
     let leave = leave(value);
     let admission = if function.is_async() {
-        quote!(#input.admit_async(|| ()).await)
+        quote!(#private::Input::admit_async(#input, || ()).await)
     } else {
-        quote!(#input.admit(|| ()))
+        quote!(#private::Input::admit(#input, || ()))
     };
     quote!(if let #private::Err(#refused) = #admission { #leave })
 }
@@ -72,7 +74,9 @@ fn is_refused_when_polled(expansion: &Expansion<'_>) -> bool {
 /// Output: the body of the function. If the call is refused when its future is polled:
 /// ```text
 /// { Box::pin(async move {
-///     if let Err(refused) = input.admit_async(|| ()).await { return from_refused(refused); }
+///     if let Err(refused) = Input::admit_async(input, || ()).await {
+///         return from_refused(refused);
+///     }
 ///     …
 /// }) }
 /// ```
@@ -89,7 +93,7 @@ pub(crate) fn body_with_refusal<'e>(expansion: &'e Expansion<'_>) -> Cow<'e, Tok
         ReturnType::Default => value,
     };
     let first = quote! {
-        if let #private::Err(#refused) = #input.admit_async(|| ()).await {
+        if let #private::Err(#refused) = #private::Input::admit_async(#input, || ()).await {
             return #value;
         }
     };

@@ -16,8 +16,10 @@ use crate::tokens::local;
 /// ```text
 /// fn f(a: A, __argument_1: B) -> R {
 ///     let mut call = enter(call site);
-///     let mut input = call.input();
-///     let output = call.run(move || -> R { capture and bind; match () { () => { body } } });
+///     let mut input = Call::input(&call);
+///     let output = Call::run(&mut call, move || -> R {
+///         capture and bind; match () { () => { body } }
+///     });
 ///     finish; output
 /// }
 /// ```
@@ -26,19 +28,21 @@ use crate::tokens::local;
 /// ```text
 /// fn f(&mut self, a: &mut A) -> R {
 ///     let mut call = enter(call site);
-///     let mut input = call.input();
-///     let watch = watch::<_, fn(&()) -> R>(&*self).begin(&call, "self");
+///     let mut input = Call::input(&call);
+///     let watch = watch::<_, fn(&()) -> R>(&*self).__audited_begin(&call, "self");
 ///     capture self;
-///     let mut lent_1 = lend::<_, fn(&())>(a).begin(&call, "a");
+///     let mut lent_1 = lend::<_, fn(&())>(a).__audited_begin(&call, "a");
 ///     let loan_1 = &mut lent_1;
-///     let ran = call.try_run(|| -> R {
-///         whole(&mut *self); capture; let a = loan_1.lend(); match () { () => { body } }
+///     let ran = Call::try_run(&mut call, || -> R {
+///         whole(&mut *self); capture; let a = loan_1.__audited_lend(); match () { () => { body } }
 ///     });
-///     if watch.is_watching() {
-///         let _here = reached(); watch.finish(&*self); watch.was_reached(_here);
+///     if watch.__audited_is_watching() {
+///         let here = reached();
+///         watch.__audited_finish(&*self);
+///         watch.__audited_was_reached(here);
 ///     }
-///     lent_1.finish();
-///     let output = call.unwrap_or_resume(ran);
+///     lent_1.__audited_finish();
+///     let output = Call::unwrap_or_resume(&mut call, ran);
 ///     finish; output
 /// }
 /// ```
@@ -57,7 +61,7 @@ pub(crate) fn expand_sync(expansion: &Expansion<'_>) -> (Signature, TokenStream)
             let Expansion { private, call, output, .. } = expansion;
             let run = run_closure(expansion, &closure);
             let finish = finish_closure(expansion, None);
-            quote!(#run #private::returned(#output).finish(#call, #finish))
+            quote!(#run #private::returned(#output).__audited_finish(#call, #finish))
         }
         ReturnKind::Nameable(_) | ReturnKind::PartlyNameable { .. } => {
             let (run, output) = (run_closure(expansion, &closure), &expansion.output);
@@ -81,30 +85,31 @@ fn closure(expansion: &Expansion<'_>) -> TokenStream {
     quote!(#head #annotation { #capture #body })
 }
 
-/// Output: `let output = call.run(closure);`, with the comparison of objects in between.
+/// Output: `let output = Call::run(&mut call, closure);`, with the comparison of objects in between.
 fn run_closure(expansion: &Expansion<'_>, closure: &TokenStream) -> TokenStream {
-    let Expansion { call, output, .. } = expansion;
+    let Expansion { private, call, output, .. } = expansion;
     if expansion.watch_plan.compares_any() {
         let (ran, finish_watches) = (local("__audited_ran"), watch::finish(expansion));
         quote! {
-            let #ran = #call.try_run(#closure);
+            let #ran = #private::Call::try_run(&mut #call, #closure);
             #finish_watches
-            let #output = #call.unwrap_or_resume(#ran);
+            let #output = #private::Call::unwrap_or_resume(&mut #call, #ran);
         }
     } else {
-        quote!(let #output = #call.run(#closure);)
+        quote!(let #output = #private::Call::run(&mut #call, #closure);)
     }
 }
 
-/// Output: `let output = call.run(closure); record output by "Serialize" or "Debug"; output`
+/// Output:
+/// `let output = Call::run(&mut call, closure); record output by "Serialize" or "Debug"; output`
 fn run_recordable(expansion: &Expansion<'_>, closure: &TokenStream, by: &str) -> TokenStream {
     let Expansion { private, call, output, .. } = expansion;
     let (record, ended) = (format_ident!("by_{}", by.to_lowercase()), local("__audited_ended"));
     quote! {
-        let #output = #call.run(#closure);
-        if #call.is_recorded() {
+        let #output = #private::Call::run(&mut #call, #closure);
+        if #private::Call::is_recorded(&#call) {
             let mut #ended = #call;
-            #private::#record(&#output).record_output(&mut #ended);
+            #private::#record(&#output).__audited_record_output(&mut #ended);
         }
         #output
     }
@@ -121,7 +126,7 @@ fn run_future(
     let Expansion { private, call, args, .. } = expansion;
     let finish = finish_closure(expansion, output);
     let room = match output.filter(|_| !args.never_waits()) {
-        Some(ty) => quote!(#private::output_slot::<#ty>().make()),
+        Some(ty) => quote!(#private::output_slot::<#ty>().__audited_make()),
         None => quote!(#private::NoSlot),
     };
     quote!(#private::run_future(#call, #closure, #finish, #room))
@@ -132,7 +137,9 @@ fn run_future(
 fn finish_closure(expansion: &Expansion<'_>, ty: Option<&Type>) -> TokenStream {
     let Expansion { private, call, output, return_kind, .. } = expansion;
     if matches!(return_kind, ReturnKind::Future { .. }) && ty.is_none() {
-        return quote!(|#call, #output| #private::opaque(#output).record_output(#call));
+        return quote! {
+            |#call, #output| #private::opaque(#output).__audited_record_output(#call)
+        };
     }
     let annotation = ty.map(|ty| quote!(: &#ty));
     let finish = call::finish(expansion, &quote!((*#call)), &quote!((*#output)));

@@ -13,8 +13,8 @@ use crate::tokens::local;
 
 /// Output, before the body:
 /// ```text
-/// let mut watch = watch::<_, fn(&()) -> R>(&*self).begin(&call, "self");
-/// let mut lent_1 = lend::<_, fn(&()) -> R>(a).begin(&call, "a");
+/// let mut watch = watch::<_, fn(&()) -> R>(&*self).__audited_begin(&call, "self");
+/// let mut lent_1 = lend::<_, fn(&()) -> R>(a).__audited_begin(&call, "a");
 /// let loan_1 = &mut lent_1;
 /// ```
 pub(crate) fn begin(expansion: &Expansion<'_>) -> TokenStream {
@@ -27,7 +27,8 @@ pub(crate) fn begin(expansion: &Expansion<'_>) -> TokenStream {
         let watch = local("__audited_watch");
         let capture = capture::receiver(expansion);
         tokens.extend(quote! {
-            let mut #watch = #private::watch::<_, #may_borrow>(&*#this).begin(&#call, "self");
+            let mut #watch =
+                #private::watch::<_, #may_borrow>(&*#this).__audited_begin(&#call, "self");
             #capture
         });
     }
@@ -41,7 +42,8 @@ pub(crate) fn begin(expansion: &Expansion<'_>) -> TokenStream {
         let cfgs = cfgs(&typed.attrs);
         let allow = (!expansion.hides_parameters).then(|| allow_underscore_use(&ident));
         tokens.extend(quote! {
-            #cfgs #allow let mut #lent = #private::lend::<_, #marker>(#ident).begin(&#call, #name);
+            #cfgs #allow let mut #lent =
+                #private::lend::<_, #marker>(#ident).__audited_begin(&#call, #name);
             #cfgs let #loan = &mut #lent;
         });
     }
@@ -72,7 +74,7 @@ fn has_reference_receiver(expansion: &Expansion<'_>) -> bool {
     }
 }
 
-/// Output: `watch::<_, ()>(&*a).begin(&call, "a");` for each parameter that can't be compared. If
+/// Output: `watch::<_, ()>(&*a).__audited_begin(&call, "a");` for each parameter that can't be compared. If
 /// its type is audited, the record says that changes are missing.
 pub(crate) fn report_unseen(expansion: &Expansion<'_>, position: Position) -> TokenStream {
     let Expansion { private, call, watch_plan, hides_parameters, .. } = expansion;
@@ -81,7 +83,7 @@ pub(crate) fn report_unseen(expansion: &Expansion<'_>, position: Position) -> To
     if let Some(this) =
         expansion.receiver().filter(|_| watch_plan.receiver == Watch::ReportedUnseen)
     {
-        tokens.extend(quote!(#private::watch::<_, ()>(&*#this).begin(&#call, "self");));
+        tokens.extend(quote!(#private::watch::<_, ()>(&*#this).__audited_begin(&#call, "self");));
     }
     for (index, typed) in expansion.parameters(Watch::ReportedUnseen) {
         if !is_before && !is_plain(&typed.pat) {
@@ -92,18 +94,21 @@ pub(crate) fn report_unseen(expansion: &Expansion<'_>, position: Position) -> To
         let name = parameter_name(typed, index);
         let cfgs = cfgs(&typed.attrs);
         let allow = (!(is_before && *hides_parameters)).then(|| allow_underscore_use(&ident));
-        tokens
-            .extend(quote!(#cfgs #allow #private::watch::<_, ()>(&*#ident).begin(&#call, #name);));
+        tokens.extend(quote! {
+            #cfgs #allow #private::watch::<_, ()>(&*#ident).__audited_begin(&#call, #name);
+        });
     }
     tokens
 }
 
 /// Output, after the body:
 /// ```text
-/// if watch.is_watching() {
-///     let _here = reached(); watch.finish(&*self); watch.was_reached(_here);
+/// if watch.__audited_is_watching() {
+///     let here = reached();
+///     watch.__audited_finish(&*self);
+///     watch.__audited_was_reached(here);
 /// }
-/// lent_1.finish();
+/// lent_1.__audited_finish();
 /// ```
 ///
 /// Where the type is not audited, `reached` returns `!`. Then the compiler does not check whether
@@ -113,18 +118,18 @@ pub(crate) fn finish(expansion: &Expansion<'_>) -> TokenStream {
     let private = &expansion.private;
     let mut tokens = TokenStream::new();
     if let Some(this) = expansion.receiver().filter(|_| expansion.watch_plan.compares_receiver()) {
-        let (watch, here) = (local("__audited_watch"), local("_audited_here"));
+        let (watch, here) = (local("__audited_watch"), local("__audited_here"));
         tokens.extend(quote! {
-            if #watch.is_watching() {
-                let #here = { let _watch = &#watch; #private::reached() };
-                #watch.finish(&*#this);
-                #watch.was_reached(#here);
+            if #watch.__audited_is_watching() {
+                let #here = { let __audited_borrowed = &#watch; #private::reached() };
+                #watch.__audited_finish(&*#this);
+                #watch.__audited_was_reached(#here);
             }
         });
     }
     for (index, typed) in expansion.parameters(Watch::Compared) {
         let (lent, cfgs) = (numbered("__audited_lent", index), cfgs(&typed.attrs));
-        tokens.extend(quote!(#cfgs #lent.finish();));
+        tokens.extend(quote!(#cfgs #lent.__audited_finish();));
     }
     tokens
 }
@@ -135,7 +140,7 @@ pub(crate) fn borrow_receiver(expansion: &Expansion<'_>) -> Option<TokenStream> 
     expansion.watch_plan.compares_receiver().then(|| quote!(#private::borrow_whole(&mut *#this);))
 }
 
-/// Output, before the body: `let moved_1 = MovedArgument { value: a };`
+/// Output, before the body: `let moved_1 = MovedArgument(a);`
 ///
 /// An async block that borrows `self` also borrows other parameters that are `Copy`, and is then
 /// `Send` only if they are `Sync`. The wrapper is not `Copy`, so the block moves it.
@@ -146,13 +151,12 @@ fn wrap_parameters(expansion: &Expansion<'_>) -> TokenStream {
         let (wrapper, cfgs) = (numbered("__audited_moved", index), cfgs(&typed.attrs));
         let ident = expansion.hidden(&parameter_ident(typed, index));
         let allow = allow_shadowing(expansion, &ident);
-        tokens
-            .extend(quote!(#cfgs #allow let #wrapper = #private::MovedArgument { value: #ident };));
+        tokens.extend(quote!(#cfgs #allow let #wrapper = #private::MovedArgument(#ident);));
     }
     tokens
 }
 
-/// Output, in the body: `let moved_1 = moved_1; let a = moved_1.value;`
+/// Output, in the body: `let moved_1 = moved_1; let a = moved_1.0;`
 pub(crate) fn unwrap_parameters(expansion: &Expansion<'_>) -> TokenStream {
     let mut tokens = TokenStream::new();
     for (index, typed) in wrapped_parameters(expansion) {
@@ -161,7 +165,7 @@ pub(crate) fn unwrap_parameters(expansion: &Expansion<'_>) -> TokenStream {
         let allow = allow_shadowing(expansion, &ident);
         tokens.extend(quote! {
             #cfgs let #wrapper = #wrapper;
-            #cfgs #allow let #ident = #wrapper.value;
+            #cfgs #allow let #ident = #wrapper.0;
         });
     }
     tokens
