@@ -9,7 +9,5 @@ mod lints;
 mod record_access;
 #[path = "shapes/stacking.rs"]
 mod stacking;
-#[path = "shapes/summary.rs"]
-mod summary;
 #[path = "shapes/user_names.rs"]
 mod user_names;

@@ -3,9 +3,14 @@
 //!
 //! That an expansion uses no other names is a unit test of `audit-macros`: `reserved_names`.
 
+use std::future::Future;
+
 use audited::{Record, testing};
 
-use crate::summary::block_on;
+/// Runs `future` to completion on this thread.
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
 
 // ---- 68 -----------------------------------------------------------------------------------------
 
