@@ -16,6 +16,8 @@ mod drops_of_self;
 mod durable_calls;
 #[path = "shapes/error_types.rs"]
 mod error_types;
+#[path = "shapes/lifetimes.rs"]
+mod lifetimes;
 #[path = "shapes/mut_parameters.rs"]
 mod mut_parameters;
 #[path = "shapes/parameters.rs"]

@@ -3,7 +3,9 @@
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, Pat, PatType, Signature, Token, Visibility, braced};
+use syn::{
+    Attribute, FnArg, Pat, PatType, ReceiverKind, Signature, Token, Type, Visibility, braced,
+};
 
 use crate::tokens::{is_ident, with_content};
 
@@ -217,6 +219,18 @@ impl Function {
             && !names.iter().any(is_from_an_expansion)
             && !self.sig.inputs.iter().any(is_mut)
             && self.attrs.iter().all(is_built_in)
+    }
+
+    /// Whether the receiver is a reference, as it is written.
+    pub(crate) fn has_reference_receiver(&self) -> bool {
+        match self.sig.inputs.first() {
+            Some(FnArg::Receiver(receiver)) => match &receiver.kind {
+                ReceiverKind::Reference(..) => true,
+                ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(_)),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// Every name that the parameters bind, in order.

@@ -8,58 +8,80 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{ReturnType, Type};
+use syn::visit_mut::{self, VisitMut};
+use syn::{AssocType, ReturnType, Type};
 
 use super::return_kind::{type_arguments, ungroup};
-use crate::tokens::{any_token, is_ident, is_punct};
+use crate::tokens::{is_ident, is_punct};
 
-/// Whether `ty` contains a name that is by convention a type parameter (`T`, `St`, `REQ`), or a
-/// projection (`Self::Item`).
+/// Whether `ty` contains a name that may be a type parameter (`T`, `Key`), or a projection
+/// (`Self::Item`, `T::Item`).
 ///
 /// Only the spelling is available: the parameters of an `impl` block can't be seen from its
-/// methods. A type that is named like a parameter is treated as one, which costs detail of the
-/// record; a parameter with a longer name is treated as a type, which may not compile.
+/// methods. So a type without a path may be one, except those that everybody knows.
 fn may_contain_parameter(ty: &Type) -> bool {
-    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    any_token(ty.to_token_stream(), &|token| {
-        let TokenTree::Ident(ident) = token else { return false };
-        let name = ident.to_string();
-        name == "Self"
-            || (name.starts_with(|c: char| c.is_ascii_uppercase())
-                && (name.len() <= 2 || name.chars().all(is_upper)))
+    may_name_parameter(ty.to_token_stream())
+}
+
+fn may_name_parameter(tokens: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Group(group) => may_name_parameter(group.stream()),
+        TokenTree::Ident(ident) => {
+            let name = ident.to_string();
+            let is_in_module = at > 0 && is_punct(tokens.get(at - 1), ':');
+            let is_known = WITHOUT_LIFETIME.contains(&name.as_str()) && name != "Self";
+            name.starts_with(char::is_uppercase) && !is_in_module && !is_known
+        }
+        _ => false,
     })
 }
 
+/// Whether `ty` contains a reference or a lifetime other than `'static`.
+fn may_borrow(ty: &Type) -> bool {
+    let lifetimes = ty.to_token_stream().to_string().replace("'static", "");
+    lifetimes.contains(['&', '\''])
+}
+
 /// Whether the error of `Result<T, Error<..>>` is a generic type whose arguments may be parameters
-/// or borrow, or a projection that may stand for such a type.
+/// or borrow, or a projection that may stand for such a type. Of a future, its output is meant.
 ///
 /// Such an error may implement `std::error::Error` only if its parameter is `'static`. Method
 /// lookup does not ask about lifetimes, so it would choose that implementation, and the compiler
 /// would then reject it. If this returns true, the error is recorded by its text, without its
 /// chain.
+///
+/// An alias such as `LoadResult<T>` hides its error. It is taken for a type without parameters, as
+/// that of `io::Result<T>` is.
 pub(crate) fn has_generic_error(ty: &Type) -> bool {
-    let arguments_of = |ty: &Type| match ungroup(ty) {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .map(|last| type_arguments(last).cloned().collect())
-            .unwrap_or_default(),
-        _ => Vec::new(),
-    };
-    let [_, error] = &arguments_of(ty)[..] else { return false };
+    let mut finder = GenericErrorFinder { is_found: is_result_with_generic_error(ty) };
+    finder.visit_type_mut(&mut ty.clone());
+    finder.is_found
+}
+
+/// Looks into `Output = …`.
+struct GenericErrorFinder {
+    is_found: bool,
+}
+
+impl VisitMut for GenericErrorFinder {
+    fn visit_assoc_type_mut(&mut self, assoc: &mut AssocType) {
+        self.is_found |= assoc.ident == "Output" && is_result_with_generic_error(&assoc.ty);
+        visit_mut::visit_assoc_type_mut(self, assoc);
+    }
+}
+
+fn is_result_with_generic_error(ty: &Type) -> bool {
+    let Type::Path(path) = ungroup(ty) else { return false };
+    let arguments = path.path.segments.last().map(type_arguments).into_iter().flatten();
+    let [_, error] = arguments.collect::<Vec<_>>()[..] else { return false };
     let Type::Path(path) = ungroup(error) else { return false };
     let (first, last) = (path.path.segments.first(), path.path.segments.last());
     if path.qself.is_some() || first.is_some_and(|first| first.ident == "Self") {
         return true;
     }
-    let borrows = |ty: &Type| {
-        any_token(ty.to_token_stream(), &|token| {
-            is_punct(Some(token), '&') || is_punct(Some(token), '\'')
-        })
-    };
-    last.is_some_and(|last| last.ident != "Box")
-        && arguments_of(error).iter().any(|ty| may_contain_parameter(ty) || borrows(ty))
+    let Some(last) = last.filter(|last| last.ident != "Box") else { return false };
+    may_borrow(error) || type_arguments(last).any(may_contain_parameter)
 }
 
 /// Whether a return type without `impl Trait` might be a boxed future, so that `audit-core` must

@@ -137,8 +137,12 @@ fn record_outcome(
     } else {
         quote!(value)
     };
-    let error = match return_kind {
-        ReturnKind::Nameable(ty) if has_generic_error(ty) => quote!(generic_error),
+    let returned = match return_kind {
+        ReturnKind::Future { output } => output.as_deref(),
+        _ => return_kind.annotation(),
+    };
+    let error = match returned {
+        Some(ty) if has_generic_error(ty) => quote!(generic_error),
         _ => quote!(error),
     };
     quote! {

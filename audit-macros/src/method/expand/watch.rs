@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{FnArg, PatType, ReceiverKind, Type};
+use syn::{FnArg, PatType, Type};
 
 use super::capture::{self, Position};
 use super::expansion::{Expansion, allow_underscore_use, cfgs, numbered, parameter_name};
@@ -33,8 +33,11 @@ pub(crate) fn begin(expansion: &Expansion<'_>) -> TokenStream {
         });
     }
     // With a receiver that is a reference, an elided lifetime in the return type is the receiver's.
-    let marker =
-        if has_reference_receiver(expansion) { &borrows_from_nothing } else { &may_borrow };
+    let marker = if expansion.function.has_reference_receiver() {
+        &borrows_from_nothing
+    } else {
+        &may_borrow
+    };
     for (index, typed) in expansion.parameters(Watch::Compared) {
         let ident = expansion.hidden(&parameter_ident(typed, index));
         let name = parameter_name(typed, index);
@@ -61,17 +64,6 @@ fn lookup_marker(expansion: &Expansion<'_>, returned: Option<&Type>) -> TokenStr
         None => quote!(#private::OwnedReturn),
     };
     if expansion.function.is_async() { quote!(#private::InFuture<#marker>) } else { marker }
-}
-
-fn has_reference_receiver(expansion: &Expansion<'_>) -> bool {
-    match expansion.function.sig.inputs.first() {
-        Some(FnArg::Receiver(receiver)) => match &receiver.kind {
-            ReceiverKind::Reference(..) => true,
-            ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(_)),
-            _ => false,
-        },
-        _ => false,
-    }
 }
 
 /// Output: `watch::<_, ()>(&*a).__audited_begin(&call, "a");` for each parameter that can't be compared. If

@@ -45,9 +45,14 @@ impl WatchPlan {
             Some(FnArg::Receiver(receiver)) => watch_receiver(receiver, returned, args, function),
             _ => Watch::Ignored,
         };
+        // Without a receiver, an elided lifetime in the return type is that of the only reference
+        // among the parameters.
+        let borrows_from_parameter = !function.has_reference_receiver()
+            && returned.is_some_and(|ty| elision(ty) == Elision::Certain);
+        let can_be_lent = returned.is_some() && !borrows_from_parameter;
         let parameters = inputs.iter().map(|input| match input {
             FnArg::Receiver(_) => Watch::Ignored,
-            FnArg::Typed(typed) => watch_parameter(&typed.ty, returned.is_some()),
+            FnArg::Typed(typed) => watch_parameter(&typed.ty, can_be_lent),
         });
         Self { receiver, parameters: parameters.collect() }
     }
