@@ -179,7 +179,7 @@ fn every_kind_of_record_is_waited_for() {
         ("grow", &mut || assert_eq!(pilot.grow(), 26)),
         ("direct", &mut || assert_eq!(audited::execute("direct", "m", (), || 3), 3)),
         ("direct", &mut || assert_eq!(audited::execute!("direct", "m", (), || 3), 3)),
-        ("change Pilot", &mut || tracked.save(|_| Ok::<(), String>(())).expect("saved")),
+        ("Pilot: changed", &mut || tracked.save(|_| Ok::<(), String>(())).expect("saved")),
     ];
     for (action, call) in calls {
         let store = GatedStore::accepting();

@@ -69,9 +69,9 @@ fn a_committed_transaction_contains_the_records_of_its_calls_and_changes() {
     assert_eq!(
         rows(&shop.db, LOG),
         [
-            "change create Order success alice",
+            "change Order: created success alice",
             "call place order success alice",
-            "change create Order success alice",
+            "change Order: created success alice",
             "call place order success alice",
         ]
     );
@@ -93,9 +93,9 @@ fn a_failed_transaction_leaves_only_records_of_the_attempt() {
     assert_eq!(
         rows(&shop.db, LOG),
         [
-            "change create Order failure -",
+            "change Order: created failure -",
             "call place order failure -",
-            "change create Order failure -",
+            "change Order: created failure -",
             "call place order failure -",
         ]
     );
@@ -204,9 +204,9 @@ fn a_rolled_back_save_is_pending_again() {
     assert_eq!(
         rows(&shop.db, LOG),
         [
-            "change create Order failure bob",
-            "change change Order failure -",
-            "change create Order success -"
+            "change Order: created failure bob",
+            "change Order: changed failure -",
+            "change Order: created success -"
         ]
     );
 }
@@ -250,6 +250,6 @@ fn a_failed_commit_leaves_records_of_the_attempt() {
     assert_eq!(rows(&shop.db, CHANGES), [""; 0]);
     assert_eq!(
         rows(&shop.db, LOG),
-        ["change create Order failure -", "call place order failure -"]
+        ["change Order: created failure -", "call place order failure -"]
     );
 }

@@ -23,8 +23,8 @@ pub use crate::call::{
 };
 pub use crate::call_site::{CallSite, CaptureLevel};
 pub use crate::fields::{
-    CatalogueEntry, FieldSnapshot, FieldVisitor, child_path, debug_field, field, key_part,
-    redacted_field, redacted_with_field, target_id, with_field,
+    CatalogueEntry, FieldSnapshot, FieldVisitor, TargetObject, child_path, debug_field, field,
+    key_part, redacted_field, redacted_with_field, target_id, with_field,
 };
 pub use crate::refused::{FromRefused, from_refused};
 pub use audit_record::Durability;

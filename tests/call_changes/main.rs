@@ -3,6 +3,7 @@
 mod nested;
 #[path = "../shapes/record_access.rs"]
 mod record_access;
+mod targets;
 mod unobserved;
 
 use std::cell::Cell;
@@ -266,7 +267,9 @@ fn the_recorded_id_is_the_one_at_entry() {
         pilot.id = 1;
         pilot.rank = 9;
     }
-    assert_eq!(change_lines(&single_record(|| renumber(&mut kara()))), ["Pilot 340 rank 1 9"]);
+    let record = single_record(|| renumber(&mut kara()));
+    assert_eq!(record.target_id.as_deref(), Some("340"));
+    assert_eq!(change_lines(&record), ["Pilot 340 rank 1 9", "Pilot 340 id 340 1"]);
 }
 
 #[test]

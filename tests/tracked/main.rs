@@ -85,7 +85,7 @@ fn the_first_save_records_every_audited_field() {
         ]
     );
     assert_eq!((record.kind, record.outcome), (Kind::Change, Outcome::Success));
-    assert_eq!(record.action, "create Pilot");
+    assert_eq!(record.action, "Pilot: created");
     assert_eq!(record.method, "tracked::Pilot::save");
     assert_eq!(record.actor.as_deref(), Some("alice"));
     assert_eq!(record.target_type.as_deref(), Some("Pilot"));
@@ -114,7 +114,7 @@ fn a_later_save_records_the_changed_fields_and_an_unchanged_object_none() {
         ["changed Pilot 340 age 25 26", r#"changed Pilot 340 note null "promoted""#,]
     );
     assert_eq!(change_lines(&records[1]), [r#"changed Pilot 340 note "promoted" null"#]);
-    assert_eq!(records[1].action, "change Pilot");
+    assert_eq!(records[1].action, "Pilot: changed");
     assert!(records[0].changes[0].changed_at < records[1].changes[0].changed_at);
     assert_eq!(records[0].changes[0].changed_at, records[0].changes[1].changed_at);
 }
@@ -136,7 +136,7 @@ fn a_delete_records_the_last_stored_values_and_the_object_is_new_again() {
             "deleted Pilot 340 note null -",
         ]
     );
-    assert_eq!(records[0].action, "delete Pilot");
+    assert_eq!(records[0].action, "Pilot: deleted");
     assert_eq!(change_lines(&records[1])[1], "created Pilot 340 age - 99");
 }
 
@@ -264,4 +264,44 @@ fn additional_fields_are_masked_by_their_name() {
         json!({"extra": {"age": "no clash", "api_key": "[redacted]"}})
     );
     assert_eq!(records[0].reason.as_deref(), Some("asked for"));
+}
+
+#[test]
+fn a_change_has_the_reason_and_the_action_of_the_call_around_it() {
+    let records = testing::capture(|| {
+        Context::new().actor("alice").field("ticket", 7).scope(|| {
+            execute("promote", "fleet::promote", (), || {
+                audited::reason("end of the season");
+                let mut pilot = Tracked::loaded(kara());
+                pilot.age = 26;
+                pilot.save(accept).unwrap();
+                pilot.age = 27;
+                pilot.info().reason("birthday").operator("bob");
+                pilot.save(accept).unwrap();
+                pilot.age = 28;
+                pilot.save(|_| Err::<(), _>("no connection")).unwrap_err();
+            });
+            let mut pilot = Tracked::loaded(kara());
+            pilot.delete(accept).unwrap();
+        });
+    });
+    let found: Vec<_> = records
+        .iter()
+        .filter(|record| record.kind == Kind::Change)
+        .map(|record| {
+            let context = record.context.as_ref().map_or("", |context| context.as_str());
+            (&*record.action, record.actor.as_deref(), record.reason.as_deref(), context)
+        })
+        .collect();
+    let (alice, bob, season) = (Some("alice"), Some("bob"), Some("end of the season"));
+    let in_call = r#"{"parent_action":"promote","extra":{"ticket":7}}"#;
+    assert_eq!(
+        found,
+        [
+            ("Pilot: changed", alice, season, in_call),
+            ("Pilot: changed", bob, Some("birthday"), in_call),
+            ("Pilot: changed", alice, season, in_call),
+            ("Pilot: deleted", alice, None, r#"{"extra":{"ticket":7}}"#),
+        ]
+    );
 }

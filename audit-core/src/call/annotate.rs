@@ -76,7 +76,7 @@ pub fn target(type_name: impl Into<Cow<'static, str>>, id: impl Display) {
         let id = capture::identifier(&id);
         let type_name = capture::limited_identifier(type_name);
         let target = Target { type_name, id, label: None };
-        call.while_running(|state| state.annotations().target = Some(target));
+        call.while_running(|state| state.annotations().set_target(target));
     });
 }
 

@@ -75,7 +75,7 @@ impl Input {
     /// Sets the object that the call is about.
     pub fn target(&mut self, target: impl IntoTarget) {
         if let Some(call) = self.call() {
-            call.state().annotations().target = Some(target.into_target().0);
+            call.state().annotations().set_target(target.into_target().0);
         }
     }
 

@@ -34,7 +34,7 @@ use crate::value::{Tree, diff};
 /// let before = Pilot { id: 340, name: "Kara".into(), age: 25 };
 /// let after = Pilot { id: 340, name: "Kara".into(), age: 26 };
 /// let records = testing::capture(|| audited::change(&before, &after));
-/// assert_eq!(records[0].action, "change Pilot");
+/// assert_eq!(records[0].action, "Pilot: changed");
 /// assert_eq!(records[0].changes[0].field, "age");
 /// ```
 pub fn change<T: AuditedFields>(before: &T, after: &T) {
@@ -87,7 +87,7 @@ pub fn change<T: AuditedFields>(before: &T, after: &T) {
 /// assert_eq!(fields, ["total", "lines[2]"]);
 /// assert_eq!(records[0].actor.as_deref(), Some("alice"));
 /// assert_eq!(records[0].context.as_ref().unwrap().as_str(), r#"{"extra":{"ticket":80}}"#);
-/// assert_eq!(records[1].action, "delete invoice");
+/// assert_eq!(records[1].action, "invoice: deleted");
 /// ```
 pub fn change_of(target_type: impl Into<Cow<'static, str>>, key: impl Into<ObjectKey>) -> ChangeOf {
     let recorder = current::active_recorder();
@@ -132,8 +132,8 @@ impl ChangeOf {
         self.of_kind(ChangeKind::Deleted)
     }
 
-    /// Sets the action. The default is `create`, `change` or `delete` with the type, such as
-    /// `change invoice`.
+    /// Sets the action. The default is the type with `created`, `changed` or `deleted`, such as
+    /// `invoice: changed`.
     pub fn action(mut self, action: impl Into<Cow<'static, str>>) -> Self {
         self.action = Some(capture::limited_identifier(action));
         self

@@ -33,6 +33,14 @@ pub(super) struct Operation {
     pub(super) target: Option<Target>,
 }
 
+/// The call that makes a change. A reader of the change should not have to look for the call to
+/// know why it was made.
+#[derive(Default)]
+struct Caller {
+    reason: Option<String>,
+    action: Option<Cow<'static, str>>,
+}
+
 /// How an operation ended. One that failed has changed nothing, as far as is known.
 pub(super) struct OperationEnd {
     outcome: Outcome,
@@ -78,12 +86,13 @@ impl Operation {
         mut changes: Vec<FieldChange>,
         cuts: Vec<Truncation>,
     ) {
+        let caller = self.caller();
         let mut cuts = Some(cuts);
         let mut below_first = None;
         while !changes.is_empty() || cuts.is_some() {
             let end = last_whole_object(&changes, CHANGES_PER_RECORD);
             let rest = changes.split_off(end);
-            let Some(mut call) = self.begin_record(info) else { return };
+            let Some(mut call) = self.begin_record(info, &caller) else { return };
             let Some(shared) = call.shared().cloned() else { return };
             {
                 let mut state = shared.state();
@@ -106,7 +115,7 @@ impl Operation {
         cuts: Vec<Truncation>,
         end: OperationEnd,
     ) {
-        let Some(mut call) = self.begin_record(info) else { return };
+        let Some(mut call) = self.begin_record(info, &self.caller()) else { return };
         if let Some(shared) = call.shared() {
             let mut state = shared.state();
             state.set_input(input.as_str());
@@ -115,8 +124,20 @@ impl Operation {
         call.end(end.outcome, end.error, end.traceback);
     }
 
+    /// What the record takes over from the call around the operation.
+    fn caller(&self) -> Caller {
+        let call = scope::with(|scope| scope.call.clone());
+        match call.filter(|call| call.recorder.generation() == self.recorder.generation()) {
+            Some(call) => Caller {
+                reason: call.state().annotations.as_ref().and_then(|a| a.reason.clone()),
+                action: Some(call.action.clone()),
+            },
+            None => Caller::default(),
+        }
+    }
+
     /// Starts a record. `None` if the recorder skips this action.
-    fn begin_record(&self, info: &SaveInfo) -> Option<Call> {
+    fn begin_record(&self, info: &SaveInfo, caller: &Caller) -> Option<Call> {
         let _busy = mark_busy();
         let call = call::begin_record(
             self.recorder.clone(),
@@ -136,7 +157,8 @@ impl Operation {
             let state = state.annotations();
             state.target.clone_from(&self.target);
             state.actor.clone_from(&info.operator);
-            state.reason.clone_from(&info.reason);
+            state.reason = info.reason.clone().or_else(|| caller.reason.clone());
+            state.parent_action.clone_from(&caller.action);
             for text in &info.notes {
                 state.add_note(Note::new("notes", text.clone()));
             }
@@ -162,14 +184,12 @@ fn last_whole_object(changes: &[FieldChange], limit: usize) -> usize {
     limit + changes[limit..].iter().take_while(|change| is_same(change)).count()
 }
 
-/// The action of a record that names none: `create Pilot`, `change Pilot` or `delete Pilot`.
+/// The action of a record that names none: `Pilot: created`, `Pilot: changed` or `Pilot: deleted`.
+///
+/// A call that makes the change is likely to be called `create pilot`. The two must stay different,
+/// or a report that groups by action would count each change twice.
 pub(super) fn default_action(kind: ChangeKind, name: &str) -> Cow<'static, str> {
-    let verb = match kind {
-        ChangeKind::Created => "create",
-        ChangeKind::Deleted => "delete",
-        _ => "change",
-    };
-    format!("{verb} {name}").into()
+    format!("{name}: {}", kind.as_str()).into()
 }
 
 /// The method of the record: `fleet::Pilot::save`.

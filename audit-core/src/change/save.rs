@@ -12,9 +12,10 @@ use audit_record::ChangeKind;
 use crate::change::record::{self, Operation, OperationEnd};
 use crate::change::tracked_state::{StoreEffect, TrackedState};
 use crate::current;
-use crate::fields::{AuditedFields, change_time};
+use crate::fields::{AuditedFields, change_time, object_address};
 use crate::in_flight::{StartTime, Target};
 use crate::recorder::RecorderRef;
+use crate::scope;
 
 /// A save or deletion in progress. If it is dropped before its result is known, it is recorded as
 /// cancelled.
@@ -89,6 +90,7 @@ impl<'t, T: AuditedFields> SaveAttempt<'t, T> {
             is_unchanged = !changed.must_be_recorded(self.kind);
             if !is_unchanged {
                 let id = self.object.recorded_id();
+                self.update_target_of_caller(&id);
                 let operation = self.operation(recorder, began, id.clone());
                 let (changes, cuts) =
                     changed.into_changes(T::type_path(), &id, self.kind, change_time());
@@ -101,6 +103,17 @@ impl<'t, T: AuditedFields> SaveAttempt<'t, T> {
             _ => StoreEffect::Saved,
         };
         self.object.apply(effect, transaction);
+    }
+
+    /// If the object is the target of the call around the operation, the call gets its new id.
+    fn update_target_of_caller(&self, id: &str) {
+        if self.kind != ChangeKind::Created {
+            return;
+        }
+        if let Some(call) = scope::with(|scope| scope.call.clone()) {
+            let (address, label) = (object_address(&self.object.value), self.object.value.label());
+            call.while_running(|state| state.annotations().update_target(address, id, label));
+        }
     }
 
     fn record_failure(&mut self, end: impl FnOnce(Instant) -> OperationEnd) {

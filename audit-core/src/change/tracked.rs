@@ -4,11 +4,12 @@ use std::fmt::{self, Debug, Display};
 use std::ops::{AsyncFnOnce, Deref, DerefMut};
 
 use audit_record::FieldChange;
+use serde::{Serialize, Serializer};
 
 use crate::change::SaveInfo;
 use crate::change::save::SaveAttempt;
 use crate::change::tracked_state::{StoredState, TrackedState};
-use crate::fields::AuditedFields;
+use crate::fields::{AuditedFields, TargetObject};
 
 /// An object that records the changes of its audited fields when it is saved or deleted.
 ///
@@ -215,6 +216,23 @@ impl<T: AuditedFields> Deref for Tracked<T> {
 impl<T: AuditedFields> DerefMut for Tracked<T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.state.value
+    }
+}
+
+impl<T: AuditedFields> TargetObject for Tracked<T> {
+    type Audited = T;
+
+    const RECORDS_CHANGES: bool = true;
+
+    fn audited(&self) -> &T {
+        self
+    }
+}
+
+/// Serialises the object, so that a `Tracked` argument is recorded like the object itself.
+impl<T: AuditedFields + Serialize> Serialize for Tracked<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.state.value.serialize(serializer)
     }
 }
 

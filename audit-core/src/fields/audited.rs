@@ -79,6 +79,38 @@ pub trait AuditedFields {
     fn refresh(&self, before: &mut Self::Snapshot);
 }
 
+/// The address and the type name of an object in memory.
+pub(crate) type ObjectAddress = (usize, &'static str);
+
+/// Where `object` is.
+pub(crate) fn object_address<T>(object: &T) -> ObjectAddress {
+    (std::ptr::from_ref(object).addr(), std::any::type_name::<T>())
+}
+
+/// An object that becomes the target of a call that is given it as `&mut`: one with audited fields,
+/// or a `Tracked` one.
+#[doc(hidden)]
+pub trait TargetObject {
+    /// The type with audited fields.
+    type Audited: AuditedFields;
+
+    /// Whether the object records its changes itself, so that the call does not.
+    const RECORDS_CHANGES: bool;
+
+    /// The object with audited fields.
+    fn audited(&self) -> &Self::Audited;
+}
+
+impl<T: AuditedFields> TargetObject for T {
+    type Audited = T;
+
+    const RECORDS_CHANGES: bool = false;
+
+    fn audited(&self) -> &T {
+        self
+    }
+}
+
 /// The fields of `object` that differ from `before`.
 pub(crate) fn changed_fields<T: AuditedFields>(
     object: &T,

@@ -136,6 +136,14 @@ pub(crate) fn part(key: &dyn Display) -> String {
     capture::identifier(key)
 }
 
+/// Whether a store has assigned the id `after` to an object that had the id `before`: each part that
+/// differs was zero, empty, or null before. Otherwise the object had an id, and has another one now.
+pub(crate) fn is_assigned(before: &str, after: &str) -> bool {
+    let is_unset = |part: &str| part == "null" || part.chars().all(|c| c == '0' || c == '-');
+    before.split('/').count() == after.split('/').count()
+        && before.split('/').zip(after.split('/')).all(|(b, a)| b == a || is_unset(b))
+}
+
 // ---- the probe of a key or label ----------------------------------------------------------------
 
 /// A field that cannot be a key or a label.

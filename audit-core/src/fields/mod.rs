@@ -12,11 +12,14 @@ mod key;
 mod probe;
 mod visitor;
 
-pub use audited::AuditedFields;
-pub(crate) use audited::{changed_fields, described_fields, field_values};
+pub use audited::{AuditedFields, TargetObject};
+pub(crate) use audited::{
+    ObjectAddress, changed_fields, described_fields, field_values, object_address,
+};
 pub use catalogue::{Catalogue, CatalogueEntry, catalogue};
 pub(crate) use changed::{ChangedField, ChangedFields, NO_FIELD, change_time, redaction_mark};
 pub use info::{FieldInfo, TypeInfo};
+pub(crate) use key::is_assigned;
 pub(crate) use key::part as key_text;
 pub use key::{ObjectKey, child_path, key_part, target_id};
 pub use probe::{

@@ -1,9 +1,10 @@
 //! [`ContextData`]: the values of a context, and how they become part of a record.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use audit_record::private::json::write_key;
+use audit_record::private::json::{write_key, write_str};
 use audit_record::private::size::HeapBytes;
 use audit_record::{CorrelationId, Json, Record, Truncation};
 use serde::Serialize;
@@ -94,14 +95,8 @@ impl ContextData {
         }
     }
 
-    /// Sets the values of this context in `record`. `fields` belong to the call and override
-    /// `extra`.
-    pub(crate) fn add_to_record(
-        &self,
-        record: &mut Record,
-        recorder: &Recorder,
-        fields: Vec<(String, String)>,
-    ) {
+    /// Sets the values of this context in `record`, and `own`, the values of the record itself.
+    pub(crate) fn add_to_record(&self, record: &mut Record, recorder: &Recorder, own: OwnContext) {
         record.actor.clone_from(&self.actor);
         record.on_behalf_of.clone_from(&self.on_behalf_of);
         record.ip = self.ip;
@@ -120,15 +115,17 @@ impl ContextData {
             &rendered_here
         };
         record.truncated.extend_from_slice(&rendered.cuts);
-        record.context = if fields.is_empty() {
+        record.context = if own.is_empty() {
             rendered.whole.clone()
         } else {
             let mut extra = rendered.extra.clone();
-            for (key, value) in fields {
+            for (key, value) in own.fields {
                 extra.retain(|(known, _)| *known != key);
                 extra.push((key, value));
             }
-            Some(object(&rendered.members, &extra))
+            let mut members = rendered.members.clone();
+            parent_action_member(&mut members, own.parent_action.as_deref());
+            Some(object(&members, &extra))
         };
     }
 
@@ -237,9 +234,33 @@ fn member(
     members.push(',');
 }
 
-/// The column `context` of a call that has only fields of its own.
-pub(crate) fn extra_only(fields: Vec<(String, String)>) -> Option<Json> {
-    (!fields.is_empty()).then(|| object("", &fields))
+/// The parts of the column `context` that belong to one record.
+pub(crate) struct OwnContext {
+    /// The action of the call around a change.
+    pub(crate) parent_action: Option<Cow<'static, str>>,
+    /// Key and JSON text. They override fields of the context.
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl OwnContext {
+    fn is_empty(&self) -> bool {
+        self.parent_action.is_none() && self.fields.is_empty()
+    }
+
+    /// The column `context` of a record without another context.
+    pub(crate) fn into_json(self) -> Option<Json> {
+        let mut members = String::new();
+        parent_action_member(&mut members, self.parent_action.as_deref());
+        (!self.is_empty()).then(|| object(&members, &self.fields))
+    }
+}
+
+fn parent_action_member(members: &mut String, action: Option<&str>) {
+    if let Some(action) = action {
+        write_key(members, "parent_action");
+        write_str(members, action);
+        members.push(',');
+    }
 }
 
 fn object(members: &str, extra: &[(String, String)]) -> Json {

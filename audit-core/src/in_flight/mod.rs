@@ -16,10 +16,12 @@ mod state;
 mod url;
 
 pub(crate) use call::{CallShared, StartTime, drain_spare_calls, open_spare_calls};
-pub(crate) use context::{ContextData, ContextValue, extra_only};
+pub(crate) use context::{ContextData, ContextValue};
 pub(crate) use identifiers::limit_identifiers;
 pub(crate) use limited::{limited_text, set_field};
-pub(crate) use nested::{MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, WatchedObject};
+pub(crate) use nested::{
+    MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, ObjectValues, WatchedObject,
+};
 pub(crate) use state::{
     CallEnd, CallState, FailureDetails, LogEvent, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Target,
 };

@@ -17,7 +17,9 @@ use audit_record::{ChangeKind, FieldChange, Truncation};
 use chrono::{DateTime, Utc};
 
 use crate::capture::Rules;
-use crate::fields::{ChangedFields, FieldValues, TypeInfo, change_time, compare_values};
+use crate::fields::{
+    ChangedFields, FieldValues, ObjectAddress, TypeInfo, change_time, compare_values,
+};
 
 /// Limit of the changes in one record. Excess ones are only counted, but the changes of one object
 /// are never split.
@@ -25,9 +27,6 @@ pub(crate) const MAX_CHANGES: usize = 4_096;
 
 /// Changes of one object, and what was cut in them.
 pub(crate) type ObjectChanges = (Vec<FieldChange>, Vec<Truncation>);
-
-/// The address and the type name of an object.
-pub(crate) type ObjectAddress = (usize, &'static str);
 
 /// What identifies a watched object in memory and in records.
 pub(crate) struct ObjectIdentity {
@@ -45,6 +44,27 @@ impl ObjectIdentity {
     }
 }
 
+/// The audited fields of an object, and its id.
+#[derive(Clone)]
+pub(crate) struct ObjectValues {
+    pub(crate) fields: FieldValues,
+    pub(crate) id: String,
+}
+
+impl ObjectValues {
+    /// What differs in `later`.
+    pub(crate) fn changes_to(
+        &self,
+        later: &ObjectValues,
+        info: &'static TypeInfo,
+        rules: &Rules,
+    ) -> ChangedFields {
+        let mut rows = compare_values(info, rules, Some(&self.fields), Some(&later.fields));
+        rows.add_key_change(info, &self.id, &later.id);
+        rows
+    }
+}
+
 /// An object that a call watches.
 pub(crate) struct WatchedObject {
     pub(crate) object: ObjectIdentity,
@@ -58,9 +78,9 @@ pub(crate) struct WatchedObject {
 #[derive(Default)]
 pub(crate) struct NestedChanges {
     /// The values when the first nested call began, and when that was.
-    pub(crate) first: Option<(FieldValues, DateTime<Utc>)>,
+    pub(crate) first: Option<(ObjectValues, DateTime<Utc>)>,
     /// The values when the latest nested call ended; while it runs, the values when it began.
-    pub(crate) latest: Option<FieldValues>,
+    pub(crate) latest: Option<ObjectValues>,
     /// The changes between two nested calls.
     pub(crate) between: ObjectChanges,
     /// The number of changes between two nested calls that exceeded the limit.
@@ -74,13 +94,13 @@ impl WatchedObject {
     }
 
     /// A nested call begins while the object has these `values`. `None` if reading them panicked.
-    pub(crate) fn nested_call_began(&self, values: Option<FieldValues>, rules: &Rules) {
+    pub(crate) fn nested_call_began(&self, values: Option<ObjectValues>, rules: &Rules) {
         let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(values) = values else { return nested.set_incomplete() };
         let at = change_time();
         match &nested.latest {
             Some(latest) => {
-                let rows = compare_values(self.object.info, rules, Some(latest), Some(&values));
+                let rows = latest.changes_to(&values, self.object.info, rules);
                 let (changes, cuts) = self.object.changes(rows, at);
                 // Limited, because the outer call may run for as long as the process.
                 if nested.between.0.len() < MAX_CHANGES {
@@ -97,7 +117,7 @@ impl WatchedObject {
 
     /// A nested call has recorded its changes and ends while the object has these `values`. `None`
     /// if reading them panicked.
-    pub(crate) fn nested_call_ended(&self, values: Option<FieldValues>) {
+    pub(crate) fn nested_call_ended(&self, values: Option<ObjectValues>) {
         let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
         match values {
             Some(values) if nested.latest.is_some() => nested.latest = Some(values),

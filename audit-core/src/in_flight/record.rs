@@ -10,9 +10,10 @@ use std::sync::Arc;
 use audit_record::{Json, Kind, LogEntry, Outcome, Record, Truncation};
 use chrono::{DateTime, Utc};
 
+use crate::in_flight::context::OwnContext;
 use crate::in_flight::identifiers::list_cut_identifiers;
 use crate::in_flight::state::{Annotations, BufferedLogEvent, date_time};
-use crate::in_flight::{CallEnd, CallShared, CallState, FailureDetails, Target, extra_only};
+use crate::in_flight::{CallEnd, CallShared, CallState, FailureDetails, Target};
 use crate::recorder::{LossCount, Pending};
 
 impl Pending for CallShared {
@@ -116,9 +117,11 @@ impl CallShared {
         }
         record.site.clone_from(&self.recorder.site);
         record.service.clone_from(&self.recorder.service);
+        let own =
+            OwnContext { parent_action: annotations.parent_action, fields: annotations.fields };
         match &self.context {
-            Some(context) => context.add_to_record(record, &self.recorder, annotations.fields),
-            None => record.context = extra_only(annotations.fields),
+            Some(context) => context.add_to_record(record, &self.recorder, own),
+            None => record.context = own.into_json(),
         }
         if annotations.actor.is_some() {
             record.actor = annotations.actor;

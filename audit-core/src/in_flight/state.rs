@@ -9,6 +9,7 @@ use audit_record::{ErrorInfo, FieldChange, Json, Kind, LogEntry, Note, Outcome, 
 use chrono::{DateTime, Utc};
 use tracing::Level;
 
+use crate::fields::ObjectAddress;
 use crate::in_flight::log_tail::{LogTail, MAX_CUTS, cut_in_log, log_event_bytes};
 
 /// Limit of the notes, and of the fields, of one call. Excess ones are only counted.
@@ -78,7 +79,11 @@ pub(crate) struct Annotations {
     pub(crate) notes: Vec<Note>,
     pub(crate) notes_left_out: u64,
     pub(crate) reason: Option<String>,
+    /// The action of the call around a change.
+    pub(crate) parent_action: Option<Cow<'static, str>>,
     pub(crate) target: Option<Target>,
+    /// The object in memory that the target was read from, if the call has read it itself.
+    pub(crate) target_address: Option<ObjectAddress>,
     pub(crate) note_bytes: usize,
     /// JSON text by name. A later value for a name replaces the earlier one.
     pub(crate) fields: Vec<(String, String)>,
@@ -125,6 +130,28 @@ impl FailureDetails {
 }
 
 impl Annotations {
+    /// Sets the target that the program names.
+    pub(crate) fn set_target(&mut self, target: Target) {
+        (self.target, self.target_address) = (Some(target), None);
+    }
+
+    /// The object at `address`, which may be the target, has this id and label now.
+    pub(crate) fn update_target(
+        &mut self,
+        address: ObjectAddress,
+        id: &str,
+        label: Option<String>,
+    ) {
+        if self.target_address == Some(address)
+            && let Some(target) = &mut self.target
+        {
+            id.clone_into(&mut target.id);
+            if label.is_some() {
+                target.label = label;
+            }
+        }
+    }
+
     /// Adds a note. If there are too many of them, it is only counted.
     pub(crate) fn add_note(&mut self, note: Note) {
         let bytes = self.note_bytes + note.title.len() + note.description.len();
@@ -143,6 +170,7 @@ impl Annotations {
         size_of::<Self>()
             + target
             + self.reason.heap_bytes()
+            + self.parent_action.heap_bytes()
             + self.notes.heap_bytes()
             + self.fields.heap_bytes()
             + self.truncated.heap_bytes()

@@ -1,17 +1,19 @@
 //! [`ObjectWatch`]: compares one object before and after a call.
 
-use std::any::type_name;
 use std::sync::Arc;
 
 use audit_record::{FieldChange, Truncation};
 
 use crate::busy::mark_busy;
 use crate::call::lifecycle::Call;
-use crate::capture;
-use crate::fields::{AuditedFields, change_time, changed_fields, compare_values, field_values};
+use crate::capture::{self, Rules};
+use crate::fields::{
+    AuditedFields, TargetObject, change_time, changed_fields, compare_values, field_values,
+    is_assigned, object_address,
+};
 use crate::in_flight::{
-    CallShared, CallState, MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, Target,
-    WatchedObject,
+    CallShared, CallState, MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, ObjectValues,
+    Target, WatchedObject,
 };
 
 /// An object as it was when the call began.
@@ -37,10 +39,10 @@ impl<T: AuditedFields> ObjectWatch<T> {
             record_unwatched(shared, parameter);
             return None;
         };
-        let address = (std::ptr::from_ref(object).addr(), type_name::<T>());
+        let address = object_address(object);
         let outer = shared.watched.find(address);
         if let Some(outer) = &outer {
-            outer.nested_call_began(field_values(object, None, shared.rules()), shared.rules());
+            outer.nested_call_began(object_values(object, shared.rules()), shared.rules());
         }
         let identity = ObjectIdentity { address, info: T::TYPE, type_path: T::type_path(), id };
         let watched = shared.watched.add(identity);
@@ -52,7 +54,10 @@ impl<T: AuditedFields> ObjectWatch<T> {
         // Created first, so that all of this is freed before it ends.
         let _busy = mark_busy();
         let this = self;
-        let rules = this.call.rules();
+        let (rules, identity) = (this.call.rules(), &this.watched.object);
+        // A store may assign the id while the body runs.
+        let (id, label) = capture::run_user_code(|| (object.target_id(), object.label()))
+            .unwrap_or_else(|| (identity.id.clone(), None));
         let (mut changes, mut cuts) = (Vec::new(), Vec::new());
         let mut add = |(more, more_cuts): ObjectChanges| {
             changes.extend(more);
@@ -64,18 +69,33 @@ impl<T: AuditedFields> ObjectWatch<T> {
             // call, between nested calls, and after the last one.
             (Some((at_first, time)), Some(at_latest)) => {
                 let before = field_values(object, Some(&this.before), rules);
-                let rows = compare_values(T::TYPE, rules, before.as_ref(), Some(&at_first));
-                add(this.watched.object.changes(rows, time));
+                let mut rows =
+                    compare_values(T::TYPE, rules, before.as_ref(), Some(&at_first.fields));
+                rows.add_key_change(T::TYPE, &identity.id, &at_first.id);
+                add(identity.changes(rows, time));
                 let now = field_values(object, None, rules);
-                compare_values(T::TYPE, rules, Some(&at_latest), now.as_ref())
+                let mut rows =
+                    compare_values(T::TYPE, rules, Some(&at_latest.fields), now.as_ref());
+                rows.add_key_change(T::TYPE, &at_latest.id, &id);
+                rows
             }
-            _ => changed_fields(object, &this.before, rules),
+            _ => {
+                let mut rows = changed_fields(object, &this.before, rules);
+                rows.add_key_change(T::TYPE, &identity.id, &id);
+                rows
+            }
         };
         add(between);
-        add(this.watched.object.changes(last, change_time()));
-        add_changes(&mut this.call.state(), changes, cuts, left_out);
+        add(identity.changes(last, change_time()));
+        let mut state = this.call.state();
+        if id != identity.id && is_assigned(&identity.id, &id) {
+            changes.iter_mut().for_each(|change| change.target_id.clone_from(&id));
+            state.annotations().update_target(identity.address, &id, label);
+        }
+        add_changes(&mut state, changes, cuts, left_out);
+        drop(state);
         if let Some(outer) = &this.outer {
-            outer.nested_call_ended(field_values(object, None, rules));
+            outer.nested_call_ended(object_values(object, rules));
         }
     }
 
@@ -112,20 +132,36 @@ fn add_changes(
     cuts.into_iter().for_each(|cut| state.cut(cut));
 }
 
+/// The values of the object now. `None` if code of the object panicked.
+fn object_values<T: AuditedFields>(object: &T, rules: &Rules) -> Option<ObjectValues> {
+    let id = capture::run_user_code(|| object.target_id())?;
+    Some(ObjectValues { fields: field_values(object, None, rules)?, id })
+}
+
 /// Makes `object` the target of the call, unless it has a target. Returns the id of the object.
-pub(super) fn set_target<T: AuditedFields>(call: &CallShared, object: &T) -> String {
+fn set_target<T: AuditedFields>(call: &CallShared, object: &T) -> String {
     let known = capture::run_user_code(|| (T::type_path(), object.target_id(), object.label()));
     let (type_name, id, label) = known.unwrap_or_default();
     let mut state = call.state();
     let annotations = state.annotations();
     if annotations.target.is_none() {
         annotations.target = Some(Target { type_name, id: id.clone(), label });
+        annotations.target_address = Some(object_address(object));
     }
     id
 }
 
+/// Makes `object` the target of the call. If its changes would have to be read after the body, the
+/// record says that they are not known.
+pub(super) fn record_target<T: TargetObject>(call: &CallShared, object: &T, parameter: &str) {
+    set_target(call, object.audited());
+    if !T::RECORDS_CHANGES {
+        record_unwatched(call, parameter);
+    }
+}
+
 /// Records that the changes of the object in `parameter` are not known.
-pub(super) fn record_unwatched(call: &CallShared, parameter: &str) {
+fn record_unwatched(call: &CallShared, parameter: &str) {
     let cut = Truncation::new(format!("changes.{parameter}"), "objects", 0, Some(1));
     call.state().cut(cut);
 }

@@ -12,16 +12,16 @@ use std::ops::{Deref, DerefMut};
 
 use crate::busy::mark_busy;
 use crate::call::lifecycle::Call;
-use crate::call::watch::object::{ObjectWatch, record_unwatched, set_target};
-use crate::fields::AuditedFields;
+use crate::call::watch::object::{ObjectWatch, record_target};
+use crate::fields::{AuditedFields, TargetObject};
 
 // ---- receivers ---------------------------------------------------------------------------------
 
 /// A receiver of any type. Nothing is recorded.
 pub struct AnyReceiver<'v, T: ?Sized, F>(&'v T, PhantomData<F>);
 
-/// A receiver, if its type has audited fields. It is not watched, because the return value may
-/// borrow from it.
+/// A receiver, if its type has audited fields, or is `Tracked`. It is not watched, because the
+/// return value may borrow from it, or because it records its changes itself.
 pub struct AuditedReceiver<'v, T: ?Sized, F>(AnyReceiver<'v, T, F>);
 
 /// A receiver, if its type has audited fields and the return value does not borrow from it. It is
@@ -89,8 +89,8 @@ impl<T: AuditedFields<Snapshot: Send>> WatchableReceiver<'_, T, InFuture<OwnedRe
     }
 }
 
-impl<T: AuditedFields, F> AuditedReceiver<'_, T, F> {
-    /// Records that the object is not watched.
+impl<T: TargetObject, F> AuditedReceiver<'_, T, F> {
+    /// Makes the object the target, and records that it is not watched.
     pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> NoWatch {
         record_not_watched(call, self.0.0, parameter);
         NoWatch
@@ -105,12 +105,11 @@ impl<T: ?Sized, F> AnyReceiver<'_, T, F> {
     }
 }
 
-/// Records that the object is not watched, and makes it the target of the call.
-fn record_not_watched<T: AuditedFields>(call: &Call, object: &T, parameter: &'static str) {
+/// Makes the object, which is not watched, the target of the call.
+fn record_not_watched<T: TargetObject>(call: &Call, object: &T, parameter: &'static str) {
     let _busy = mark_busy();
     if let Some(shared) = call.shared() {
-        set_target(shared, object);
-        record_unwatched(shared, parameter);
+        record_target(shared, object, parameter);
     }
 }
 
@@ -217,8 +216,8 @@ pub fn borrow_whole<T: ?Sized>(_: &mut T) {}
 /// An argument of any type. Nothing is recorded.
 pub struct AnyArgument<'a, T: ?Sized, F>(Option<&'a mut T>, PhantomData<F>);
 
-/// An argument, if its type has audited fields. It is not watched, because the return value may
-/// borrow from it.
+/// An argument, if its type has audited fields, or is `Tracked`. It is not watched, because the
+/// return value may borrow from it, or because it records its changes itself.
 pub struct AuditedArgument<'a, T: ?Sized, F>(AnyArgument<'a, T, F>);
 
 /// An argument, if its type has audited fields and the return value does not borrow from it. It is
@@ -307,8 +306,8 @@ impl<'a, T: AuditedFields<Snapshot: Send>> WatchableArgument<'a, T, InFuture<Own
     }
 }
 
-impl<'a, T: AuditedFields, F> AuditedArgument<'a, T, F> {
-    /// Records that the object is not watched.
+impl<'a, T: TargetObject, F> AuditedArgument<'a, T, F> {
+    /// Makes the object the target, and records that it is not watched.
     pub fn __audited_begin(
         &mut self,
         call: &Call,
