@@ -12,17 +12,30 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{AssocType, ReturnType, Type};
 
 use super::return_kind::{type_arguments, ungroup};
-use crate::tokens::{is_ident, is_punct};
+use crate::tokens::{any_token, is_ident, is_punct};
 
-/// Whether `ty` contains a name that may be a type parameter (`T`, `Key`), or a projection
-/// (`Self::Item`, `T::Item`).
+/// Whether `ty` contains a name that is by convention a type parameter (`T`, `St`, `REQ`), or a
+/// projection (`Self::Item`).
 ///
 /// Only the spelling is available: the parameters of an `impl` block can't be seen from its
-/// methods. So a type without a path may be one, except those that everybody knows.
+/// methods. A type that is named like a parameter is treated as one, which costs detail of the
+/// record; a parameter with a longer name is treated as a type, which may not compile.
 fn may_contain_parameter(ty: &Type) -> bool {
-    may_name_parameter(ty.to_token_stream())
+    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    any_token(ty.to_token_stream(), &|token| {
+        let TokenTree::Ident(ident) = token else { return false };
+        let name = ident.to_string();
+        name == "Self"
+            || (name.starts_with(|c: char| c.is_ascii_uppercase())
+                && (name.len() <= 2 || name.chars().all(is_upper)))
+    })
 }
 
+/// Whether tokens contain a name that may be a type parameter (`T`, `Key`), or a projection
+/// (`Self::Item`, `T::Item`).
+///
+/// Stricter than [`may_contain_parameter`]: each type without a path may be a parameter, except
+/// those that everybody knows.
 fn may_name_parameter(tokens: TokenStream) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     tokens.iter().enumerate().any(|(at, token)| match token {
@@ -81,7 +94,8 @@ fn is_result_with_generic_error(ty: &Type) -> bool {
         return true;
     }
     let Some(last) = last.filter(|last| last.ident != "Box") else { return false };
-    may_borrow(error) || type_arguments(last).any(may_contain_parameter)
+    may_borrow(error)
+        || type_arguments(last).any(|argument| may_name_parameter(argument.to_token_stream()))
 }
 
 /// Whether a return type without `impl Trait` might be a boxed future, so that `audit-core` must
