@@ -44,6 +44,9 @@ const INITIAL_JSON_BYTES: usize = 256;
 /// Limit of the JSON buffer that is kept for reuse, in bytes.
 const MAX_SPARE_JSON_BYTES: usize = 16 * 1024;
 
+/// What stands before the name in the path of a field.
+const EXTRA_FIELDS: &str = "context.extra.";
+
 thread_local! {
     static SPARE: SpareSlots<Box<InputBuffer>> = const { SpareSlots::new() };
 }
@@ -70,6 +73,34 @@ impl Input {
     #[must_use]
     pub fn wanted(&mut self) -> Option<&mut InputBuffer> {
         self.0.as_deref_mut().filter(|buffer| buffer.is_wanted)
+    }
+
+    /// Records the detail at `path` with `record`, which evaluates an expression of the attribute.
+    ///
+    /// That is code of the program, which runs only because the call is recorded. If it panics, the
+    /// record says so, and the program goes on.
+    pub fn detail(&mut self, path: &str, record: impl FnOnce(&mut Self)) {
+        if capture::run_user_code(|| record(self)).is_none() {
+            self.detail_panicked(path);
+        }
+    }
+
+    #[cold]
+    fn detail_panicked(&mut self, path: &str) {
+        const PANICKED: &str = "[not recorded: its expression panicked]";
+        let Some(call) = self.call() else { return };
+        let cut = Truncation::new(path.to_owned(), "values", 0, Some(1));
+        call.state().cut(cut);
+        match path {
+            "target" => self.target((PANICKED, PANICKED)),
+            "reason" => self.reason(PANICKED),
+            field => {
+                let name = field.strip_prefix(EXTRA_FIELDS).unwrap_or(field);
+                self.field(name, |writer| {
+                    writer.serialize(PANICKED);
+                });
+            }
+        }
     }
 
     /// Sets the object that the call is about.

@@ -5,6 +5,7 @@ use proc_macro2::TokenStream;
 use crate::errors::item_with_errors;
 
 mod args;
+mod exits;
 mod expand;
 mod model;
 mod refusal;

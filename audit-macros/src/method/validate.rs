@@ -7,7 +7,7 @@ use syn::{Attribute, Expr, Path, parse_quote};
 
 use super::args::{ACTION_NOT_CONSTANT, MethodArgs};
 use super::model::Function;
-use super::refusal;
+use super::{exits, refusal};
 use crate::argument_names::nearest;
 use crate::errors::Errors;
 
@@ -68,6 +68,7 @@ pub(crate) fn check(mut args: MethodArgs, function: &Function) -> syn::Result<Ch
     check_signature(function, &mut errors);
     check_attributes(function, &mut errors);
     check_action(&args, function, &mut errors);
+    exits::check(&args, &mut errors);
     check_durability(&args, function, &mut errors);
     let [skipped, debug, redacted] = check_parameter_names(&args, function, &mut errors);
     errors.into_result()?;

@@ -79,21 +79,33 @@ fn argument(
     Some(quote!(#cfgs #allow #record))
 }
 
-/// Output: `if Input::is_recorded(&input) { Input::target(&mut input, &…); … }`
+/// Output:
+/// ```text
+/// if Input::is_recorded(&input) {
+///     Input::detail(&mut input, "target", |input| Input::target(input, …));
+///     …
+/// }
+/// ```
+///
+/// The expressions stand in closures, so that a panic in one of them does not reach the caller.
 pub(crate) fn details(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, input, args, .. } = expansion;
     let mut each = TokenStream::new();
+    let mut add = |path: &str, record: TokenStream| {
+        each.extend(quote!(#private::Input::detail(&mut #input, #path, |#input| #record);));
+    };
     if let Some(target) = &args.args.target {
         let value = target_value(target);
-        each.extend(quote!(#private::Input::target(&mut #input, #value);));
+        add("target", quote!(#private::Input::target(#input, #value)));
     }
     if let Some(reason) = &args.args.reason {
         let reason = borrow(reason);
-        each.extend(quote!(#private::Input::reason(&mut #input, #reason);));
+        add("reason", quote!(#private::Input::reason(#input, #reason)));
     }
     for field in &args.args.fields {
         let (name, value) = (&field.name, borrow(&field.value));
-        each.extend(quote!(#private::argument(#value).__audited_record_field(&mut #input, #name);));
+        let record = quote!(#private::argument(#value).__audited_record_field(#input, #name));
+        add(&format!("context.extra.{name}"), record);
     }
     if each.is_empty() { each } else { quote!(if #private::Input::is_recorded(&#input) { #each }) }
 }
@@ -119,7 +131,6 @@ fn tuple_elements(expr: &Expr) -> Option<Vec<&Expr>> {
     match expr {
         Expr::Tuple(tuple) => Some(tuple.elems.iter().collect()),
         Expr::Paren(paren) => tuple_elements(&paren.expr),
-        Expr::Group(group) => tuple_elements(&group.expr),
         _ => None,
     }
 }
