@@ -1,10 +1,12 @@
-//! Shapes 46 to 57, 62, 68 and 69: other attributes, lints, macros, and names of the
+//! Shapes 46 to 57, 62, 68, 69 and 73: other attributes, lints, macros, and names of the
 //! user.
 
 #[path = "shapes/hygiene.rs"]
 mod hygiene;
 #[path = "shapes/lints.rs"]
 mod lints;
+#[path = "shapes/macro_fragments.rs"]
+mod macro_fragments;
 #[path = "shapes/record_access.rs"]
 mod record_access;
 #[path = "shapes/stacking.rs"]

@@ -5,6 +5,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseBuffer, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
+use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token, parenthesized, token};
 
 use crate::argument_names::{METHOD_ARGUMENTS, nearest};
@@ -103,7 +104,10 @@ pub(crate) const ACTION_NOT_CONSTANT: &str = "the action must be a constant: rec
 /// `= "…"`, `= CONSTANT` or `= constant!()`. Whether a path or a macro gives a constant string, the
 /// compiler checks: the action initialises a static.
 fn action(input: ParseStream<'_>, name: &Ident) -> syn::Result<Expr> {
-    let expr = expression(input, name)?;
+    let mut expr = expression(input, name)?;
+    while let Expr::Paren(paren) = expr {
+        expr = *paren.expr;
+    }
     let message = match &expr {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value().trim().is_empty() => {
             "the action is empty: write a short phrase such as `action = \"transfer funds\"`"
@@ -120,7 +124,29 @@ fn action(input: ParseStream<'_>, name: &Ident) -> syn::Result<Expr> {
 /// `= expression`
 fn expression(input: ParseStream<'_>, name: &Ident) -> syn::Result<Expr> {
     equals(input, name, &form(name))?;
-    input.parse()
+    ungrouped_expression(input)
+}
+
+/// Parses an expression, and removes the invisible groups around what was passed to a
+/// `macro_rules!`.
+///
+/// The compiler ignores such a group in the output of a macro, so that `& $sum` would be `&a + b`.
+/// Without the group, syn writes parentheses where they are needed.
+fn ungrouped_expression(input: ParseStream<'_>) -> syn::Result<Expr> {
+    struct Ungroup;
+
+    impl VisitMut for Ungroup {
+        fn visit_expr_mut(&mut self, expr: &mut Expr) {
+            while let Expr::Group(group) = expr {
+                *expr = (*group.expr).clone();
+            }
+            visit_mut::visit_expr_mut(self, expr);
+        }
+    }
+
+    let mut expr = input.parse()?;
+    Ungroup.visit_expr_mut(&mut expr);
+    Ok(expr)
 }
 
 /// `= "…"`, where the string is one of `allowed`.
@@ -184,7 +210,7 @@ impl Parse for ExtraField {
             name
         };
         input.parse::<Token![=]>()?;
-        Ok(Self { name, value: input.parse()? })
+        Ok(Self { name, value: ungrouped_expression(input)? })
     }
 }
 

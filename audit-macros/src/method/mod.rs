@@ -7,6 +7,7 @@ use crate::errors::item_with_errors;
 mod args;
 mod exits;
 mod expand;
+mod fragments;
 mod model;
 mod refusal;
 mod return_kind;

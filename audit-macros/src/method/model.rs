@@ -1,13 +1,14 @@
 //! Reads the annotated function. Its body stays a token tree: it is not parsed here.
 
-use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{
     Attribute, FnArg, Pat, PatType, ReceiverKind, Signature, Token, Type, Visibility, braced,
 };
 
-use crate::tokens::{is_ident, with_content};
+use super::fragments::with_visible_fragments;
+use crate::tokens::is_ident;
 
 /// A function with a body.
 #[derive(Clone)]
@@ -60,7 +61,8 @@ impl Parse for Function {
         // `#![allow(…)]` inside the body means the same as `#[allow(…)]` on the function.
         let inner = content.call(Attribute::parse_inner)?.into_iter();
         attrs.extend(inner.map(|attr| Attribute { style: syn::AttrStyle::Outer, ..attr }));
-        let mut body = Group::new(Delimiter::Brace, keep_braces_of_last_block(content.parse()?));
+        let content = with_visible_fragments(content.parse()?);
+        let mut body = Group::new(Delimiter::Brace, content);
         body.set_span(brace.span.join());
         Ok(Self { attrs, vis, defaultness, sig, body: body.into() })
     }
@@ -73,40 +75,6 @@ fn safe_keyword(input: ParseStream<'_>) -> syn::Result<bool> {
         input.call(Ident::parse_any)?;
     }
     Ok(is_safe)
-}
-
-/// Input:  `statements $block`
-///
-/// Output: `statements { ; … }`
-///
-/// A `$block` of `macro_rules!` at the end of a body arrives in a group without delimiters. The
-/// compiler drops that group when it reads the output of a macro, and would then warn of needless
-/// braces.
-fn keep_braces_of_last_block(statements: TokenStream) -> TokenStream {
-    let mut trees: Vec<TokenTree> = statements.into_iter().collect();
-    if let Some(TokenTree::Group(last)) = trees.last()
-        && last.delimiter() == Delimiter::None
-        && let [block] = &last.stream().into_iter().collect::<Vec<_>>()[..]
-    {
-        let last = with_content(last, with_empty_statement(block).into());
-        trees.pop();
-        trees.push(last);
-    }
-    trees.into_iter().collect()
-}
-
-/// Input:  `{ body }`
-///
-/// Output: `{ ; body }`, a block of more than one statement, so that no lint calls its braces
-/// needless.
-pub(crate) fn with_empty_statement(block: &TokenTree) -> TokenTree {
-    let TokenTree::Group(group) = block else { return block.clone() };
-    if group.delimiter() != Delimiter::Brace {
-        return block.clone();
-    }
-    let mut semicolon = Punct::new(';', Spacing::Alone);
-    semicolon.set_span(Span::mixed_site());
-    with_content(group, std::iter::once(semicolon.into()).chain(group.stream()).collect())
 }
 
 const CLOSURE: &str = "a closure: call the closure through `audited::execute!`";

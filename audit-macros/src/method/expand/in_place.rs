@@ -15,7 +15,7 @@ use syn::{
 use super::capture::{self, Position};
 use super::expansion::Expansion;
 use super::{body, call, refuse, watch};
-use crate::method::model::with_empty_statement;
+use crate::method::fragments::with_empty_statement;
 use crate::method::return_kind::ReturnKind;
 use crate::method::type_spelling::looks_like_result;
 use crate::tokens::local;
