@@ -170,19 +170,48 @@ pub struct Note {
     pub description: String,
 }
 
-/// A value that was cut to fit a limit.
+/// A value that was cut to fit a limit, or that could not be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Truncation {
     /// The path of the value: `input.body`, `input.rows[3].name`, `output`, `log`.
     pub path: String,
-    /// What was counted: `bytes`, `elements`, `entries`, `levels`.
+    /// What was counted: `bytes`, `elements`, `entries`, `levels`, `values`.
     pub unit: Cow<'static, str>,
     /// How much was kept.
     pub kept: u64,
     /// The original size; `None` if the rest of the value was not read, so that its size is
     /// unknown.
     pub was: Option<u64>,
+    /// Why the value was not recorded; `None` if it was cut to fit a limit.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Truncation {
+    /// Creates one from its parts, without a reason.
+    #[must_use]
+    pub fn new(
+        path: impl Into<String>,
+        unit: impl Into<Cow<'static, str>>,
+        kept: u64,
+        was: Option<u64>,
+    ) -> Self {
+        Self { path: path.into(), unit: unit.into(), kept, was, reason: None }
+    }
+
+    /// The value at `path` is not recorded, for this reason.
+    ///
+    /// ```
+    /// use audited::record::Truncation;
+    ///
+    /// let lost = Truncation::not_recorded("input.file", "path contains invalid UTF-8 characters");
+    /// assert_eq!((&*lost.unit, lost.kept, lost.was), ("values", 0, Some(1)));
+    /// ```
+    #[must_use]
+    pub fn not_recorded(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::new(path, "values", 0, Some(1)) }
+    }
 }
 
 named_enum! {
@@ -244,9 +273,6 @@ constructors! {
         sources: Vec<String>, location: Option<String>,
     }
     Note { title: impl Into<String>, description: impl Into<String> }
-    Truncation {
-        path: impl Into<String>, unit: impl Into<Cow<'static, str>>, kept: u64, was: Option<u64>,
-    }
     FieldChange {
         target_type: impl Into<Cow<'static, str>>, target_id: impl Into<String>, change: ChangeKind,
         field: impl Into<Cow<'static, str>>, before: Option<Json>, after: Option<Json>,

@@ -99,7 +99,7 @@ structs! {
     LogEntry { level target message fields }
     ErrorInfo { type_name message sources location }
     Note { title description }
-    Truncation { path unit }
+    Truncation { path unit reason }
     FieldChange { target_type target_id field before after }
 }
 

@@ -193,7 +193,13 @@ object!(ErrorInfo {
     "location": location,
 });
 object!(Note { "title": title, "description": description });
-object!(Truncation { "path": path, "unit": unit, "kept": kept, "was": was });
+object!(Truncation {
+    "path": path,
+    "unit": unit,
+    "kept": kept,
+    "was": was,
+    "reason": reason,
+});
 object!(FieldChange {
     "target_type": target_type,
     "target_id": target_id,

@@ -2,6 +2,7 @@
 //! written.
 
 mod attempts;
+mod bad_parts;
 mod bulk_and_manual;
 mod field_values;
 mod masking;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use audit_record::Truncation;
 use audit_record::private::json::escape;
 use serde::Serialize;
 use serde::ser::{self, Error as _};
@@ -9,9 +10,9 @@ use serde::ser::{self, Error as _};
 use crate::capture::formatters::EscapedText;
 use crate::capture::json_buffer::JsonBuffer;
 use crate::capture::path::{PathNode, PathStep, ROOT, unescaped_key};
-use crate::capture::policy::Depth;
+use crate::capture::policy::{Depth, bad_key_text};
 use crate::capture::scalar_serializer::{ScalarOutput, scalar_text};
-use crate::capture::user_code::CaptureError;
+use crate::capture::user_code::{CaptureError, catch_part};
 use crate::capture::value_serializer::ValueSerializer;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(super) struct CompoundSerializer<'b, 'a> {
     /// The length of the JSON text up to which it is valid.
     valid_len: usize,
     count: usize,
+    /// How many keys had no text.
+    bad_keys: usize,
     announced: Option<usize>,
     /// A key that has no value yet.
     key: Option<WrittenKey>,
@@ -70,6 +73,7 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
             inner,
             valid_len,
             count: 0,
+            bad_keys: 0,
             announced,
             key: None,
             is_closed: false,
@@ -118,23 +122,44 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
         self.buffer.json.push('"');
         let start = self.buffer.json.len();
         let written = self.key_text(key);
-        let end = self.buffer.json.len();
-        if written.is_ok() && self.buffer.require_room(2).is_ok() {
-            self.buffer.json.push_str("\":");
-            let text = unescaped_key(&self.buffer.json[start..end]);
-            let hides_value = self.buffer.policy().hides_entry(&text);
-            self.key = Some(WrittenKey { start, end, hides_value });
-            return Ok(());
+        let mut end = self.buffer.json.len();
+        if let Err(error) = written {
+            end = self.bad_key(start, &error.into_text());
         }
-        if self.buffer.is_full {
+        if self.buffer.is_full || self.buffer.require_room(2).is_err() {
             return Err(self.cut_off(true));
         }
-        self.buffer.json.truncate(self.valid_len);
-        written
+        self.buffer.json.push_str("\":");
+        let text = unescaped_key(&self.buffer.json[start..end]);
+        let hides_value = self.buffer.policy().hides_entry(&text);
+        self.key = Some(WrittenKey { start, end, hides_value });
+        Ok(())
+    }
+
+    /// Writes a text in place of the key that begins at `start`, and returns where it ends.
+    #[cold]
+    fn bad_key(&mut self, start: usize, why: &str) -> usize {
+        self.buffer.json.truncate(start);
+        if self.buffer.is_full {
+            return start;
+        }
+        self.bad_keys += 1;
+        escape(self.buffer.json, &bad_key_text(why, self.bad_keys));
+        let end = self.buffer.json.len();
+        let path = self.path.child(PathStep::Key { start, end });
+        self.buffer.truncated_within(&path, Truncation::not_recorded("", why));
+        end
     }
 
     /// Appends the text of a key. A key that has no text of its own is recorded as its JSON text.
     fn key_text<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), CaptureError> {
+        match self.buffer.catches_parts {
+            true => catch_part(|| self.key_text_or_panic(key)),
+            false => self.key_text_or_panic(key),
+        }
+    }
+
+    fn key_text_or_panic<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), CaptureError> {
         let policy = self.buffer.policy();
         match scalar_text(key, policy, self.inner, KeyText(self.buffer))? {
             Some(()) => Ok(()),
@@ -190,7 +215,13 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
             self.buffer.redacted()
         } else {
             let path = self.path.child(step);
-            value.serialize(ValueSerializer { buffer: self.buffer, path: &path, depth: self.inner })
+            let catches_panic = self.buffer.catches_parts;
+            let serializer =
+                ValueSerializer { buffer: self.buffer, path: &path, depth: self.inner };
+            match catches_panic {
+                true => catch_part(|| value.serialize(serializer)),
+                false => value.serialize(serializer),
+            }
         };
         match result {
             Ok(()) => {
@@ -198,32 +229,40 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
                 self.valid_len = self.buffer.json.len();
                 Ok(())
             }
-            Err(error) => self.part_failed(start, truncations, error),
+            Err(error) => self.part_failed(step, start, truncations, error),
         }
     }
 
-    /// Decides by what was written, not by the error, since user code may have replaced that.
+    /// Decides by what was written, not by the error, since user code may have replaced that. A
+    /// part that is not complete is replaced by a mark, so that the other parts are kept.
     #[cold]
     fn part_failed(
         &mut self,
+        step: PathStep,
         start: usize,
         truncations: usize,
         error: CaptureError,
     ) -> Result<(), CaptureError> {
-        let is_complete =
+        let mut is_complete =
             self.buffer.complete_level == self.inner.level && self.buffer.json.len() > start;
         self.buffer.complete_level = 0;
+        if !is_complete {
+            self.buffer.json.truncate(start);
+            self.buffer.truncations.truncate(truncations);
+            if !self.buffer.is_full {
+                let path = self.path.child(step);
+                let why = error.into_text();
+                is_complete = self.buffer.part_not_recorded(&path, &why).is_ok();
+            }
+        }
         if is_complete {
             self.count += 1;
             self.valid_len = self.buffer.json.len();
-        } else {
-            self.buffer.json.truncate(self.valid_len);
-            self.buffer.truncations.truncate(truncations);
         }
         if self.buffer.is_full {
             return Err(self.cut_off(!is_complete));
         }
-        if is_complete { Ok(()) } else { Err(error) }
+        Ok(())
     }
 
     /// Goes back to the valid text, whatever has happened since.

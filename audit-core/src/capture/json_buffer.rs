@@ -33,6 +33,9 @@ pub(super) struct JsonBuffer<'a> {
     /// The level of the part that is complete although its serializer returned an error, because
     /// the rest was cut or hidden; 0 if there is none.
     pub(super) complete_level: usize,
+    /// Whether a panic of a part is caught where that part is written. The first attempt does not,
+    /// because that would cost time for every part.
+    pub(super) catches_parts: bool,
 }
 
 impl<'a> JsonBuffer<'a> {
@@ -54,6 +57,7 @@ impl<'a> JsonBuffer<'a> {
             first_truncation,
             is_full: false,
             complete_level: 0,
+            catches_parts: false,
         }
     }
 
@@ -73,7 +77,18 @@ impl<'a> JsonBuffer<'a> {
             first_truncation: 0,
             is_full: false,
             complete_level: 0,
+            catches_parts: map.catches_parts,
         }
+    }
+
+    /// Prepares for writing the value again, after it panicked: now only the parts that panic are
+    /// lost.
+    #[cold]
+    pub(super) fn begin_again(&mut self) {
+        self.clear();
+        self.is_full = false;
+        self.complete_level = 0;
+        self.catches_parts = true;
     }
 
     /// Not stored, since numbers and texts do not need it.
@@ -234,6 +249,27 @@ impl<'a> JsonBuffer<'a> {
         self.truncated_within(path, Truncation::new("", unit, kept as u64, was));
     }
 
+    /// Writes a text in place of the part at `path` that says why it is not recorded, and reports
+    /// that. Marks the buffer as full if the text does not fit.
+    #[cold]
+    pub(super) fn part_not_recorded(
+        &mut self,
+        path: &PathNode<'_>,
+        why: &str,
+    ) -> Result<(), CaptureError> {
+        self.not_recorded_mark(why);
+        self.require_room(0)?;
+        self.truncated_within(path, Truncation::not_recorded("", why));
+        Ok(())
+    }
+
+    fn not_recorded_mark(&mut self, why: &str) {
+        self.json.push('"');
+        self.json.push_str(NOT_RECORDED_MARK);
+        escape(self.json, why);
+        self.json.push_str("]\"");
+    }
+
     /// Reports a truncation inside the part at `path`, under that path. At most
     /// [`MAX_TRUNCATIONS`] are reported for one value.
     pub(super) fn truncated_within(&mut self, path: &PathNode<'_>, mut truncation: Truncation) {
@@ -262,10 +298,8 @@ impl<'a> JsonBuffer<'a> {
     #[cold]
     pub(super) fn not_recorded(&mut self, why: &str) {
         self.clear();
-        self.json.push('"');
-        self.json.push_str(NOT_RECORDED_MARK);
-        escape(self.json, why);
-        self.json.push_str("]\"");
+        self.not_recorded_mark(why);
+        self.truncated_within(&ROOT, Truncation::not_recorded("", why));
     }
 
     fn clear(&mut self) {

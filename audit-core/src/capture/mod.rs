@@ -1,8 +1,8 @@
 //! Captures values as JSON text, on the thread of the call, in one pass.
 //!
 //! Hidden parts ([`Mask`], [`Redacted`]) never reach the text, and parts that are too large
-//! ([`Limits`]) are cut and marked. Capturing never fails: a value that cannot be recorded is
-//! replaced by a text that says why. The code that serialises it may do anything except end the
+//! ([`Limits`]) are cut and marked. Capturing never fails: a part that cannot be recorded is
+//! replaced by a text that says why, and all other parts are kept. The code that serialises it may do anything except end the
 //! process.
 //!
 //! | a value | is recorded as |
@@ -17,7 +17,7 @@
 //! | NaN and the infinities | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | an integer beyond 64 bits | a string of its digits |
 //! | a map key that is no string | its text, or its JSON text |
-//! | a value whose `Serialize` fails or panics | `"[not recorded: …]"` |
+//! | a value, or a map key, whose `Serialize` fails or panics | `"[not recorded: …]"` |
 //!
 //! Everything else is written as `serde_json` writes it. JSON that `serde_json` holds as text
 //! (`RawValue`) is read and written again, so that names in it are hidden too.
@@ -65,12 +65,12 @@ pub use limits::{Limits, Rules};
 pub use mask::Mask;
 pub(crate) use policy::{
     CUT_MARK, Depth, NOT_RECORDED_MARK, Policy, REDACTED, RawJson, StructContent, VariantForm,
-    keyed_hash,
+    bad_key_reason, bad_key_text, keyed_hash, not_recorded_text,
 };
 pub use redacted::Redacted;
 pub(crate) use scalar_serializer::{ScalarOutput, scalar_text};
 pub use type_names::is_secret_type;
 pub(crate) use type_names::{TypeHint, is_result, is_unit};
 pub use user_code::in_progress;
-pub(crate) use user_code::{CaptureError, UserCodeGuard, drop_panic, run_user_code};
+pub(crate) use user_code::{CaptureError, UserCodeGuard, catch_part, drop_panic, run_user_code};
 pub use value_writer::{ValueWriter, write_redacted};

@@ -24,8 +24,28 @@ pub(crate) const CUT_MARK: &str = "[cut";
 /// How the text begins that stands in for a value that could not be recorded.
 pub(crate) const NOT_RECORDED_MARK: &str = "[not recorded: ";
 
-/// A hash of `value`, which shows whether a hidden value has changed. Its key is random in each process, so the value cannot be guessed from a
-/// stored hash.
+/// What stands in for a value that could not be recorded.
+pub(crate) fn not_recorded_text(why: &str) -> String {
+    format!("{NOT_RECORDED_MARK}{why}]")
+}
+
+/// What stands in for the key of a map that could not be recorded. `number` counts these keys from
+/// 1, so that each has its own entry.
+pub(crate) fn bad_key_text(why: &str, number: usize) -> String {
+    match number {
+        1 => not_recorded_text(why),
+        _ => format!("{} #{number}", not_recorded_text(why)),
+    }
+}
+
+/// Why a key could not be recorded, if it has the form of [`bad_key_text`].
+pub(crate) fn bad_key_reason(key: &str) -> Option<&str> {
+    let rest = key.strip_prefix(NOT_RECORDED_MARK)?;
+    rest.strip_suffix(']').or_else(|| Some(rest.rsplit_once("] #")?.0))
+}
+
+/// A hash of `value`, which shows whether a hidden value has changed. Its key is random in each
+/// process, so the value cannot be guessed from a stored hash.
 pub(crate) fn keyed_hash<T: Hash + ?Sized>(value: &T) -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEY.hash_one(value)

@@ -20,6 +20,20 @@ pub(crate) fn run_user_code<R>(f: impl FnOnce() -> R) -> Option<R> {
     result
 }
 
+/// The reason that is recorded for a value whose `Serialize` panics.
+const PANICKED: &str = "serialising it panicked";
+
+/// Serialises a part of a value; a panic becomes an error.
+#[cold]
+pub(crate) fn catch_part<R>(
+    serialize: impl FnOnce() -> Result<R, CaptureError>,
+) -> Result<R, CaptureError> {
+    catch_unwind(AssertUnwindSafe(serialize)).unwrap_or_else(|panic| {
+        drop_panic(panic);
+        Err(serde::ser::Error::custom(PANICKED))
+    })
+}
+
 /// Whether this thread is running the `Serialize`, `Debug` or `Display` of a value that is being
 /// captured. A panic hook can use it to print nothing: the panic is caught and recorded.
 ///

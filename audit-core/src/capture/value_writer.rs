@@ -14,7 +14,7 @@ use crate::capture::mask::Mask;
 use crate::capture::path::ROOT;
 use crate::capture::policy::{Depth, REDACTED};
 use crate::capture::type_names::is_secret_type;
-use crate::capture::user_code::{UserCodeGuard, drop_panic};
+use crate::capture::user_code::{UserCodeGuard, catch_part, drop_panic};
 use crate::capture::value_serializer::ValueSerializer;
 
 /// Where one value is captured, and by which rules.
@@ -67,7 +67,9 @@ impl<'a> ValueWriter<'a> {
 
     /// Captures `value` as JSON.
     ///
-    /// A type of the crate `secrecy`, or one that has such a type in its name, is hidden.
+    /// A type of the crate `secrecy`, or one that has such a type in its name, is hidden. A part
+    /// that cannot be serialised is replaced by a text that says why, and is listed as a
+    /// truncation. To find the part that panics, `value` is serialised a second time.
     ///
     /// ```
     /// use audit_core::capture::{Rules, ValueWriter};
@@ -89,8 +91,12 @@ impl<'a> ValueWriter<'a> {
             Ok(Ok(())) => {}
             Ok(Err(error)) => buffer.finish_with_error(error),
             Err(panic) => {
-                buffer.not_recorded("serialising it panicked");
                 drop_panic(panic);
+                buffer.begin_again();
+                let serialize = || value.serialize(ValueSerializer::root(&mut buffer));
+                if let Err(error) = catch_part(serialize) {
+                    buffer.finish_with_error(error);
+                }
             }
         }
         drop(guard);

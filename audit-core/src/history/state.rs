@@ -86,7 +86,7 @@ impl State {
             known.insert(name, value.clone());
         }
         let hidden = self.hidden();
-        json(&known).to().map_err(|error| match hidden.is_empty() {
+        json(&known.without_some_marks()).to().map_err(|error| match hidden.is_empty() {
             true => error,
             false => Error::permanent(format!(
                 "{error} (the values of `{}` are redacted and not recorded: mark the field with \
@@ -124,8 +124,9 @@ impl State {
     /// Fails if the fields do not fit the type, or if the type serialises one of them under another
     /// name. The message names the field.
     pub fn onto<T: Serialize + DeserializeOwned>(&self, object: &T) -> Result<T, Error> {
-        let mut whole = Tree::of(object, &Mask::none());
+        let mut whole = Tree::of(object, &Mask::none()).without_some_marks();
         for (name, value) in self.known() {
+            let value = value.clone().without_some_marks();
             let is_current = self.infos.iter().any(|info| info.rust_name() == name);
             if is_current && whole.get(name).is_none() && !matches!(value, Tree::Null) {
                 return Err(Error::permanent(format!(
@@ -133,7 +134,7 @@ impl State {
                      `#[serde(rename)]`, read its value with `State::get`"
                 )));
             }
-            whole.insert(name, value.clone());
+            whole.insert(name, value);
         }
         json(&whole).to()
     }

@@ -7,12 +7,15 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
-use crate::capture::{self, CaptureError, Depth, Policy, ScalarOutput, VariantForm, scalar_text};
+use crate::capture::{
+    CaptureError, Depth, Policy, ScalarOutput, VariantForm, bad_key_text, catch_part,
+    limited_identifier, scalar_text,
+};
 use crate::value::equality::by_key;
 use crate::value::serialize;
 use crate::value::tree::{MapEntry, Tree};
 use crate::value::tree_serializer::{
-    MemoryBudget, TreeSerializer, exact_number, hidden_tree_of, tree_of,
+    MemoryBudget, TreeSerializer, exact_number, hidden_tree_of, part_of,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,16 @@ pub(super) struct CompoundBuilder<'b, 'r> {
     kind: BuilderKind,
     elements: Vec<Tree>,
     entries: Vec<MapEntry>,
-    /// A key that has no value yet, and whether it hides its value.
-    key: Option<(Cow<'static, str>, bool)>,
+    /// Why keys could not be recorded, and the values under them.
+    entries_without_key: Vec<(String, Tree)>,
+    key: Option<PendingKey>,
+}
+
+/// A key that has no value yet.
+struct PendingKey {
+    /// The text of the key, or why it could not be recorded.
+    text: Result<String, String>,
+    hides_value: bool,
 }
 
 impl<'b, 'r> CompoundBuilder<'b, 'r> {
@@ -60,7 +71,8 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
             BuilderKind::Map | BuilderKind::Struct(_) => entries.reserve(len.min(MAX_RESERVED)),
             _ => {}
         }
-        Self { budget, policy, depth, kind, elements, entries, key: None }
+        let entries_without_key = Vec::new();
+        Self { budget, policy, depth, kind, elements, entries, entries_without_key, key: None }
     }
 
     /// The serializer for the next part.
@@ -72,7 +84,7 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
     #[inline]
     fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), CaptureError> {
         if self.kind != BuilderKind::TooDeep {
-            let tree = tree_of(self.serializer(), value)?;
+            let tree = part_of(self.serializer(), value)?;
             self.elements.push(tree);
         }
         Ok(())
@@ -99,24 +111,45 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
         value: &T,
     ) -> Result<(), CaptureError> {
         if self.kind != BuilderKind::TooDeep {
-            self.budget.spend(size_of::<MapEntry>())?;
-            let tree = match is_hidden {
-                true => hidden_tree_of(self.serializer(), value),
-                false => tree_of(self.serializer(), value)?,
-            };
+            let tree = self.entry_value(is_hidden, value)?;
             self.entries.push((key, tree));
         }
         Ok(())
     }
 
+    #[inline]
+    fn entry_value<T: ?Sized + Serialize>(
+        &mut self,
+        is_hidden: bool,
+        value: &T,
+    ) -> Result<Tree, CaptureError> {
+        self.budget.spend(size_of::<MapEntry>())?;
+        match is_hidden {
+            true => Ok(hidden_tree_of(self.serializer(), value)),
+            false => part_of(self.serializer(), value),
+        }
+    }
+
     fn map_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), CaptureError> {
         self.key = None;
-        let text = match self.kind == BuilderKind::TooDeep {
-            true => String::new(),
-            false => self.key_text(key)?,
+        if self.kind == BuilderKind::TooDeep {
+            self.key = Some(PendingKey { text: Ok(String::new()), hides_value: false });
+            return Ok(());
+        }
+        let text = match self.budget.catches_parts() {
+            true => catch_part(|| self.key_text(key)),
+            false => self.key_text(key),
         };
-        let hides_value = self.policy.hides_entry(&text);
-        self.key = Some((capture::limited_identifier(text), hides_value));
+        let text = match text {
+            Err(error) if self.budget.is_exceeded() => return Err(error),
+            text => text.map_err(|error| error.into_text().into_owned()),
+        };
+        let hides_value = match &text {
+            Ok(text) => self.policy.hides_entry(text),
+            Err(why) => self.policy.hides_entry(&bad_key_text(why, 1)),
+        };
+        let text = text.map(|text| limited_identifier(text).into_owned());
+        self.key = Some(PendingKey { text, hides_value });
         Ok(())
     }
 
@@ -134,9 +167,16 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
     }
 
     fn map_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), CaptureError> {
-        match self.key.take() {
-            Some((key, hides_value)) => self.entry(key, hides_value, value),
-            None => Err(CaptureError::custom("a map gave a value without a key")),
+        let Some(PendingKey { text, hides_value }) = self.key.take() else {
+            return Err(CaptureError::custom("a map gave a value without a key"));
+        };
+        match text {
+            Ok(key) => self.entry(key.into(), hides_value, value),
+            Err(why) => {
+                let tree = self.entry_value(hides_value, value)?;
+                self.entries_without_key.push((why, tree));
+                Ok(())
+            }
         }
     }
 
@@ -159,7 +199,8 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
     }
 
     fn end(self) -> Result<Tree, CaptureError> {
-        let Self { policy, kind, mut elements, entries, .. } = self;
+        let Self { policy, kind, mut elements, mut entries, entries_without_key, .. } = self;
+        entries.extend(numbered(entries_without_key));
         let variant = |name, form, data| Tree::Variant(name, form, Box::new(data));
         Ok(match kind {
             BuilderKind::List => Tree::List(elements),
@@ -175,6 +216,14 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
             BuilderKind::TooDeep => Tree::Text(policy.too_deep_mark().into()),
         })
     }
+}
+
+/// Gives a key of its own to each entry without one. The order in which they arrived may be random.
+fn numbered(mut entries: Vec<(String, Tree)>) -> impl Iterator<Item = MapEntry> {
+    entries.sort_by(|(a, tree), (b, other)| a.cmp(b).then_with(|| tree.order(other)));
+    let numbered =
+        |(n, (why, tree)): (usize, (String, Tree))| (bad_key_text(&why, n + 1).into(), tree);
+    entries.into_iter().enumerate().map(numbered)
 }
 
 /// Takes a text as it is.

@@ -7,8 +7,8 @@ use audit_record::{Json, Truncation};
 use serde::Serialize;
 
 use crate::capture::{
-    self, Depth, Limits, Mask, Policy, Rules, UserCodeGuard, ValueWriter, is_secret_type,
-    keyed_hash,
+    self, Depth, Limits, Mask, Policy, Rules, UserCodeGuard, ValueWriter, catch_part,
+    is_secret_type, keyed_hash,
 };
 use crate::value::tree::Tree;
 use crate::value::tree_serializer::{MemoryBudget, TreeSerializer, tree_of};
@@ -20,27 +20,29 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 impl Tree {
     /// The tree of what would be recorded of `value`. Of hidden parts it has only a hash.
     ///
-    /// Never fails: a value that cannot be serialised is replaced by a text that says why.
+    /// Never fails: a part that cannot be serialised is replaced by the reason. To find the part
+    /// that panics, `value` is serialised a second time.
     pub(crate) fn of<T: ?Sized + Serialize>(value: &T, mask: &Mask) -> Self {
         Self::of_limited(MAX_BYTES, value, mask)
     }
 
     /// As [`of`](Self::of), with at most about `bytes` bytes.
     pub(super) fn of_limited<T: ?Sized + Serialize>(bytes: usize, value: &T, mask: &Mask) -> Self {
-        let mut budget = MemoryBudget::new(bytes);
         let policy = Policy::new(mask, Limits::UNLIMITED);
+        let mut budget = MemoryBudget::new(bytes);
         let serializer = TreeSerializer { budget: &mut budget, policy, depth: Depth::ROOT };
-        let guard = UserCodeGuard::enter();
+        let _guard = UserCodeGuard::enter();
         let result = catch_unwind(AssertUnwindSafe(|| tree_of(serializer, value)));
-        drop(guard);
+        let result = result.unwrap_or_else(|panic| {
+            capture::drop_panic(panic);
+            budget = MemoryBudget::catching_parts(bytes);
+            let serializer = TreeSerializer { budget: &mut budget, policy, depth: Depth::ROOT };
+            catch_part(|| tree_of(serializer, value))
+        });
         match result {
-            _ if budget.is_exceeded() => Self::not_recorded("it is too large to be compared"),
-            Ok(Ok(tree)) => tree,
-            Ok(Err(error)) => Self::not_recorded(&error.into_text()),
-            Err(panic) => {
-                capture::drop_panic(panic);
-                Self::not_recorded("serialising it panicked")
-            }
+            _ if budget.is_exceeded() => Self::NotRecorded("it is too large to be compared".into()),
+            Ok(tree) => tree,
+            Err(error) => Self::not_recorded(error),
         }
     }
 

@@ -14,7 +14,10 @@ impl PartialEq for Tree {
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Unsigned(a), Self::Unsigned(b)) | (Self::Secret(a), Self::Secret(b)) => a == b,
             (Self::Signed(a), Self::Signed(b)) => a == b,
-            (Self::Number(a), Self::Number(b)) | (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::Number(a), Self::Number(b))
+            | (Self::Text(a), Self::Text(b))
+            | (Self::NotRecorded(a), Self::NotRecorded(b)) => a == b,
+            (Self::SomeNull(a), Self::SomeNull(b)) => a == b,
             (Self::Masked(a, hash), Self::Masked(b, other)) => hash == other && a == b,
             (Self::Decimal { digits: a, .. }, Self::Decimal { digits: b, .. }) => {
                 a == b || DecimalValue::of(a) == DecimalValue::of(b)
@@ -65,7 +68,8 @@ impl Hash for Tree {
                 value.hash(state);
             }
             Self::Signed(value) => value.hash(state),
-            Self::Number(text) | Self::Text(text) => text.hash(state),
+            Self::Number(text) | Self::Text(text) | Self::NotRecorded(text) => text.hash(state),
+            Self::SomeNull(inner) => inner.hash(state),
             Self::Decimal { digits, .. } => DecimalValue::of(digits).hash(state),
             Self::List(elements) | Self::Set(elements) => elements.hash(state),
             Self::Map(entries) => by_key(entries).hash(state),
@@ -89,7 +93,10 @@ impl Tree {
             (Self::Unsigned(a), Self::Unsigned(b)) => a.cmp(b),
             (Self::Signed(a), Self::Signed(b)) => a.cmp(b),
             (Self::Number(a), Self::Number(b)) => compare_numbers(a, b).then_with(|| a.cmp(b)),
-            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) | (Self::NotRecorded(a), Self::NotRecorded(b)) => {
+                a.cmp(b)
+            }
+            (Self::SomeNull(a), Self::SomeNull(b)) => a.compare(b, with_hashes),
             (Self::Decimal { digits: a, .. }, Self::Decimal { digits: b, .. }) => {
                 compare_numbers(a, b)
             }
@@ -130,6 +137,8 @@ impl Tree {
             Self::Map(_) => 10,
             Self::Variant(..) => 11,
             Self::Secret(_) => 12,
+            Self::SomeNull(_) => 13,
+            Self::NotRecorded(_) => 14,
         }
     }
 }

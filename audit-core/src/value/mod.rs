@@ -1,8 +1,10 @@
 //! [`Tree`]: values as they are recorded, with enough of their types to be compared.
 //!
 //! A tree is made of any `Serialize` in one pass, by the same policy as a capture
-//! ([`crate::capture`]), and is written the same. Only parts that are too deep are cut, because cut
-//! values cannot be compared. [`diff()`] finds the edits between two trees, and [`apply()`] applies
+//! ([`crate::capture`]), and is written the same, with one exception: where a capture writes `null`
+//! for `Some(None)`, `Some(())` and the like, a tree writes `"[Some(null)]"`, because a change from
+//! `None` must be visible. Only parts that are too deep are cut, because cut values cannot be
+//! compared. [`diff()`] finds the edits between two trees, and [`apply()`] applies
 //! recorded edits to a state.
 
 mod align;

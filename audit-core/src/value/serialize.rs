@@ -2,11 +2,13 @@
 
 use audit_record::private::json::NUMBER;
 use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTupleVariant, Serializer,
 };
 
-use crate::capture::{Limits, Mask, REDACTED, Rules, ValueWriter, VariantForm};
+use crate::capture::{
+    Limits, Mask, REDACTED, Rules, ValueWriter, VariantForm, bad_key_reason, not_recorded_text,
+};
 use crate::value::tree::{MapEntry, Tree};
 
 /// A tree for a capture, which writes the digits of numbers as they are.
@@ -60,12 +62,16 @@ impl Tree {
                 serializer.serialize_str(text)
             }
             Self::Secret(_) => serializer.serialize_str(REDACTED),
+            Self::SomeNull(_) => serializer.serialize_str(&self.some_mark()),
+            // A capture writes the mark itself, and lists the part as a truncation.
+            Self::NotRecorded(why) if number.is_some() => Err(S::Error::custom(why)),
+            Self::NotRecorded(why) => serializer.serialize_str(&not_recorded_text(why)),
             Self::List(elements) | Self::Set(elements) => {
                 let mut list = serializer.serialize_seq(Some(elements.len()))?;
                 elements.iter().try_for_each(|element| list.serialize_element(&part(element)))?;
                 list.end()
             }
-            Self::Map(entries) => serialize_map(entries, serializer, part),
+            Self::Map(entries) => serialize_map(entries, serializer, part, number.is_some()),
             Self::Variant(name, form, data) => {
                 serialize_variant(name, *form, data, serializer, part)
             }
@@ -77,10 +83,25 @@ fn serialize_map<'t, S: Serializer, T: Serialize>(
     entries: &'t [MapEntry],
     serializer: S,
     part: fn(&'t Tree) -> T,
+    is_capture: bool,
 ) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(entries.len()))?;
-    entries.iter().try_for_each(|(key, tree)| map.serialize_entry(key, &part(tree)))?;
+    for (key, tree) in entries {
+        match bad_key_reason(key) {
+            Some(why) if is_capture => map.serialize_entry(&BadKey(why), &part(tree))?,
+            _ => map.serialize_entry(key, &part(tree))?,
+        }
+    }
     map.end()
+}
+
+/// A key that could not be recorded. A capture writes its mark, and lists it as a truncation.
+struct BadKey<'t>(&'t str);
+
+impl Serialize for BadKey<'_> {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom(self.0))
+    }
 }
 
 /// In the form that the enum has: a mask hides the fields of some variants by the name of these.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::capture::{
-    CUT_MARK, Limits, Mask, NOT_RECORDED_MARK, Policy, REDACTED, VariantForm, keyed_hash,
+    CUT_MARK, CaptureError, Limits, Mask, NOT_RECORDED_MARK, Policy, REDACTED, VariantForm,
+    keyed_hash,
 };
 use crate::value::decimal::DecimalValue;
 
@@ -36,6 +37,10 @@ pub(crate) enum Tree {
     Secret(u64),
     /// A text in which parts are hidden, and a keyed hash of the whole text.
     Masked(Box<str>, u64),
+    /// `Some` of a value that is written as `null`, which JSON does not tell from `None`.
+    SomeNull(Box<Tree>),
+    /// A part that could not be recorded, and why.
+    NotRecorded(Box<str>),
 }
 
 /// Names of fields are borrowed from the program, keys of maps are owned.
@@ -45,9 +50,48 @@ pub(crate) type MapEntry = (Cow<'static, str>, Tree);
 pub(super) const TOO_DEEP: &str = "[cut: deeper than 100 levels]";
 
 impl Tree {
-    /// What stands in for a value that could not be recorded.
-    pub(super) fn not_recorded(why: &str) -> Self {
-        Self::Text(format!("{NOT_RECORDED_MARK}{why}]").into())
+    /// What stands in for a value whose `Serialize` failed with `error`.
+    pub(super) fn not_recorded(error: CaptureError) -> Self {
+        Self::NotRecorded(error.into_text().into())
+    }
+
+    /// `Some` of the value that `inner` stands for.
+    pub(super) fn some(inner: Self) -> Self {
+        match inner {
+            Self::Null | Self::SomeNull(_) => Self::SomeNull(Box::new(inner)),
+            other => other,
+        }
+    }
+
+    /// What is written for this value in place of `null`: `[Some(null)]`.
+    pub(super) fn some_mark(&self) -> String {
+        let depth = std::iter::successors(Some(self), |tree| match tree {
+            Self::SomeNull(inner) => Some(inner),
+            _ => None,
+        });
+        let depth = depth.count() - 1;
+        format!("[{}null{}]", "Some(".repeat(depth), ")".repeat(depth))
+    }
+
+    /// Replaces the marks of `Some(null)` by the `null` that the value is serialised as, so that it
+    /// can be deserialised.
+    #[must_use]
+    pub(crate) fn without_some_marks(self) -> Self {
+        let all =
+            |elements: Vec<Self>| elements.into_iter().map(Self::without_some_marks).collect();
+        match self {
+            Self::SomeNull(_) => Self::Null,
+            Self::Text(text) if is_some_mark(&text) => Self::Null,
+            Self::List(elements) => Self::List(all(elements)),
+            Self::Set(elements) => Self::Set(all(elements)),
+            Self::Map(entries) => Self::Map(
+                entries.into_iter().map(|(key, tree)| (key, tree.without_some_marks())).collect(),
+            ),
+            Self::Variant(name, form, data) => {
+                Self::Variant(name, form, Box::new(data.without_some_marks()))
+            }
+            other => other,
+        }
     }
 
     /// The number that JSON writes as `digits`.
@@ -142,7 +186,7 @@ impl Tree {
     /// Whether a part that the tree does not show may have changed.
     pub(crate) fn hides_something(&self) -> bool {
         match self {
-            Self::Secret(_) | Self::Masked(..) => true,
+            Self::Secret(_) | Self::Masked(..) | Self::NotRecorded(_) => true,
             Self::Text(text) => {
                 matches!(&**text, REDACTED | TOO_DEEP) || text.starts_with(NOT_RECORDED_MARK)
             }
@@ -150,9 +194,9 @@ impl Tree {
                 elements.iter().any(Self::hides_something)
             }
             // All hidden keys have the same text, and only one of their values is kept.
-            Self::Map(entries) => {
-                entries.iter().any(|(key, tree)| key == REDACTED || tree.hides_something())
-            }
+            Self::Map(entries) => entries.iter().any(|(key, tree)| {
+                key == REDACTED || key.starts_with(NOT_RECORDED_MARK) || tree.hides_something()
+            }),
             Self::Variant(_, _, data) => data.hides_something(),
             _ => false,
         }
@@ -186,10 +230,25 @@ impl Tree {
                 let is_mark = text.contains(CUT_MARK) || text.starts_with(NOT_RECORDED_MARK);
                 is_mark && text.ends_with(']')
             }
+            Self::NotRecorded(_) => true,
             Self::List(elements) | Self::Set(elements) => elements.iter().any(Self::is_cut),
-            Self::Map(entries) => entries.iter().any(|(_, tree)| tree.is_cut()),
+            Self::Map(entries) => entries
+                .iter()
+                .any(|(key, tree)| key.starts_with(NOT_RECORDED_MARK) || tree.is_cut()),
             Self::Variant(_, _, data) => data.is_cut(),
             _ => false,
         }
     }
+}
+
+/// Whether `text` is a mark of [`Tree::some_mark`].
+fn is_some_mark(text: &str) -> bool {
+    let inner = text.strip_prefix("[Some(").and_then(|rest| rest.strip_suffix(")]"));
+    inner.is_some_and(|mut inner| {
+        while let Some(deeper) = inner.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')'))
+        {
+            inner = deeper;
+        }
+        inner == "null"
+    })
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::ser::{Error as _, Serializer};
 
 use crate::capture::{
-    CaptureError, Depth, Policy, RawJson, StructContent, TypeHint, VariantForm, drop_panic,
+    CaptureError, Depth, Policy, RawJson, StructContent, TypeHint, VariantForm, catch_part,
+    drop_panic,
 };
 use crate::value::compound_builder::{BuilderKind, CompoundBuilder};
 use crate::value::tree::Tree;
@@ -17,16 +18,29 @@ use crate::value::tree::Tree;
 pub(super) struct MemoryBudget {
     left: usize,
     is_exceeded: bool,
+    /// Whether a panic of a part is caught where that part is read. The first attempt does not,
+    /// because that would cost time for every part.
+    catches_parts: bool,
 }
 
 impl MemoryBudget {
     pub(super) fn new(bytes: usize) -> Self {
-        Self { left: bytes, is_exceeded: false }
+        Self { left: bytes, is_exceeded: false, catches_parts: false }
+    }
+
+    /// As [`new`](Self::new), to read a value again that panicked: now only the parts that panic
+    /// are lost.
+    pub(super) fn catching_parts(bytes: usize) -> Self {
+        Self { catches_parts: true, ..Self::new(bytes) }
     }
 
     /// Whether a part was left out because it was too large.
     pub(super) fn is_exceeded(&self) -> bool {
         self.is_exceeded
+    }
+
+    pub(super) fn catches_parts(&self) -> bool {
+        self.catches_parts
     }
 
     #[inline]
@@ -90,6 +104,24 @@ pub(super) fn tree_of<T: ?Sized + Serialize>(
     })
 }
 
+/// The tree of a `value` inside another one. If it cannot be made, only this part is lost.
+#[inline]
+pub(super) fn part_of<T: ?Sized + Serialize>(
+    serializer: TreeSerializer<'_, '_>,
+    value: &T,
+) -> Result<Tree, CaptureError> {
+    let TreeSerializer { budget, policy, depth } = serializer;
+    let serializer = TreeSerializer { budget: &mut *budget, policy, depth };
+    let result = match serializer.budget.catches_parts {
+        true => catch_part(|| tree_of(serializer, value)),
+        false => tree_of(serializer, value),
+    };
+    match result {
+        Err(error) if !budget.is_exceeded => Ok(Tree::not_recorded(error)),
+        result => result,
+    }
+}
+
 /// Only a hash of a hidden `value`. An error or a panic of its code has no effect on the rest, as
 /// if the code had not run.
 pub(super) fn hidden_tree_of<T: ?Sized + Serialize>(
@@ -100,7 +132,7 @@ pub(super) fn hidden_tree_of<T: ?Sized + Serialize>(
     let serializer = TreeSerializer { policy, ..serializer };
     let tree = match catch_unwind(AssertUnwindSafe(|| tree_of(serializer, value))) {
         Ok(Ok(tree)) => tree,
-        Ok(Err(error)) => Tree::not_recorded(&error.into_text()),
+        Ok(Err(error)) => Tree::not_recorded(error),
         Err(panic) => {
             drop_panic(panic);
             Tree::Null
@@ -237,7 +269,7 @@ impl<'b, 'r> Serializer for TreeSerializer<'b, 'r> {
 
     #[inline]
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<Tree, CaptureError> {
-        self.wrapped(value)
+        self.wrapped(value).map(Tree::some)
     }
 
     fn serialize_unit(self) -> Result<Tree, CaptureError> {
@@ -279,7 +311,7 @@ impl<'b, 'r> Serializer for TreeSerializer<'b, 'r> {
         let serializer = Self { depth, ..self };
         let data = match serializer.policy.hides_variant(variant, VariantForm::Newtype) {
             true => hidden_tree_of(serializer, value),
-            false => tree_of(serializer, value)?,
+            false => part_of(serializer, value)?,
         };
         Ok(Tree::Variant(variant, VariantForm::Newtype, Box::new(data)))
     }
