@@ -5,6 +5,8 @@ pub use audit_core::{
     Redacted, Refused, Tracked, append, catalogue, change, change_of, execute, execute_async,
     field, history, layer, note, reason, target, testing,
 };
+/// Implements [`CompareParts`](trait@crate::fields::CompareParts), whose page shows an example.
+pub use audit_macros::CompareParts;
 #[doc = include_str!("audit_method.md")]
 pub use audit_macros::audit_method;
 #[doc = include_str!("audited_fields.md")]
@@ -40,7 +42,7 @@ pub mod store {
 /// keys of objects, and builders of changes.
 pub mod fields {
     pub use audit_core::{
-        AuditedFields, Catalogue, ChangeOf, FieldInfo, ObjectKey, SaveInfo, TypeInfo,
+        AuditedFields, Catalogue, ChangeOf, CompareParts, FieldInfo, ObjectKey, SaveInfo, TypeInfo,
     };
 }
 
@@ -71,7 +73,8 @@ pub mod _documentation {
     /// # Items named on this page
     ///
     /// [`audited_fields`](macro@crate::audited_fields),
-    /// [`AuditedFields`](crate::fields::AuditedFields), [`Tracked`](crate::Tracked),
+    /// [`AuditedFields`](crate::fields::AuditedFields),
+    /// [`CompareParts`](trait@crate::fields::CompareParts), [`Tracked`](crate::Tracked),
     /// [`Tracked::loaded`](crate::Tracked::loaded), [`change`](crate::change()),
     /// [`change_of`](crate::change_of()), [`Bulk::record`](crate::Bulk::record),
     /// [`Bulk::summary`](crate::Bulk::summary), [`catalogue`](crate::catalogue()),
@@ -79,6 +82,7 @@ pub mod _documentation {
     /// [`Record::rolled_back`](crate::Record::rolled_back),
     /// [`History::stored`](crate::history::History::stored),
     /// [`History::as_of`](crate::history::History::as_of),
+    /// [`State`](crate::history::State),
     /// [`State::uncertain`](crate::history::State::uncertain), [`Mask`](crate::Mask),
     /// [`Redacted`](crate::Redacted), [`Limits`](crate::Limits)
     pub mod changes {}

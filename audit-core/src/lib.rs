@@ -39,7 +39,9 @@ pub use capture::{Limits, Mask, Redacted};
 pub use change::{Bulk, ChangeOf, SaveInfo, Tracked, change, change_of};
 pub use context::{Context, ContextValues, InContext};
 pub use events::{layer, subscribe_if_none};
-pub use fields::{AuditedFields, Catalogue, FieldInfo, ObjectKey, TypeInfo, catalogue};
+pub use fields::{
+    AuditedFields, Catalogue, CompareParts, FieldInfo, ObjectKey, TypeInfo, catalogue,
+};
 pub use history::History;
 pub use recorder::{Counters, Overflow};
 pub use refused::Refused;

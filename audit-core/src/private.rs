@@ -4,10 +4,12 @@
 //! decisions about a call are made here.
 
 pub use core::assert;
+pub use core::cmp::PartialEq;
 pub use core::fmt::Debug;
 pub use core::marker::PhantomData;
 pub use core::module_path;
 pub use core::option::Option::{self, Some};
+pub use core::primitive::bool;
 pub use core::result::Result::{Err, Ok};
 pub use serde::Serialize;
 pub use std::borrow::Cow;
@@ -23,10 +25,11 @@ pub use crate::call::{
 };
 pub use crate::call_site::{CallSite, CaptureLevel};
 pub use crate::fields::{
-    CatalogueEntry, FieldSnapshot, FieldVisitor, TargetObject, child_path, debug_field, field,
-    key_part, redacted_field, redacted_with_field, target_id, with_field,
+    CatalogueEntry, FieldSnapshot, FieldVisitor, TargetObject, child_path, compare_set,
+    debug_field, field, key_part, part, redacted_field, redacted_with_field, target_id, with_field,
 };
 pub use crate::refused::{FromRefused, from_refused};
+pub use crate::value::RecordedParts;
 pub use audit_record::Durability;
 
 /// Stands for a `Result` type that cannot be named in the expansion: `Result<impl Fn(), E>`.

@@ -40,3 +40,10 @@ pub fn audited_fields(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn derive_audited_fields(item: TokenStream) -> TokenStream {
     fields::expand_derive(item.into()).into()
 }
+
+// Documented at the trait in `audit-core`.
+#[allow(missing_docs)]
+#[proc_macro_derive(CompareParts, attributes(compare))]
+pub fn derive_compare_parts(item: TokenStream) -> TokenStream {
+    fields::expand_compare_parts(item.into()).into()
+}

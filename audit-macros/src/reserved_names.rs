@@ -24,6 +24,8 @@ const ITEMS_OF_TRAITS: &[&str] = &[
     "compare",
     "describe",
     "refresh",
+    "is_same",
+    "compare_parts",
     "from_refused",
 ];
 
@@ -282,4 +284,46 @@ fn the_expansion_of_a_struct_has_no_name_that_the_user_may_have() {
     let with_derive = fields::expand_attribute(arguments.clone(), item.clone());
     let output = fields::expand_derive(with_derive);
     assert_only_reserved(quote!(#arguments #item), output);
+}
+
+#[test]
+fn the_derive_of_comparisons_has_no_name_that_the_user_may_have() {
+    for item in [
+        quote!(
+            struct S {
+                a: A,
+                #[serde(flatten)]
+                b: B,
+                #[compare(set)]
+                c: C,
+                #[serde(with = "p")]
+                d: D,
+            }
+        ),
+        quote!(
+            struct S<T>(T, A);
+        ),
+        quote!(
+            enum E {
+                A(A),
+                B { b: B, c: C },
+                C,
+            }
+        ),
+        quote!(
+            #[serde(tag = "kind", content = "value")]
+            enum E {
+                A(A, B),
+            }
+        ),
+        quote!(
+            #[serde(untagged)]
+            enum E {
+                A { a: A },
+            }
+        ),
+    ] {
+        let output = fields::expand_compare_parts(item.clone());
+        assert_only_reserved(item, output);
+    }
 }

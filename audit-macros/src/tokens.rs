@@ -3,6 +3,7 @@
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::Attribute;
+use syn::ext::IdentExt;
 
 /// Whether `test` holds for any token, at any depth.
 pub(crate) fn any_token(tokens: TokenStream, test: &impl Fn(&TokenTree) -> bool) -> bool {
@@ -59,6 +60,23 @@ pub(crate) fn to_source_text(tokens: &TokenStream) -> String {
         text.push_str(word);
     }
     text
+}
+
+/// The name of the type at its place, but as if the derive had written it. So the compiler does
+/// not report the use of a deprecated type in generated code.
+pub(crate) fn as_generated(ident: &Ident) -> Ident {
+    // An identifier of the user's edition may be a keyword in ours.
+    Ident::new_raw(&ident.unraw().to_string(), Span::call_site().located_at(ident.span()))
+}
+
+/// Input:  `#[allow(lints)]` or `#[expect(lints)]` on the type
+///
+/// Output: `#[allow(lints)]` for the generated code
+pub(crate) fn inherited_allow(attr: &Attribute) -> Option<TokenStream> {
+    let is_inherited = attr.path().is_ident("allow") || attr.path().is_ident("expect");
+    let syn::Meta::List(list) = &attr.meta else { return None };
+    let lints = &list.tokens;
+    is_inherited.then(|| quote!(#[allow(#lints)]))
 }
 
 /// A local variable of the expansion. User code can neither see nor shadow it.

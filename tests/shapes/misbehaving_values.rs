@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use audited::record::Truncation;
 use audited::{Outcome, audit_method, testing};
 use serde::ser::{Error, Serialize, SerializeStruct, Serializer};
 use serde_json::json;
@@ -113,12 +114,14 @@ fn n45_a_panic_in_serialize_or_debug_never_reaches_the_caller() {
 #[test]
 fn n45_a_value_that_panics_halfway_leaves_valid_json() {
     let record = single_record(|| assert_eq!(keeps(1, PanicsHalfway, 5, 2), 3));
+    let lost = Truncation::not_recorded("input.first.second", "serialising it panicked");
+    assert_eq!(record.truncated, [lost]);
     let input = input(&record);
     assert_eq!(
         input,
         json!({
             "before": 1,
-            "first": "[not recorded: serialising it panicked]",
+            "first": { "first": 1, "second": "[not recorded: serialising it panicked]" },
             "second": "5",
             "after": 2,
         })
@@ -129,6 +132,7 @@ fn n45_a_value_that_panics_halfway_leaves_valid_json() {
 fn n45_an_error_of_serialize_is_recorded_in_place_of_the_value() {
     let record = single_record(|| assert_eq!(keeps(1, Fails, (), 2), 3));
     assert_eq!(input(&record)["first"], "[not recorded: no value]");
+    assert_eq!(record.truncated, [Truncation::not_recorded("input.first", "no value")]);
     assert_eq!(record.outcome, Outcome::Success);
 }
 

@@ -6,6 +6,7 @@ mod bad_parts;
 mod bulk_and_manual;
 mod field_values;
 mod masking;
+mod own_equality;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};

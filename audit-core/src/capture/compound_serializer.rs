@@ -1,14 +1,12 @@
 //! [`CompoundSerializer`]: writes a list or map while its parts arrive.
 
-use std::fmt;
-
 use audit_record::Truncation;
 use audit_record::private::json::escape;
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
-use crate::capture::formatters::EscapedText;
 use crate::capture::json_buffer::JsonBuffer;
+use crate::capture::key_text::KeyText;
 use crate::capture::path::{PathNode, PathStep, ROOT, unescaped_key};
 use crate::capture::policy::{Depth, bad_key_text};
 use crate::capture::scalar_serializer::{ScalarOutput, scalar_text};
@@ -372,27 +370,6 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
         self.is_closed = false;
         self.count = 1;
         Ok(())
-    }
-}
-
-/// Appends the text of a key, which is in quotes already.
-struct KeyText<'b, 'a>(&'b mut JsonBuffer<'a>);
-
-impl ScalarOutput for KeyText<'_, '_> {
-    type Ok = ();
-
-    fn text(self, text: &str) -> Result<(), CaptureError> {
-        self.0.require_room(text.len())?;
-        escape(self.0.json, text);
-        self.0.require_room(0)
-    }
-
-    fn formatted(self, text: fmt::Arguments<'_>) -> Result<(), CaptureError> {
-        let room = self.0.end.saturating_sub(self.0.json.len());
-        let mut escaped = EscapedText::new(self.0.json, room);
-        let result = fmt::write(&mut escaped, text);
-        self.0.is_full |= escaped.is_cut;
-        result.map_err(|_| CaptureError::custom("formatting a key of a map failed"))
     }
 }
 

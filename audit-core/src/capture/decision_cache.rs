@@ -8,7 +8,8 @@ use std::cell::Cell;
 /// What is asked about a name. Masks use the numbers from [`FIRST_MASK`] on.
 pub(super) const IS_SECRET_TYPE: u64 = 1;
 pub(super) const HAS_TYPE_HINT: u64 = 2;
-pub(super) const FIRST_MASK: u64 = 3;
+pub(super) const HAS_ELEMENTS_HINT: u64 = 3;
+pub(super) const FIRST_MASK: u64 = 4;
 
 struct CachedDecision {
     address: Cell<usize>,

@@ -45,6 +45,7 @@ mod decision_cache;
 mod formatters;
 mod identifier;
 mod json_buffer;
+mod key_text;
 mod limited_text;
 mod limits;
 mod mask;

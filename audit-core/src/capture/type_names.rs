@@ -4,16 +4,17 @@
 //! Serde passes on none of this: a set is serialised as a list, a decimal as a text, and a secret
 //! as the value in it. A serializer cannot probe the type instead. It sees every part of a value as
 //! a generic `T: Serialize`, so a probe by method lookup finds no more than that bound, and
-//! `TypeId` needs `'static` types that are known without parameters. Only the name is left. It is
-//! not stable by contract, so the tests below pin the names with the real crates: when a compiler
-//! or a crate changes one, they fail.
+//! `TypeId` needs `'static` types that are known without parameters. Only the name is left, and for
+//! a list the name of its iterator. It is not stable by contract, so the tests below pin the names
+//! with the real crates: when a compiler or a crate changes one, they fail. A type with
+//! `CompareParts` tells which of its parts are sets, whatever their names are.
 //!
 //! The return type of a generic function is known only when it is compiled for its caller. There,
 //! method lookup would see the bounds of the parameter, and so take a `Result` for another value.
 
 use std::any::type_name;
 
-use crate::capture::decision_cache::{HAS_TYPE_HINT, IS_SECRET_TYPE, cached};
+use crate::capture::decision_cache::{HAS_ELEMENTS_HINT, HAS_TYPE_HINT, IS_SECRET_TYPE, cached};
 
 /// How the names of all types of the crate `secrecy` begin.
 const SECRECY: &str = "secrecy::";
@@ -81,22 +82,67 @@ impl TypeHint {
         }
     }
 
-    fn by_name(mut name: &str) -> Self {
-        while let Some(inner) = POINTERS.iter().find_map(|pointer| name.strip_prefix(pointer)) {
-            name = inner;
+    /// The hint for a list whose elements `I` gives: a set, or an iterator over one, also behind
+    /// adapters such as `map`.
+    #[inline]
+    pub(crate) fn of_elements<I>() -> Self {
+        let name = type_name::<I>();
+        if cached(name, HAS_ELEMENTS_HINT, |name| Self::by_iterator_name(name) != Self::None) {
+            Self::by_iterator_name(name)
+        } else {
+            Self::None
         }
-        let path = &name[..name.find(['<', '>', ',']).unwrap_or(name.len())];
+    }
+
+    fn by_name(name: &str) -> Self {
+        let path = path_behind(name, POINTERS);
         let (first, last) =
             (path.split("::").next().unwrap_or(path), path.rsplit("::").next().unwrap_or(path));
         match (first, last) {
-            ("std" | "alloc" | "hashbrown" | "indexmap", "HashSet" | "BTreeSet" | "IndexSet") => {
-                Self::Set
-            }
+            (
+                "std" | "alloc" | "hashbrown" | "indexmap" | "dashmap" | "im" | "im_rc" | "imbl",
+                "HashSet" | "BTreeSet" | "IndexSet" | "DashSet" | "OrdSet",
+            ) => Self::Set,
             ("rust_decimal", "Decimal") | ("bigdecimal", "BigDecimal") => Self::Decimal,
             _ => Self::None,
         }
     }
+
+    fn by_iterator_name(name: &str) -> Self {
+        let mut name = name;
+        while let Some(rest) = name.strip_prefix("core::iter::adapters::") {
+            let Some((_, inner)) = rest.split_once('<') else { return Self::None };
+            name = inner;
+        }
+        let path = path_behind(name, POINTERS);
+        match SET_ITERATORS.iter().any(|prefix| path.starts_with(prefix)) {
+            true => Self::Set,
+            false => match Self::by_name(name) {
+                Self::Set => Self::Set,
+                _ => Self::None,
+            },
+        }
+    }
 }
+
+/// The path of the type that `name` begins with, without pointers and parameters.
+fn path_behind<'n>(mut name: &'n str, pointers: &[&str]) -> &'n str {
+    while let Some(inner) = pointers.iter().find_map(|pointer| name.strip_prefix(pointer)) {
+        name = inner;
+    }
+    &name[..name.find(['<', '>', ',']).unwrap_or(name.len())]
+}
+
+/// How the paths of iterators begin whose order has no meaning.
+const SET_ITERATORS: &[&str] = &[
+    "std::collections::hash::set::",
+    "std::collections::hash::map::",
+    "alloc::collections::btree::set::",
+    "hashbrown::set::",
+    "hashbrown::map::",
+    "indexmap::set::",
+    "dashmap::iter_set::",
+];
 
 /// How the names begin of types that serialise as the value in them.
 const POINTERS: &[&str] = &[
@@ -193,6 +239,29 @@ mod tests {
         assert_eq!(TypeHint::of::<Vec<HashSet<u8>>>(), TypeHint::None);
         assert_eq!(TypeHint::of::<BTreeMap<u8, HashSet<u8>>>(), TypeHint::None);
         assert_eq!(TypeHint::by_name("mine::set::HashSet<u8>"), TypeHint::None);
+    }
+
+    #[test]
+    fn sets_are_found_by_their_iterators() {
+        fn of<I: IntoIterator>(_: I) -> TypeHint {
+            TypeHint::of_elements::<I>()
+        }
+        let set = HashSet::from([1]);
+        let map = HashMap::from([(1, 2)]);
+        let btree = BTreeSet::from([1]);
+        let index = indexmap::IndexSet::<u8>::new();
+        let brown = hashbrown::HashSet::<u8>::new();
+        assert_eq!([of(&set), of(set.iter()), of(set.clone()), of(&btree)], [TypeHint::Set; 4]);
+        assert_eq!([of(btree.iter()), of(&index), of(index.iter())], [TypeHint::Set; 3]);
+        assert_eq!([of(&brown), of(brown.iter())], [TypeHint::Set; 2]);
+        assert_eq!([of(map.values()), of(map.keys()), of(map.iter())], [TypeHint::Set; 3]);
+        assert_eq!(of(set.iter().map(|n| n + 1).filter(|n| *n > 0)), TypeHint::Set);
+        let list = vec![HashSet::from([1])];
+        assert_eq!([of(&list), of(list.clone())], [TypeHint::None; 2]);
+        assert_eq!(of(list.iter().map(|set| set.len())), TypeHint::None);
+        assert_eq!(of(list.iter().zip(&set)), TypeHint::None);
+        assert_eq!(of(BTreeMap::from([(1, 2)]).values()), TypeHint::None);
+        assert_eq!(of([Decimal::ONE]), TypeHint::None);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! The attribute's expansion wraps each field in a probe. Method lookup on the probe finds the best
 //! way that the type of the field allows, as for arguments (`call/probe.rs`). The best way is a
-//! clone that is compared by the type's own `==`. The next one compares the recorded form. A field
+//! clone that is compared by the type's own `==`, and its parts by theirs. The last one compares the
+//! recorded form. A field
 //! that cannot be recorded at all is a compile error, whose message says what to do.
 //!
 //! | function | field | ways, best first |
 //! |---|---|---|
-//! | [`field`] | no option | [`ByValue`], [`BySerialize`] |
+//! | `field`, in `by_parts.rs` | no option | `ByParts`, [`ByValue`], [`BySerialize`] |
 //! | [`debug_field`] | `debug` | [`ByDebugValue`], [`ByDebug`] |
 //! | [`with_field`] | `with = …` | [`ByFunction`] |
 //! | [`redacted_field`] | `redact` | [`RedactedByHash`], [`RedactedBySerialize`], [`RedactedByValue`] |
@@ -24,11 +25,14 @@ use crate::fields::FieldVisitor;
 use crate::value::Tree;
 
 /// The value of a field at the time when the object was loaded or saved.
-pub struct FieldSnapshot<F>(PreviousValue<F>);
+pub struct FieldSnapshot<F>(pub(super) PreviousValue<F>);
 
-enum PreviousValue<F> {
+pub(super) enum PreviousValue<F> {
     /// A clone, to be compared by the type's own `==`.
     Value(F),
+    /// A clone, and the form in which it is recorded if that is not its own: some of its parts are
+    /// equal to parts that were recorded in another form.
+    RecordedAs(F, Box<Tree>),
     /// The recorded form, if the type has no `==` or cannot be cloned.
     Tree(Tree),
     /// A keyed hash, if the value must not be kept in memory.
@@ -213,7 +217,7 @@ macro_rules! by_hash {
 
 /// The mask for recorded forms that are kept and compared. The recorder's own mask is applied on
 /// top of it when a change is recorded.
-fn default_mask() -> Mask {
+pub(super) fn default_mask() -> Mask {
     thread_local! {
         static DEFAULT: Mask = Mask::default();
     }
@@ -235,10 +239,16 @@ probe! {
     ByValue => BySerialize
 }
 
-/// The probe of a field without options.
-#[inline]
-pub fn field<F>(value: &F) -> ByValue<'_, F> {
-    ByValue(BySerialize(Unrecordable(value)))
+impl<'v, F> ByValue<'v, F> {
+    #[inline]
+    pub(super) fn new(field: &'v F) -> Self {
+        Self(BySerialize(Unrecordable(field)))
+    }
+
+    #[inline]
+    pub(super) fn field(&self) -> &'v F {
+        self.0.0.0
+    }
 }
 
 by_value!(ByValue, Serialize; |this| this.0.0.0; Tree::of);

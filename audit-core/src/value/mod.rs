@@ -15,6 +15,7 @@ mod decimal;
 mod diff;
 mod equality;
 mod parse;
+mod parts;
 mod serialize;
 mod tree;
 mod tree_serializer;
@@ -24,4 +25,5 @@ mod tests;
 
 pub(crate) use self::apply::apply;
 pub(crate) use self::diff::diff;
+pub use self::parts::RecordedParts;
 pub(crate) use self::tree::Tree;

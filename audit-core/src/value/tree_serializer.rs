@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use audit_record::private::json::{self, Digits, hex, not_finite};
 use serde::Serialize;
-use serde::ser::{Error as _, Serializer};
+use serde::ser::{Error as _, SerializeSeq, Serializer};
 
 use crate::capture::{
     CaptureError, Depth, Policy, RawJson, StructContent, TypeHint, VariantForm, catch_part,
@@ -372,6 +372,24 @@ impl<'b, 'r> Serializer for TreeSerializer<'b, 'r> {
         len: usize,
     ) -> Result<CompoundBuilder<'b, 'r>, CaptureError> {
         self.compound(BuilderKind::Struct(variant), Some(len), 2)
+    }
+
+    /// For sets that other types serialise: `tree_of` sees only these types.
+    fn collect_seq<I>(self, elements: I) -> Result<Tree, CaptureError>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        let elements_hint = TypeHint::of_elements::<I>();
+        let elements = elements.into_iter();
+        let len = match elements.size_hint() {
+            (lower, Some(upper)) if lower == upper => Some(lower),
+            _ => None,
+        };
+        let mut list = self.serialize_seq(len)?;
+        elements.into_iter().try_for_each(|element| list.serialize_element(&element))?;
+        let tree = list.end()?;
+        Ok(if elements_hint == TypeHint::Set { tree.into_set() } else { tree })
     }
 
     fn collect_str<T: ?Sized + fmt::Display>(self, value: &T) -> Result<Tree, CaptureError> {

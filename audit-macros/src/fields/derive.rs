@@ -6,15 +6,16 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Generics, Ident, LitStr, Member, Path, Type, parse_quote};
+use syn::{Generics, Ident, LitStr, Member, Path, Type, parse_quote};
 
 use super::args::{FieldName, FieldsArgs, ListedField, Parent};
+use super::compare;
 use super::expand::crate_path;
 use super::model::{self, Struct, StructField};
 use super::validate;
 use crate::errors::Errors;
 use crate::register::register;
-use crate::tokens::{any_token, replace_self, to_source_text};
+use crate::tokens::{any_token, as_generated, inherited_allow, replace_self, to_source_text};
 
 /// Input:  `#[__audited(age; key = (id))] struct Pilot { id: u64, age: u8 }`
 ///
@@ -119,6 +120,12 @@ impl<'a> Implementation<'a> {
     fn expand(&self) -> TokenStream {
         let (snapshot, info, methods) = (self.snapshot(), self.type_info(), self.methods());
         let Self { crate_path, model, .. } = self;
+        let listed = |name: &str| {
+            let field = self.fields.iter().find(|field| field.listed.name.text == name)?;
+            Some(compare::Listed { is_set: field.listed.options.set.is_some() })
+        };
+        let compare_parts = compare::of_struct(&model.item, crate_path, &listed);
+        let compare_parts = compare_parts.unwrap_or_else(|error| error.to_compile_error());
         let ident = as_generated(&model.item.ident);
         let allows = model.item.attrs.iter().filter_map(inherited_allow);
         let (_, ty_generics, _) = model.item.generics.split_for_impl();
@@ -138,6 +145,8 @@ impl<'a> Implementation<'a> {
                     type Snapshot = __AuditedSnapshot #ty_generics;
                     #methods
                 }
+
+                #compare_parts
             };
         }
     }
@@ -393,23 +402,6 @@ fn members(
         field.map(|field| field.member.clone())
     };
     names.iter().filter_map(member).collect()
-}
-
-/// The name of the struct at its place, but as if the derive had written it. So the compiler does
-/// not report the use of a deprecated struct in generated code.
-pub(crate) fn as_generated(ident: &Ident) -> Ident {
-    // An identifier of the user's edition may be a keyword in ours.
-    Ident::new_raw(&ident.unraw().to_string(), Span::call_site().located_at(ident.span()))
-}
-
-/// Input:  `#[allow(lints)]` or `#[expect(lints)]` on the struct
-///
-/// Output: `#[allow(lints)]` for the generated code
-pub(crate) fn inherited_allow(attr: &Attribute) -> Option<TokenStream> {
-    let is_inherited = attr.path().is_ident("allow") || attr.path().is_ident("expect");
-    let syn::Meta::List(list) = &attr.meta else { return None };
-    let lints = &list.tokens;
-    is_inherited.then(|| quote!(#[allow(#lints)]))
 }
 
 /// The method `formerly` and its argument: `&["Aviator"]`.

@@ -9,9 +9,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 mod args;
+mod compare;
 mod derive;
 mod expand;
 mod model;
+mod serde_form;
 mod validate;
 
 use crate::errors::item_with_errors;
@@ -35,4 +37,9 @@ pub(crate) fn expand_attribute(args: TokenStream, item: TokenStream) -> TokenStr
 /// Expands the derive that the attribute has put in front of the struct.
 pub(crate) fn expand_derive(item: TokenStream) -> TokenStream {
     derive::expand_derive(item).unwrap_or_else(|error| error.to_compile_error())
+}
+
+/// Expands `#[derive(CompareParts)]`.
+pub(crate) fn expand_compare_parts(item: TokenStream) -> TokenStream {
+    compare::expand(item).unwrap_or_else(|error| error.to_compile_error())
 }

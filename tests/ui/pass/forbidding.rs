@@ -6,7 +6,7 @@
 #![deny(warnings)]
 
 use audited::fields::AuditedFields;
-use audited::{Tracked, audit_method, audited_fields};
+use audited::{CompareParts, Tracked, audit_method, audited_fields};
 
 #[audit_method]
 fn plain(n: u8, m: u8, _unused: &str) -> u8 {
@@ -87,7 +87,53 @@ struct Plane<T> {
     size: Vec<T>,
 }
 
+/// Compared by their parts.
+#[derive(CompareParts)]
+struct NoParts;
+
+#[derive(CompareParts)]
+struct Generic<'a, T: ?Sized, const N: usize> {
+    text: &'a str,
+    list: [u8; N],
+    value: Box<T>,
+}
+
+#[derive(CompareParts)]
+enum Shape {
+    Empty,
+    Round(u8),
+    Square { side: u8, corner: (u8, u8) },
+}
+
+#[derive(CompareParts)]
+enum Single {
+    Only(u8),
+}
+
+#[derive(CompareParts)]
+enum Never {}
+
+#[audited_fields(only; key = only)]
+struct Wrapper<'a, T> {
+    only: &'a T,
+}
+
 fn main() {
+    let shapes = [Shape::Empty, Shape::Round(1), Shape::Square { side: 1, corner: (1, 1) }];
+    for shape in &shapes {
+        if let Shape::Round(n) = shape {
+            assert_eq!(*n, 1);
+        }
+        if let Shape::Square { side, corner } = shape {
+            assert_eq!(*side, corner.0);
+        }
+    }
+    let Single::Only(_) = Single::Only(1);
+    let _never: Option<Never> = None;
+    let _no_parts = NoParts;
+    let generic = Generic { text: "", list: [0; 2], value: Box::<str>::from("x") };
+    assert_eq!((generic.text, generic.list.len(), &*generic.value), ("", 2, "x"));
+    let _wrapper = Tracked::new(Wrapper { only: &1 });
     let mut plane =
         Tracked::loaded(Plane { id: 1, name: "a", rows: vec![1], pin: 2, size: vec![] });
     plane.name = "b";
