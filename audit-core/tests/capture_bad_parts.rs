@@ -256,5 +256,47 @@ fn a_value_that_fails_half_way_leaves_valid_json() {
             Err(S::Error::custom("no way"))
         }
     }
-    assert_captured(&(HalfWay, 1), &format!("[{LOST},1]"), &[("[0]", "no way")]);
+    assert_captured(&(HalfWay, 1), &format!(r#"[["half",{LOST}],1]"#), &[("[0][1]", "no way")]);
+    assert_captured(&HalfWay, &format!(r#"["half",{LOST}]"#), &[("[1]", "no way")]);
+    assert_captured(
+        &Shape::One(HalfWay),
+        &format!(r#"{{"One":["half",{LOST}]}}"#),
+        &[(".One[1]", "no way")],
+    );
+
+    // Serde cannot flatten a text. The fields before it are kept.
+    #[derive(Serialize)]
+    struct Flat {
+        before: u8,
+        #[serde(flatten)]
+        text: &'static str,
+        after: u8,
+    }
+    let why = "can only flatten structs and maps (got a string)";
+    assert_captured(
+        &[Flat { before: 1, text: "x", after: 2 }],
+        &format!(r#"[{{"before":1,"…":"[not recorded: {why}]"}}]"#),
+        &[("[0].…", why)],
+    );
+
+    // Serde decides what to skip before it begins the struct.
+    #[derive(Serialize)]
+    struct Skipping {
+        before: u8,
+        #[serde(skip_serializing_if = "panics")]
+        text: &'static str,
+    }
+    fn panics(_: &str) -> bool {
+        panic!("on purpose")
+    }
+    #[derive(Serialize)]
+    enum Event {
+        Named(Skipping),
+    }
+    let why = "serialising it panicked";
+    assert_captured(
+        &Event::Named(Skipping { before: 1, text: "x" }),
+        &format!(r#"{{"Named":"[not recorded: {why}]"}}"#),
+        &[(".Named", why)],
+    );
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use audited::record::Truncation;
-use audited::{Audit, SqliteStore};
+use audited::{Audit, SqliteStore, audit_method};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -83,6 +83,47 @@ fn a_bad_part_of_a_field_is_lost_alone() {
         ]
     );
     assert_eq!(records[1].truncated, []);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_bad_part_of_an_argument_is_lost_alone() {
+    #[audit_method]
+    fn scan(files: &Files, limit: u32) -> Vec<PathBuf> {
+        let _ = limit;
+        files.others.clone()
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let audit = Audit::builder().store(SqliteStore::open(&path).unwrap()).build().unwrap();
+    Context::new().recorder(&audit).scope(|| {
+        scan(&Files { sizes: HashMap::new(), ..upload().files }, 9);
+    });
+    audit.flush().unwrap();
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let row: [String; 3] = db
+        .query_row("SELECT input, output, truncated FROM audit_log", [], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+        })
+        .unwrap();
+    let lost = |path: &str| {
+        format!(r#"{{"path":"{path}","unit":"values","kept":0,"was":1,"reason":"{WHY}"}}"#,)
+    };
+    assert_eq!(
+        row,
+        [
+            format!(
+                r#"{{"files":{{"main":"{BAD_PATH}","others":["/a","{BAD_PATH}"],"sizes":{{}},"count":2}},"limit":9}}"#
+            ),
+            format!(r#"["/a","{BAD_PATH}"]"#),
+            format!(
+                "[{},{},{}]",
+                lost("input.files.main"),
+                lost("input.files.others[1]"),
+                lost("output[1]")
+            ),
+        ]
+    );
 }
 
 #[test]

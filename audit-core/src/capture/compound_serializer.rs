@@ -5,7 +5,7 @@ use audit_record::private::json::escape;
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 
-use crate::capture::json_buffer::JsonBuffer;
+use crate::capture::json_buffer::{JsonBuffer, Unfinished};
 use crate::capture::key_text::KeyText;
 use crate::capture::path::{PathNode, PathStep, ROOT, unescaped_key};
 use crate::capture::policy::{Depth, bad_key_text};
@@ -244,14 +244,12 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
         let mut is_complete =
             self.buffer.complete_level == self.inner.level && self.buffer.json.len() > start;
         self.buffer.complete_level = 0;
+        if !is_complete && !self.buffer.is_full {
+            let (path, level, why) = (self.path.child(step), self.inner.level, error.into_text());
+            is_complete = self.buffer.part_not_recorded(&path, start, level, &why).is_ok();
+        }
         if !is_complete {
-            self.buffer.json.truncate(start);
             self.buffer.truncations.truncate(truncations);
-            if !self.buffer.is_full {
-                let path = self.path.child(step);
-                let why = error.into_text();
-                is_complete = self.buffer.part_not_recorded(&path, &why).is_ok();
-            }
         }
         if is_complete {
             self.count += 1;
@@ -272,6 +270,7 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
         }
         if self.buffer.json.len() != self.valid_len {
             self.buffer.json.truncate(self.valid_len);
+            self.buffer.unfinished = None;
         }
         if self.buffer.is_full {
             return Err(self.cut_off(true));
@@ -334,6 +333,26 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
         }
     }
 
+    /// Remembers what has been written, after an error or a panic of user code between two parts.
+    #[cold]
+    fn leave_open(&mut self) {
+        let has_two_brackets = self.inner.level > self.depth.level + 1;
+        let brackets = match (self.kind, has_two_brackets) {
+            (CompoundKind::List, false) => "]",
+            (CompoundKind::List, true) => "]}",
+            (CompoundKind::Map, false) => "}",
+            (CompoundKind::Map, true) => "}}",
+            (CompoundKind::RawJson | CompoundKind::ExactNumber, _) => return,
+        };
+        self.buffer.unfinished = Some(Unfinished {
+            level: self.depth.level,
+            valid_len: self.valid_len,
+            is_list: self.kind == CompoundKind::List,
+            count: self.count,
+            brackets,
+        });
+    }
+
     #[inline]
     pub(super) fn end(mut self) -> Result<(), CaptureError> {
         if matches!(self.kind, CompoundKind::RawJson | CompoundKind::ExactNumber) {
@@ -373,6 +392,15 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
     }
 }
 
+impl Drop for CompoundSerializer<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_closed {
+            self.leave_open();
+        }
+    }
+}
+
 struct RawJsonText<'b, 'a>(ValueSerializer<'b, 'a>);
 
 impl ScalarOutput for RawJsonText<'_, '_> {
@@ -390,36 +418,6 @@ impl ScalarOutput for ExactNumber<'_, '_> {
 
     fn text(self, text: &str) -> Result<(), CaptureError> {
         self.0.exact_number(text)
-    }
-}
-
-impl ser::SerializeSeq for CompoundSerializer<'_, '_> {
-    type Ok = ();
-    type Error = CaptureError;
-
-    #[inline]
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), CaptureError> {
-        self.element(value)
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), CaptureError> {
-        self.end()
-    }
-}
-
-impl ser::SerializeTuple for CompoundSerializer<'_, '_> {
-    type Ok = ();
-    type Error = CaptureError;
-
-    #[inline]
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), CaptureError> {
-        self.element(value)
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), CaptureError> {
-        self.end()
     }
 }
 
@@ -441,13 +439,13 @@ impl ser::SerializeMap for CompoundSerializer<'_, '_> {
 }
 
 macro_rules! impl_by_position {
-    ($($trait:ident),*) => {$(
+    ($($trait:ident, $method:ident;)*) => {$(
         impl ser::$trait for CompoundSerializer<'_, '_> {
             type Ok = ();
             type Error = CaptureError;
 
             #[inline]
-            fn serialize_field<T: ?Sized + Serialize>(
+            fn $method<T: ?Sized + Serialize>(
                 &mut self,
                 value: &T,
             ) -> Result<(), CaptureError> {
@@ -485,5 +483,10 @@ macro_rules! impl_by_name {
     )*};
 }
 
-impl_by_position!(SerializeTupleStruct, SerializeTupleVariant);
+impl_by_position! {
+    SerializeSeq, serialize_element;
+    SerializeTuple, serialize_element;
+    SerializeTupleStruct, serialize_field;
+    SerializeTupleVariant, serialize_field;
+}
 impl_by_name!(SerializeStruct, SerializeStructVariant);

@@ -7,7 +7,7 @@ use audit_record::private::json::{escape, fitting, push_hex};
 
 use crate::capture::formatters::EscapedText;
 use crate::capture::limits::{MAX_TRUNCATIONS, Rules};
-use crate::capture::path::{PathNode, ROOT};
+use crate::capture::path::{PathNode, PathStep, ROOT};
 use crate::capture::policy::{Depth, NOT_RECORDED_MARK, Policy, REDACTED};
 use crate::capture::user_code::CaptureError;
 
@@ -36,6 +36,21 @@ pub(super) struct JsonBuffer<'a> {
     /// Whether a panic of a part is caught where that part is written. The first attempt does not,
     /// because that would cost time for every part.
     pub(super) catches_parts: bool,
+    /// The list or map that was left open last.
+    pub(super) unfinished: Option<Unfinished>,
+}
+
+/// A list or map whose serializer stopped before its end.
+pub(super) struct Unfinished {
+    /// The level of the list or map.
+    pub(super) level: usize,
+    /// The length of the JSON text up to which it is valid.
+    pub(super) valid_len: usize,
+    pub(super) is_list: bool,
+    /// How many parts it has.
+    pub(super) count: usize,
+    /// The brackets that close it.
+    pub(super) brackets: &'static str,
 }
 
 impl<'a> JsonBuffer<'a> {
@@ -58,6 +73,7 @@ impl<'a> JsonBuffer<'a> {
             is_full: false,
             complete_level: 0,
             catches_parts: false,
+            unfinished: None,
         }
     }
 
@@ -78,6 +94,7 @@ impl<'a> JsonBuffer<'a> {
             is_full: false,
             complete_level: 0,
             catches_parts: map.catches_parts,
+            unfinished: None,
         }
     }
 
@@ -89,6 +106,7 @@ impl<'a> JsonBuffer<'a> {
         self.is_full = false;
         self.complete_level = 0;
         self.catches_parts = true;
+        self.unfinished = None;
     }
 
     /// Not stored, since numbers and texts do not need it.
@@ -249,17 +267,40 @@ impl<'a> JsonBuffer<'a> {
         self.truncated_within(path, Truncation::new("", unit, kept as u64, was));
     }
 
-    /// Writes a text in place of the part at `path` that says why it is not recorded, and reports
-    /// that. Marks the buffer as full if the text does not fit.
+    /// Writes a text in place of the part at `path`, which begins at `start`, and reports the part.
+    /// The text says why it is not recorded. Of a list or map that was left open, the parts before
+    /// are kept. Marks the buffer as full if the text does not fit.
     #[cold]
     pub(super) fn part_not_recorded(
         &mut self,
         path: &PathNode<'_>,
+        start: usize,
+        level: usize,
         why: &str,
     ) -> Result<(), CaptureError> {
+        let unfinished = self.unfinished.take().filter(|unfinished| {
+            unfinished.level == level
+                && (start + 1..=self.json.len()).contains(&unfinished.valid_len)
+        });
+        let Some(Unfinished { valid_len, is_list, count, brackets, .. }) = unfinished else {
+            self.json.truncate(start);
+            self.not_recorded_mark(why);
+            self.require_room(0)?;
+            self.truncated_within(path, Truncation::not_recorded("", why));
+            return Ok(());
+        };
+        self.json.truncate(valid_len);
+        if count > 0 {
+            self.json.push(',');
+        }
+        if !is_list {
+            self.json.push_str("\"…\":");
+        }
         self.not_recorded_mark(why);
+        self.json.push_str(brackets);
         self.require_room(0)?;
-        self.truncated_within(path, Truncation::not_recorded("", why));
+        let step = if is_list { PathStep::Index(count) } else { PathStep::Field("…") };
+        self.truncated_within(&path.child(step), Truncation::not_recorded("", why));
         Ok(())
     }
 
@@ -291,7 +332,10 @@ impl<'a> JsonBuffer<'a> {
             self.truncated(&ROOT, "bytes", 0, None);
             return;
         }
-        self.not_recorded(&error.into_text());
+        let (start, why) = (self.start, error.into_text());
+        if self.part_not_recorded(&ROOT, start, Depth::ROOT.level, &why).is_err() {
+            self.not_recorded(&why);
+        }
     }
 
     /// Replaces the value by a text that says why it is not recorded.

@@ -42,8 +42,11 @@ const MAX_RESERVED: usize = 1024;
 pub(super) struct CompoundBuilder<'b, 'r> {
     budget: &'b mut MemoryBudget,
     policy: Policy<'r>,
+    /// The level of the list or map.
+    level: usize,
     /// The depth of the parts.
     depth: Depth,
+    is_ended: bool,
     kind: BuilderKind,
     elements: Vec<Tree>,
     entries: Vec<MapEntry>,
@@ -61,7 +64,12 @@ struct PendingKey {
 
 impl<'b, 'r> CompoundBuilder<'b, 'r> {
     #[inline]
-    pub(super) fn new(serializer: TreeSerializer<'b, 'r>, kind: BuilderKind, len: usize) -> Self {
+    pub(super) fn new(
+        serializer: TreeSerializer<'b, 'r>,
+        level: usize,
+        kind: BuilderKind,
+        len: usize,
+    ) -> Self {
         let TreeSerializer { budget, policy, depth } = serializer;
         let (mut elements, mut entries) = (Vec::new(), Vec::new());
         match kind {
@@ -71,8 +79,18 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
             BuilderKind::Map | BuilderKind::Struct(_) => entries.reserve(len.min(MAX_RESERVED)),
             _ => {}
         }
-        let entries_without_key = Vec::new();
-        Self { budget, policy, depth, kind, elements, entries, entries_without_key, key: None }
+        Self {
+            budget,
+            policy,
+            level,
+            depth,
+            is_ended: false,
+            kind,
+            elements,
+            entries,
+            entries_without_key: Vec::new(),
+            key: None,
+        }
     }
 
     /// The serializer for the next part.
@@ -198,11 +216,17 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
         Ok(())
     }
 
-    fn end(self) -> Result<Tree, CaptureError> {
-        let Self { policy, kind, mut elements, mut entries, entries_without_key, .. } = self;
-        entries.extend(numbered(entries_without_key));
+    fn end(mut self) -> Result<Tree, CaptureError> {
+        self.is_ended = true;
+        Ok(self.take_tree())
+    }
+
+    fn take_tree(&mut self) -> Tree {
+        let mut elements = std::mem::take(&mut self.elements);
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.extend(numbered(std::mem::take(&mut self.entries_without_key)));
         let variant = |name, form, data| Tree::Variant(name, form, Box::new(data));
-        Ok(match kind {
+        match self.kind {
             BuilderKind::List => Tree::List(elements),
             BuilderKind::Map => Tree::Map(unique(entries)),
             BuilderKind::Tuple(name) => variant(name, VariantForm::Tuple, Tree::List(elements)),
@@ -213,8 +237,25 @@ impl<'b, 'r> CompoundBuilder<'b, 'r> {
                 variant(name, VariantForm::Struct, Tree::Map(unique(entries)))
             }
             BuilderKind::RawJson | BuilderKind::ExactNumber => elements.pop().unwrap_or(Tree::Null),
-            BuilderKind::TooDeep => Tree::Text(policy.too_deep_mark().into()),
-        })
+            BuilderKind::TooDeep => Tree::Text(self.policy.too_deep_mark().into()),
+        }
+    }
+}
+
+/// Keeps what has been read, after an error or a panic of user code between two parts.
+impl Drop for CompoundBuilder<'_, '_> {
+    fn drop(&mut self) {
+        let is_readable = !matches!(
+            self.kind,
+            BuilderKind::RawJson
+                | BuilderKind::ExactNumber
+                | BuilderKind::TooDeep
+                | BuilderKind::HiddenTuple(_)
+        );
+        if !self.is_ended && is_readable {
+            let tree = self.take_tree();
+            self.budget.unfinished = Some((self.level, tree));
+        }
     }
 }
 

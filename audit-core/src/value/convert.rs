@@ -42,7 +42,7 @@ impl Tree {
         match result {
             _ if budget.is_exceeded() => Self::NotRecorded("it is too large to be compared".into()),
             Ok(tree) => tree,
-            Err(error) => Self::not_recorded(error),
+            Err(error) => budget.not_recorded(Depth::ROOT.level, error),
         }
     }
 

@@ -55,6 +55,21 @@ impl Tree {
         Self::NotRecorded(error.into_text().into())
     }
 
+    /// A list or map of which the rest could not be recorded.
+    pub(super) fn with_rest_not_recorded(mut self, error: CaptureError) -> Self {
+        let place = match &mut self {
+            Self::Variant(_, _, data) => &mut **data,
+            place => place,
+        };
+        let rest = Self::not_recorded(error);
+        match place {
+            Self::List(elements) => elements.push(rest),
+            Self::Map(entries) => entries.push((Cow::Borrowed("…"), rest)),
+            _ => return rest,
+        }
+        self
+    }
+
     /// `Some` of the value that `inner` stands for.
     pub(super) fn some(inner: Self) -> Self {
         match inner {

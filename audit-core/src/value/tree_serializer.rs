@@ -21,11 +21,13 @@ pub(super) struct MemoryBudget {
     /// Whether a panic of a part is caught where that part is read. The first attempt does not,
     /// because that would cost time for every part.
     catches_parts: bool,
+    /// What has been read of the list or map that was left open last, and its level.
+    pub(super) unfinished: Option<(usize, Tree)>,
 }
 
 impl MemoryBudget {
     pub(super) fn new(bytes: usize) -> Self {
-        Self { left: bytes, is_exceeded: false, catches_parts: false }
+        Self { left: bytes, is_exceeded: false, catches_parts: false, unfinished: None }
     }
 
     /// As [`new`](Self::new), to read a value again that panicked: now only the parts that panic
@@ -37,6 +39,16 @@ impl MemoryBudget {
     /// Whether a part was left out because it was too large.
     pub(super) fn is_exceeded(&self) -> bool {
         self.is_exceeded
+    }
+
+    /// What stands in for a value at `level` whose `Serialize` failed with `error`. Of a list or map
+    /// that was left open, the parts before are kept.
+    #[cold]
+    pub(super) fn not_recorded(&mut self, level: usize, error: CaptureError) -> Tree {
+        match self.unfinished.take() {
+            Some((at, tree)) if at == level => tree.with_rest_not_recorded(error),
+            _ => Tree::not_recorded(error),
+        }
     }
 
     pub(super) fn catches_parts(&self) -> bool {
@@ -111,13 +123,14 @@ pub(super) fn part_of<T: ?Sized + Serialize>(
     value: &T,
 ) -> Result<Tree, CaptureError> {
     let TreeSerializer { budget, policy, depth } = serializer;
+    budget.unfinished = None;
     let serializer = TreeSerializer { budget: &mut *budget, policy, depth };
     let result = match serializer.budget.catches_parts {
         true => catch_part(|| tree_of(serializer, value)),
         false => tree_of(serializer, value),
     };
     match result {
-        Err(error) if !budget.is_exceeded => Ok(Tree::not_recorded(error)),
+        Err(error) if !budget.is_exceeded => Ok(budget.not_recorded(depth.level, error)),
         result => result,
     }
 }
@@ -152,9 +165,10 @@ impl<'b, 'r> TreeSerializer<'b, 'r> {
     ) -> Result<CompoundBuilder<'b, 'r>, CaptureError> {
         Ok(match self.policy.inside_brackets(self.depth, brackets) {
             Some(depth) => {
-                CompoundBuilder::new(Self { depth, ..self }, kind, len.unwrap_or_default())
+                let level = self.depth.level;
+                CompoundBuilder::new(Self { depth, ..self }, level, kind, len.unwrap_or_default())
             }
-            None => CompoundBuilder::new(self, BuilderKind::TooDeep, 0),
+            None => CompoundBuilder::new(self, 0, BuilderKind::TooDeep, 0),
         })
     }
 

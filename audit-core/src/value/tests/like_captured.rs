@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use audit_record::Json;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use serde::ser::SerializeMap;
+use serde::ser::{Error as _, SerializeMap, SerializeSeq, SerializeTupleVariant};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -131,12 +131,35 @@ fn the_last_value_of_a_repeated_key_counts() {
 fn a_value_that_cannot_be_serialised_is_replaced_by_the_reason() {
     assert_like_captured(&(1, Panics));
     assert_like_captured(&(1, Fails));
+    assert_like_captured(&(HalfWay::Map, HalfWay::List, HalfWay::Variant, 1));
+    assert_like_captured(&HalfWay::Map);
+    assert_like_captured(&Some(HalfWay::Variant));
+    let rest = Tree::NotRecorded("no way".into());
+    assert_eq!(of(&HalfWay::List), Tree::List(vec![of(&1), rest]));
     assert_eq!(of(&Panics), Tree::NotRecorded("serialising it panicked".into()));
     assert_eq!(of(&[Some(Fails)]), Tree::List(vec![Tree::NotRecorded("no way".into())]));
     assert!(of(&Fails).hides_something());
     assert!(!crate::capture::in_progress());
     let unwound = catch_unwind(AssertUnwindSafe(|| of(&Panics)));
     assert!(unwound.is_ok());
+}
+
+/// Fails after its first part.
+enum HalfWay {
+    List,
+    Map,
+    Variant,
+}
+
+impl Serialize for HalfWay {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::List => s.serialize_seq(None)?.serialize_element(&1)?,
+            Self::Map => s.serialize_map(None)?.serialize_entry("a", &1)?,
+            Self::Variant => s.serialize_tuple_variant("", 0, "V", 2)?.serialize_field(&1)?,
+        }
+        Err(S::Error::custom("no way"))
+    }
 }
 
 #[test]
