@@ -272,3 +272,17 @@ proptest! {
         prop_assert_eq!(record.to_json().to::<Record>().expect("a record"), record);
     }
 }
+
+#[test]
+fn a_value_that_was_not_recorded_has_a_reason() {
+    let lost = Truncation::not_recorded("input.path", "not UTF-8");
+    let text = serde_json::to_string(&lost).unwrap();
+    assert_eq!(
+        text,
+        r#"{"path":"input.path","unit":"values","kept":0,"was":1,"reason":"not UTF-8"}"#
+    );
+    assert_eq!(serde_json::from_str::<Truncation>(&text).unwrap(), lost);
+    let cut: Truncation =
+        serde_json::from_str(r#"{"path":"log","unit":"entries","kept":3}"#).unwrap();
+    assert_eq!(cut, Truncation::new("log", "entries", 3, None));
+}
