@@ -1,10 +1,10 @@
-//! Creates `tests/golden/v4.db`: a trail as the released version 4 of the schema writes it.
+//! Creates `tests/golden/v5.db`: a trail as the released version 5 of the schema writes it.
 //!
 //! Run it once for each version of the schema, when that version is released, and never again for an
 //! older one. The file represents the files that users have.
 //!
 //! ```sh
-//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v4.db
+//! cargo run -p audit-sqlite --example make_golden -- audit-sqlite/tests/golden/v5.db
 //! ```
 //!
 //! The file contains the host name. Set another one with `unshare --uts` before you run it.

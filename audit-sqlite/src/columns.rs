@@ -85,7 +85,7 @@ macro_rules! columns {
 // The order is that of the tables. A value is an `Option`, and NULL if it is `None`.
 columns! { |record, session, names, text|
     "session" in Intent = session;
-    "id" in Both = Some(record.id.as_bytes());
+    "id" in Both = Some(text.id);
     "kind" in Both = Some(require_number("kind", record.kind, kind_number(record.kind))?);
     "outcome" in Record when_unknown "4" =
         Some(require_number("outcome", record.outcome, outcome_number(record.outcome))?);
@@ -101,7 +101,7 @@ columns! { |record, session, names, text|
     "target_type" in Both = names.id_if(record.target_type.as_deref())?;
     "target_id" in Both = record.target_id.as_deref();
     "correlation_id" in Both = Some(StoredCorrelation(record));
-    "parent_id" in Both = record.parent_id.as_ref().map(|id| id.as_bytes());
+    "parent_id" in Both = text.parent_id;
     "target_label" in Both = record.target_label.as_deref();
     "reason" in Both when_unknown "ifnull(reason || '; ', '') || ?2" = record.reason.as_deref();
     "input" in Both = record.input.as_ref().map(|json| json.as_str());

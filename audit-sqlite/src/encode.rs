@@ -4,10 +4,13 @@
 
 use audit_record::Record;
 use audit_record::private::text::{Canonical, write_ip};
+use uuid::Uuid;
 
 /// Buffers for these columns, reused from record to record.
 #[derive(Default)]
 pub(crate) struct Encoder {
+    id: IdBuffer,
+    parent_id: IdBuffer,
     ip: TextBuffer,
     log: TextBuffer,
     error: TextBuffer,
@@ -15,8 +18,10 @@ pub(crate) struct Encoder {
     truncated: TextBuffer,
 }
 
-/// The address as text, and the other columns as JSON. An empty column is `None`.
+/// The ids and the address as text, and the other columns as JSON. An empty column is `None`.
 pub(crate) struct Encoded<'e> {
+    pub(crate) id: &'e str,
+    pub(crate) parent_id: Option<&'e str>,
     pub(crate) ip: Option<&'e str>,
     pub(crate) log: Option<&'e str>,
     pub(crate) error: Option<&'e str>,
@@ -27,12 +32,29 @@ pub(crate) struct Encoded<'e> {
 impl Encoder {
     pub(crate) fn encode(&mut self, record: &Record) -> Encoded<'_> {
         Encoded {
+            id: self.id.fill(record.id),
+            parent_id: record.parent_id.map(|id| self.parent_id.fill(id)),
             ip: record.ip.map(|ip| self.ip.fill(|text| write_ip(text, ip))),
             log: self.log.fill_canonical(&record.log),
             error: self.error.fill_canonical(&record.error),
             notes: self.notes.fill_canonical(&record.notes),
             truncated: self.truncated.fill_canonical(&record.truncated),
         }
+    }
+}
+
+/// A buffer for the text of an id, as it is stored and as the views show it.
+pub(crate) struct IdBuffer([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl Default for IdBuffer {
+    fn default() -> Self {
+        Self([0; uuid::fmt::Hyphenated::LENGTH])
+    }
+}
+
+impl IdBuffer {
+    pub(crate) fn fill(&mut self, id: Uuid) -> &str {
+        id.hyphenated().encode_lower(&mut self.0)
     }
 }
 

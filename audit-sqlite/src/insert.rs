@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use crate::columns::{bind_record, insert_records_sql, require_number, stored_micros};
 use crate::dictionary::{Dictionary, NameCache};
-use crate::encode::Encoder;
+use crate::encode::{Encoder, IdBuffer};
 use crate::error::StoreError;
 use crate::schema::{change_number, kind_number, outcome_number};
 
@@ -201,7 +201,7 @@ impl Prepared<'_> {
             .find_record
             .query_row(
                 params![
-                    record.id.as_bytes(),
+                    IdBuffer::default().fill(record.id),
                     require_number("kind", record.kind, kind_number(record.kind))?,
                     require_number("outcome", record.outcome, outcome_number(record.outcome))?,
                     record.started_at.timestamp_micros(),

@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn only_an_empty_database_or_a_trail_of_a_known_version_is_accepted() {
         assert_eq!(classify_values((0, 0, 0), None, false), Ok((DatabaseKind::Dedicated, 0)));
-        for version in 1..=4 {
+        for version in 1..=5 {
             assert_eq!(
                 classify_values((APPLICATION_ID, version, 20), None, false),
                 Ok((DatabaseKind::Dedicated, version))
@@ -285,7 +285,7 @@ mod tests {
             (0, 3, 0, "the database of another program (application_id 0)"),
             (7, 0, 0, "the database of another program (application_id 7)"),
             (-7, 1, 20, "the database of another program (application_id -7)"),
-            (APPLICATION_ID, 5, 20, "has version 5, but this program supports versions up to 4"),
+            (APPLICATION_ID, 6, 20, "has version 6, but this program supports versions up to 5"),
             (APPLICATION_ID, 0, 0, "has version 0, which this crate has never written"),
             (APPLICATION_ID, -1, 20, "has version -1, which this crate has never written"),
         ] {
@@ -307,7 +307,7 @@ mod tests {
             Ok((DatabaseKind::Dedicated, 1))
         );
         for (version, hint) in [
-            (5, "has version 5, but this program supports versions up to 4"),
+            (6, "has version 6, but this program supports versions up to 5"),
             (1, "has version 1, which this crate has never written"),
             (0, "has version 0, which this crate has never written"),
         ] {

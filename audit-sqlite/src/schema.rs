@@ -15,7 +15,7 @@ pub const APPLICATION_ID: i32 = 0x4155_4454;
 /// A trail with an older schema is migrated when it is opened; a newer one is refused.
 ///
 /// ```
-/// assert_eq!(audit_sqlite::SCHEMA_VERSION, 4);
+/// assert_eq!(audit_sqlite::SCHEMA_VERSION, 5);
 /// ```
 pub const SCHEMA_VERSION: i32 = FIRST_VERSION + STEPS.len() as i32;
 
@@ -25,8 +25,11 @@ const FIRST_VERSION: i32 = 1;
 /// The first version that supports the database of another program.
 pub(crate) const FIRST_SHARED_VERSION: i32 = 2;
 
+/// The first version whose changes can be read without a migration.
+pub(crate) const FIRST_READABLE_VERSION: i32 = 2;
+
 /// Creates a trail of the newest version in a database that has none.
-pub(crate) const NEW: &[&str] = &[include_str!("schema/v2_tables.sql"), V2, V3, V4];
+pub(crate) const NEW: &[&str] = &[include_str!("schema/v2_tables.sql"), V2, V3, V4, V5];
 
 /// Migrates from `version` to the next one.
 ///
@@ -36,10 +39,11 @@ pub(crate) fn step_from(version: i32) -> &'static [&'static str] {
     STEPS[(version - FIRST_VERSION) as usize]
 }
 
-const STEPS: &[&[&str]] = &[&[include_str!("schema/v1_to_v2.sql"), V2], &[V3], &[V4]];
+const STEPS: &[&[&str]] = &[&[include_str!("schema/v1_to_v2.sql"), V2], &[V3], &[V4], &[V5]];
 const V2: &str = include_str!("schema/v2.sql");
 const V3: &str = include_str!("schema/v3.sql");
 const V4: &str = include_str!("schema/v4.sql");
+const V5: &str = include_str!("schema/v5.sql");
 
 /// The tables and views of version 2.
 pub(crate) const NAMES_V2: &[&str] = &[

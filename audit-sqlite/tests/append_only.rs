@@ -42,10 +42,10 @@ fn every_statement_that_changes_a_row_is_refused() {
         "INSERT INTO audit_changes (field) VALUES ('never changed')",
         // REPLACE deletes conflicting rows without firing DELETE triggers.
         &format!(
-            "REPLACE INTO audit_record (seq, id, {columns}) SELECT seq, randomblob(16), {columns} FROM audit_record"
+            "REPLACE INTO audit_record (seq, id, {columns}) SELECT seq, hex(randomblob(16)), {columns} FROM audit_record"
         ),
         &format!(
-            "REPLACE INTO audit_record (seq, id, {columns}) SELECT 2, randomblob(16), {columns} FROM audit_record WHERE seq = 2"
+            "REPLACE INTO audit_record (seq, id, {columns}) SELECT 2, hex(randomblob(16)), {columns} FROM audit_record WHERE seq = 2"
         ),
         &format!(
             "REPLACE INTO audit_record (id, {columns}) SELECT id, {columns} FROM audit_record"
@@ -62,13 +62,13 @@ fn every_statement_that_changes_a_row_is_refused() {
         ),
         // A chosen `seq`, before the others or far behind them.
         &format!(
-            "INSERT INTO audit_record (seq, id, {columns}) SELECT -1, randomblob(16), {columns} FROM audit_record LIMIT 1"
+            "INSERT INTO audit_record (seq, id, {columns}) SELECT -1, hex(randomblob(16)), {columns} FROM audit_record LIMIT 1"
         ),
         &format!(
-            "INSERT INTO audit_record (seq, id, {columns}) SELECT 0, randomblob(16), {columns} FROM audit_record LIMIT 1"
+            "INSERT INTO audit_record (seq, id, {columns}) SELECT 0, hex(randomblob(16)), {columns} FROM audit_record LIMIT 1"
         ),
         &format!(
-            "INSERT INTO audit_record (seq, id, {columns}) SELECT 9, randomblob(16), {columns} FROM audit_record LIMIT 1"
+            "INSERT INTO audit_record (seq, id, {columns}) SELECT 9, hex(randomblob(16)), {columns} FROM audit_record LIMIT 1"
         ),
         &format!(
             "REPLACE INTO audit_field_change (record_seq, position, {change}) SELECT record_seq, position, {change} FROM audit_field_change"

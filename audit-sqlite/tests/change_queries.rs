@@ -411,7 +411,7 @@ fn invalid_values_written_by_other_tools_are_read_without_panic() {
         .execute_batch(
             "DROP TRIGGER audit_field_change_insert; DROP TRIGGER audit_record_update;
              UPDATE audit_record SET notes = 'not JSON', context = CAST(x'ff' AS TEXT), outcome = 77,
-                 reason = CAST(x'61ff' AS TEXT), id = x'00', started_at = 9223372036854775807;
+                 reason = CAST(x'61ff' AS TEXT), id = 'no UUID', started_at = 9223372036854775807;
              INSERT INTO audit_field_change
                  SELECT 1, 1, target_type, '1', 0, 99999, '{', CAST(x'22ff' AS TEXT), 9223372036854775807
                  FROM audit_field_change;

@@ -261,7 +261,7 @@ fn statements_that_change_sessions_or_intents_are_refused() {
         "REPLACE INTO audit_session (id, pid, started_at, in_flight) SELECT id, 0, 0, 0 FROM audit_session",
         "UPDATE audit_intent SET action = 2",
         "DELETE FROM audit_intent",
-        "REPLACE INTO audit_intent (number, session, id, kind, started_at, action, method) VALUES (1, 1, zeroblob(16), 0, 0, 1, 1)",
+        "REPLACE INTO audit_intent (number, session, id, kind, started_at, action, method) VALUES (1, 1, 'x', 0, 0, 1, 1)",
         "REPLACE INTO audit_intent (session, id, kind, started_at, action, method) SELECT 1, id, 0, 0, 1, 1 FROM audit_intent",
         "INSERT INTO audit_sessions (id) VALUES ('x')",
         "UPDATE audit_sessions SET state = 'closed'",

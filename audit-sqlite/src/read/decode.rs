@@ -62,8 +62,14 @@ pub(super) fn json(value: ValueRef<'_>) -> Option<Json> {
     })
 }
 
+/// The id of a record. Before version 5 of the schema, and for correlation ids, it is stored as 16
+/// bytes.
 pub(super) fn uuid(value: ValueRef<'_>) -> Option<Uuid> {
-    value.as_blob().ok().and_then(|bytes| Uuid::from_slice(bytes).ok())
+    match value {
+        ValueRef::Text(text) => Uuid::try_parse_ascii(text).ok(),
+        ValueRef::Blob(bytes) => Uuid::from_slice(bytes).ok(),
+        _ => None,
+    }
 }
 
 pub(super) fn time(micros: i64) -> DateTime<Utc> {

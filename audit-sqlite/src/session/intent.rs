@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::columns::{INSERT_INTENT, RECORD_INTENTS_AS_UNKNOWN, bind_intent};
 use crate::dictionary::Dictionary;
+use crate::encode::IdBuffer;
 use crate::error::StoreError;
 use crate::insert::Inserter;
 
@@ -33,7 +34,7 @@ pub(super) fn delete_intents(
     for id in recorded {
         transaction
             .prepare_cached("DELETE FROM main.audit_intent WHERE id = ?1")?
-            .execute([id.as_bytes()])?;
+            .execute([IdBuffer::default().fill(id)])?;
     }
     Ok(())
 }
@@ -50,7 +51,7 @@ pub(crate) fn delete_recorded_intents(
     }
     let mut delete = transaction.prepare("DELETE FROM main.audit_intent WHERE id = ?1")?;
     for record in records {
-        delete.execute([record.id.as_bytes()])?;
+        delete.execute([IdBuffer::default().fill(record.id)])?;
     }
     Ok(())
 }
