@@ -35,7 +35,7 @@ pub mod store {
         SessionTally, Store, StoredChange,
     };
     #[cfg(feature = "sqlite")]
-    pub use audit_sqlite::{InTransaction, SqliteStore, SqliteStoreBuilder};
+    pub use audit_sqlite::{InTransaction, SqliteReader, SqliteStore, SqliteStoreBuilder};
 }
 
 /// The types behind [`audited_fields`](macro@crate::audited_fields): descriptions of audited types,

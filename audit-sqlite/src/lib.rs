@@ -152,6 +152,7 @@ mod fork;
 mod insert;
 mod migrate;
 mod read;
+mod reader;
 mod record_in;
 mod schema;
 mod session;
@@ -160,6 +161,7 @@ mod store;
 mod transaction;
 
 pub use builder::SqliteStoreBuilder;
+pub use reader::SqliteReader;
 pub use record_in::{InTransaction, record_in};
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
 pub use store::SqliteStore;

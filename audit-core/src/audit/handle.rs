@@ -11,7 +11,7 @@ use audit_record::Error;
 
 use crate::context::Context;
 use crate::fields::{AuditedFields, ObjectKey};
-use crate::history::{History, SharedReader};
+use crate::history::{History, HistoryReader, SharedReader};
 use crate::in_flight::{drain_spare_calls, open_spare_calls};
 use crate::recorder::{Counters, JoinHandle, Queue, Recorder, RecorderRef, forked_error};
 use crate::{current, events};
@@ -141,16 +141,7 @@ impl Audit {
     /// - When the store can't be read back, or the recorder is closed.
     /// - When the key has another number of parts than the key of the type.
     pub fn history<T: AuditedFields>(&self, key: impl Into<ObjectKey>) -> Result<History, Error> {
-        let key = key.into();
-        let (given, parts) = (key.parts(), T::TYPE.key_parts());
-        if given != parts {
-            return Err(Error::permanent(format!(
-                "the key of `{}` has {parts} part(s), those of its parents first, and {given} were given; own key: ({})",
-                T::type_path(),
-                T::TYPE.key().join(", ")
-            )));
-        }
-        Ok(History::of_type::<T>(self.reader()?).of_object(key))
+        self.reader()?.history::<T>(key)
     }
 
     /// The history of all objects of type `T`.
@@ -159,7 +150,7 @@ impl Audit {
     ///
     /// The same as [`history`](Audit::history).
     pub fn history_of_all<T: AuditedFields>(&self) -> Result<History, Error> {
-        Ok(History::of_type::<T>(self.reader()?))
+        Ok(self.reader()?.history_of_all::<T>())
     }
 
     /// The history of an object that has no type in this program, by the recorded name of its type.
@@ -182,10 +173,10 @@ impl Audit {
         target_type: impl Into<String>,
         key: impl Into<ObjectKey>,
     ) -> Result<History, Error> {
-        Ok(History::named(self.reader()?, target_type.into()).of_object(key.into()))
+        Ok(self.reader()?.history_of(target_type, key))
     }
 
-    fn reader(&self) -> Result<SharedReader, Error> {
+    fn reader(&self) -> Result<HistoryReader, Error> {
         self.check_owner()?;
         if !self.0.can_be_read {
             return Err(Error::permanent(
@@ -200,7 +191,7 @@ impl Audit {
             ));
         };
         self.flush()?;
-        Ok(reader)
+        Ok(HistoryReader::shared(reader))
     }
 
     /// Switches recording off or on. While it is off, calls run as if they were not annotated.

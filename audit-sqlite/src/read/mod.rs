@@ -126,6 +126,14 @@ fn find_changes(
 ) -> Result<Vec<StoredChange>, StoreError> {
     let transaction = connection.transaction()?;
     check_unchanged(&transaction, kind, "read", path)?;
-    let locations = search::find_locations(&transaction, query)?;
-    page::read_changes(&transaction, &locations)
+    select_changes(&transaction, query)
+}
+
+/// The changes that `query` selects, in an open transaction.
+pub(crate) fn select_changes(
+    transaction: &Connection,
+    query: &ChangeQuery,
+) -> Result<Vec<StoredChange>, StoreError> {
+    let locations = search::find_locations(transaction, query)?;
+    page::read_changes(transaction, &locations)
 }
