@@ -129,6 +129,44 @@ fn wait_us_is_the_time_that_a_caller_waited_for_the_writer_thread() {
     assert!(wait >= BLOCKED, "{wait:?}");
 }
 
+/// The record is stored by the last of several attempts. It includes the time of the others.
+#[test]
+fn wait_us_includes_the_attempts_that_failed() {
+    let (store, control) = controlled_store();
+    let audit = builder_with(Durability::Process).store(store).build().expect("a recorder");
+    let context = Context::new().recorder(&audit);
+    std::thread::scope(|threads| {
+        threads.spawn(|| context.scope(|| work(1)));
+        control.attempts.recv().expect("the first attempt");
+        std::thread::sleep(BLOCKED);
+        control.result.send(Err(Error::transient("locked"))).expect("the store waits");
+        control.attempts.recv().expect("the second attempt");
+        drop(control.result);
+    });
+    let records = control.kept.records();
+    let wait = Duration::from_micros(records[0].wait_us.expect("its caller waited"));
+    assert!(wait >= BLOCKED, "{wait:?}");
+    let duration = Duration::from_micros(records[0].duration_us);
+    assert!(duration < wait, "the duration does not include the wait: {duration:?}");
+}
+
+/// At its limit, the call returns. It does not wait as long as its record does.
+#[test]
+fn wait_us_is_at_most_the_wait_limit() {
+    let (store, control) = controlled_store();
+    let limit = Duration::from_millis(1);
+    let audit = builder_with(Durability::Process).wait_limit(limit).store(store);
+    let audit = audit.build().expect("a recorder");
+    Context::new().recorder(&audit).scope(|| work(1));
+    control.attempts.recv().expect("the first attempt");
+    std::thread::sleep(BLOCKED);
+    control.result.send(Err(Error::transient("locked"))).expect("the store waits");
+    drop(control.result);
+    audit.flush().expect("it is stored");
+    assert_eq!(control.kept.records()[0].wait_us, Some(1_000));
+    assert_eq!(audit.counters().unconfirmed, 1);
+}
+
 #[test]
 fn wait_us_is_none_for_queued_records() {
     let (store, control) = controlled_store();

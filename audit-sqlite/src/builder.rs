@@ -142,7 +142,10 @@ impl SqliteStoreBuilder {
         let connection = options.connect_for_writing(&paths.resolved)?;
         // The file may have been replaced just before it was opened.
         file.check("open", &paths.resolved)?;
-        Ok(SqliteStore::new(paths.resolved, (file, open_file), options, connection, trust))
+        let mut store =
+            SqliteStore::new(paths.resolved, (file, open_file), options, connection, trust);
+        store.check_schema()?;
+        Ok(store)
     }
 }
 
@@ -152,6 +155,11 @@ impl SqliteStore {
     /// A file that does not exist is created; on Unix, only its owner can read and write it. An
     /// existing file keeps its permissions. An empty file becomes a trail. A trail with an older
     /// schema is migrated.
+    ///
+    /// If another program has dropped or changed triggers, indexes or views of the trail, they are
+    /// restored. A record of kind `system` with the action `schema restored` says which:
+    /// `{"missing":["trigger audit_record_update"],"changed":["view audit_log"]}`. A store that is
+    /// open does the same before its next batch, and about every 20 seconds.
     ///
     /// # Errors
     ///
@@ -163,6 +171,7 @@ impl SqliteStore {
     ///   see [`network_file_system`](SqliteStoreBuilder::network_file_system));
     /// - not a database, or another program's database;
     /// - a trail whose schema is newer than `SCHEMA_VERSION`;
+    /// - a trail that lacks a table, or in which a table of another program has the name of a view;
     /// - a file that can't be read and written.
     ///
     /// A SQLite library that can damage the file is refused as well. A refused file is not changed.

@@ -65,6 +65,8 @@ pub(crate) struct WriteConnection {
     has_wal: bool,
     /// Those two files, as this connection has opened them; `None` until it has.
     wal_files: Option<[FileId; 2]>,
+    /// The number of the schema that was found to be complete; see [`crate::restore`].
+    pub(crate) checked_schema: Option<i64>,
 }
 
 impl WriteConnection {
@@ -100,6 +102,7 @@ impl WriteConnection {
             waited_at_pages: 0,
             has_wal,
             wal_files: None,
+            checked_schema: None,
         })
     }
 

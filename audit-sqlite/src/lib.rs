@@ -154,6 +154,7 @@ mod migrate;
 mod read;
 mod reader;
 mod record_in;
+mod restore;
 mod schema;
 mod session;
 mod store;

@@ -17,6 +17,7 @@ use crate::fork::{ConnectionOwner, OpenFile};
 use crate::insert::{Inserter, STORE_TRANSACTION, retry_on_conflict};
 use crate::migrate::touch_version;
 use crate::read::{ReadConnection, Reader};
+use crate::restore::restore_schema;
 use crate::session::SessionRow;
 
 /// An audit trail in a SQLite file.
@@ -128,7 +129,10 @@ impl SqliteStore {
                 (self.options.connect_for_writing(&self.path)?, true)
             }
         };
-        let result = self.replace_lost_wal(&mut writer).and_then(|()| f(self, &mut writer));
+        let result = self
+            .replace_lost_wal(&mut writer)
+            .and_then(|()| self.keep_schema(&mut writer))
+            .and_then(|()| f(self, &mut writer));
         if result.as_ref().is_err_and(StoreError::invalidates_connection) {
             self.wal_trust = WalTrust::DiskError;
             writer.close_without_checkpoint();
@@ -141,6 +145,24 @@ impl SqliteStore {
             true => failure.into_error(operation, &self.path),
             false => failure.into_retryable_error(operation, &self.path),
         })
+    }
+
+    /// Checks the schema when the trail is opened. See [`SqliteStore::open`].
+    pub(crate) fn check_schema(&mut self) -> Result<(), Error> {
+        let Self { connection, inserter, path, .. } = self;
+        let Some(writer) = connection else { return Ok(()) };
+        restore_schema(writer, inserter, None, path)
+            .map_err(|failure| failure.into_error("open", path))
+    }
+
+    /// Checks the schema again if it has changed since. Records are more important than views: if
+    /// an object can never be restored, the batch is stored, and the next opening reports it.
+    fn keep_schema(&mut self, writer: &mut WriteConnection) -> Result<(), StoreError> {
+        let session = self.session.as_ref().map(SessionRow::number);
+        match restore_schema(writer, &mut self.inserter, session, &self.path) {
+            Err(_) if writer.checked_schema.is_some() => Ok(()),
+            result => result,
+        }
     }
 
     fn replace_lost_wal(&self, writer: &mut WriteConnection) -> Result<(), StoreError> {
@@ -364,6 +386,21 @@ impl Store for SqliteStore {
         self.readers.retain(|reader| reader.strong_count() > 0);
         self.readers.push(Arc::downgrade(reader.connection()));
         Ok(Some(Box::new(reader)))
+    }
+
+    /// Does for the recorder sessions that have died since what [`begin`](Store::begin) does, and
+    /// restores what another program has dropped from the schema.
+    ///
+    /// If there is nothing to do, it only reads.
+    fn maintain(&mut self) -> Result<(), Error> {
+        self.check("write to")?;
+        let _forks = hold_off_forks();
+        self.with_connection("write to", |store, writer| {
+            let Self { session, inserter, path, file, .. } = store;
+            session
+                .as_ref()
+                .map_or(Ok(()), |session| session.recover_others(writer, inserter, path, file.id()))
+        })
     }
 
     /// Ends the recorder session, moves the content of the `-wal` file into the trail as far as

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
 
-use audit_record::process::{SessionCounters, read_counters};
+use audit_record::process::{SessionCounters, read_counters, remove_dead_counters};
 use audit_record::store::Batch;
 use audit_record::store::Store as _;
 use audit_sqlite::SqliteStore;
@@ -214,7 +214,8 @@ fn a_session_with_unknown_process_data_is_judged_by_its_lock() {
     drop(other);
     store_with_session(&path).close().unwrap();
     assert_eq!(states(&path), ["died", "closed", "closed"]);
-    assert_eq!(actions(&path), ["still here", "records missing"]);
+    let expected = ["schema restored", "still here", "records missing"];
+    assert_eq!(actions(&path), expected);
 }
 
 #[test]
@@ -280,6 +281,106 @@ fn recovering_a_copy_of_the_trail_does_not_affect_the_original() {
     other.kill();
     store_with_session(&path).close().unwrap();
     assert_eq!(reported_losses(&path), ["2|1"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_living_recorder_finds_a_process_that_has_died_since() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let mut living = store_with_session(&path);
+    let mut beside = store_with_session(&path);
+    let other = RecordingChild::start(&path, Some("5 3"));
+    living.maintain().unwrap();
+    assert_eq!((states(&path), actions(&path).len()), (vec!["open".to_owned(); 3], 3));
+
+    let (pid, id) = other.kill();
+    living.maintain().unwrap();
+    assert_eq!(states(&path), ["open", "open", "died"]);
+    assert_eq!(actions(&path), RECOVERED);
+    assert_eq!(intents(&path), <[String; 0]>::default());
+    let expected = format!(
+        "process {pid} of the service `billing` ended without closing its recorder; the number was \
+         counted up to its end {{\"records\":4,\"at_most\":true,\"dropped\":2,\"basis\":\"counted\",\
+         \"service\":\"billing\"}}"
+    );
+    assert_eq!(gaps(&path), [expected]);
+    assert_eq!(read_counters(id), None, "the shared counters are removed");
+    assert_eq!(lock_files(&directory).len(), 2, "those of the living sessions");
+
+    // Once: neither again, nor by another, nor by the next start.
+    living.maintain().unwrap();
+    beside.maintain().unwrap();
+    store_with_session(&path).close().unwrap();
+    assert_eq!(actions(&path), RECOVERED);
+    living.write(&[event("still here")]).unwrap();
+    assert_eq!(actions(&path).last().unwrap(), "still here");
+    living.close().unwrap();
+    assert!(living.maintain().is_err(), "it is closed");
+}
+
+#[test]
+fn without_anything_to_recover_maintenance_changes_nothing() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let mut store = store_with_session(&path);
+    store_intents(&mut store, &[call("transfer funds")]);
+    let _other = store_with_session(&path);
+    let mut without_session = SqliteStore::open(&path).unwrap();
+    let wal = || fs::metadata(directory.path().join("audit.db-wal")).unwrap().len();
+    let before = wal();
+    store.maintain().unwrap();
+    without_session.maintain().unwrap();
+    assert_eq!(wal(), before);
+    assert_eq!((intents(&path), actions(&path).len()), (vec!["transfer funds".to_owned()], 0));
+}
+
+/// A call may still run when its recorder is closed. Nobody else records its end.
+#[test]
+fn maintenance_records_the_intents_of_a_session_that_was_closed() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let mut living = store_with_session(&path);
+    let mut store = store_with_session(&path);
+    store_intents(&mut store, &[call("transfer funds")]);
+    store.close().unwrap();
+    living.maintain().unwrap();
+    living.maintain().unwrap();
+    let sql = "SELECT action, outcome, reason FROM audit_log";
+    let reason = "ticket 4; the recorder was closed before the call had ended";
+    assert_eq!(texts(&path, sql), [format!("transfer funds|unknown|{reason}")]);
+}
+
+/// A recorder of another trail removes the shared counters. They are kept beside their own trail.
+#[cfg(target_os = "linux")]
+#[test]
+fn counters_that_another_recorder_has_removed_are_still_reported() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let (_, id) = RecordingChild::start(&path, Some("5 3")).kill();
+    remove_dead_counters();
+    assert_eq!(read_counters(id), None);
+    let copy = directory.path().join("copy.db");
+    read(&path).execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    store_with_session(&path).close().unwrap();
+    assert_eq!(reported_losses(&path), ["4|1"]);
+    assert_eq!(lock_files(&directory), <[String; 0]>::default());
+    store_with_session(&copy).close().unwrap();
+    assert_eq!(reported_losses(&copy), ["7|1"]);
+}
+
+/// Nobody will open a trail again that was deleted.
+#[cfg(target_os = "linux")]
+#[test]
+fn counters_of_a_deleted_trail_are_removed() {
+    let directory = tempdir().unwrap();
+    let child = RecordingChild::start(&directory.path().join("audit.db"), Some("5 3"));
+    remove_dead_counters();
+    assert_eq!(read_counters(child.session).map(|counters| counters.accepted), Some(5));
+    let (_, id) = child.kill();
+    drop(directory);
+    remove_dead_counters();
+    assert_eq!(read_counters(id), None);
 }
 
 /// The child's part.

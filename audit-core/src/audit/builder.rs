@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use audit_record::process::OwnerProcess;
+use audit_record::process::{OwnerProcess, remove_dead_counters};
 use audit_record::store::{RecorderSession, Store};
 use audit_record::{Durability, Error};
 use tracing::level_filters::LevelFilter;
@@ -236,6 +236,8 @@ impl AuditBuilder {
         session.service.clone_from(&self.service);
         let counters = SessionCounters::shared(session.id);
         store.begin(&session).inspect_err(|_| counters.remove())?;
+        // The store has reported the losses of its own trail before.
+        remove_dead_counters();
         let reader = store.reader().inspect_err(|_| {
             // The session has begun. It must end, so that the next start does not report it as
             // dead.

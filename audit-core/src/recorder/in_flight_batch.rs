@@ -25,6 +25,8 @@ struct Entry {
     /// Its share of the queue's limit in bytes.
     bytes: usize,
     completion: Option<Completion>,
+    /// How long the call has waited before it waited for this record, in µs; `None` if it has not.
+    earlier_wait_us: Option<u64>,
 }
 
 impl InFlightBatch {
@@ -36,17 +38,14 @@ impl InFlightBatch {
             && let Some(QueueEntry { record, completion }) = queue.pop()
         {
             waiters += usize::from(completion.is_some());
-            let entry = Entry { bytes: record.bytes(), completion };
-            bytes += entry.bytes;
+            let entry_bytes = record.bytes();
+            bytes += entry_bytes;
             // This comes before anything that may panic, so that the cleanup knows of these bytes.
-            queue.add_in_flight_bytes(entry.bytes);
-            let mut record = record.into_record();
-            if let Some(completion) = &entry.completion {
-                let wait_us = record.wait_us.unwrap_or(0);
-                record.wait_us = Some(wait_us.saturating_add(completion.elapsed_us()));
-            }
+            queue.add_in_flight_bytes(entry_bytes);
+            let record = record.into_record();
+            let earlier_wait_us = record.wait_us;
             self.records.push(record);
-            self.entries.push(entry);
+            self.entries.push(Entry { bytes: entry_bytes, completion, earlier_wait_us });
         }
         for (intent, completion) in queue.intents.take() {
             waiters += 1;
@@ -77,6 +76,17 @@ impl InFlightBatch {
     fn completions(&self) -> impl Iterator<Item = &Completion> {
         let of_records = self.entries.iter().filter_map(|entry| entry.completion.as_ref());
         of_records.chain(&self.intent_completions)
+    }
+
+    /// Writes into each record how long its caller has waited so far. Called before each attempt to
+    /// store the batch, so that the record includes the time of the attempts that failed.
+    pub(super) fn set_waits(&mut self) {
+        for (record, entry) in self.records.iter_mut().zip(&self.entries) {
+            if let Some(completion) = &entry.completion {
+                let earlier = entry.earlier_wait_us.unwrap_or(0);
+                record.wait_us = Some(earlier.saturating_add(completion.waited_us()));
+            }
+        }
     }
 
     /// Removes the intents of calls that no longer wait, and so will not run.

@@ -149,9 +149,10 @@ impl Completion {
         self.0.durability
     }
 
-    /// Microseconds since the caller began to wait.
-    pub(super) fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.0.since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    /// How long the caller has waited so far, in microseconds. It does not wait beyond its limit.
+    pub(super) fn waited_us(&self) -> u64 {
+        let waited = self.0.since.elapsed().min(self.0.limit);
+        u64::try_from(waited.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Whether the caller no longer waits. Then its intent need not be stored.

@@ -24,6 +24,10 @@ const COLLECT_TIME: Duration = Duration::from_millis(5);
 const RETURN_TIME: Duration = Duration::from_micros(100);
 /// How long the writer thread sleeps if nothing wakes it.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
+/// How often the store does its [maintenance](Store::maintain). What a dead process has left must be
+/// found within a minute.
+const MAINTENANCE_INTERVAL: Duration =
+    if cfg!(test) { Duration::from_millis(10) } else { Duration::from_secs(20) };
 
 /// Starts the writer thread. It ends after the queue is closed, and returns whether all records and
 /// losses are in the trail.
@@ -39,6 +43,7 @@ pub(crate) fn start(
         closed_since: None,
         losses: LossReport::default(),
         clock: ClockMonitor::new(),
+        maintained_at: Instant::now(),
     };
     thread::Builder::new()
         .name("audited-writer".to_owned())
@@ -64,12 +69,15 @@ struct Writer {
     closed_since: Option<Instant>,
     losses: LossReport,
     clock: ClockMonitor,
+    /// When the store last did its maintenance.
+    maintained_at: Instant,
 }
 
 impl Writer {
     fn run(&mut self, batch: &mut InFlightBatch) -> Result<(), Error> {
         let mut latest_result = Ok(());
         loop {
+            self.maintain_if_due();
             batch.take(&self.queue, MAX_BATCH_RECORDS, self.queue.batch_bytes());
             if batch.is_empty() {
                 if !self.queue.is_closed() {
@@ -187,6 +195,19 @@ impl Writer {
         Some(pause)
     }
 
+    /// Lets the store do its maintenance from time to time, between two batches.
+    ///
+    /// An error is not reported here: if the store is in trouble, the next batch reports it.
+    fn maintain_if_due(&mut self) {
+        if self.maintained_at.elapsed() < MAINTENANCE_INTERVAL || self.queue.is_closed() {
+            return;
+        }
+        self.queue.begin_write();
+        let _ = catch_unwind(AssertUnwindSafe(|| self.store.maintain()));
+        self.queue.end_write();
+        self.maintained_at = Instant::now();
+    }
+
     /// Collects what must be reported before anything newer.
     fn poll_losses(&mut self) {
         if let Some(notice) = self.clock.check() {
@@ -202,6 +223,7 @@ impl Writer {
         let mut tally = SessionTally::default();
         tally.ended = self.queue.ended() + batch.records.len() as u64;
         tally.dropped_reported = self.losses.dropped_total();
+        batch.set_waits();
         let report = self.losses.records();
         let report_len = report.len();
         if report_len > 0 {
@@ -361,3 +383,6 @@ impl Writer {
 fn warn(report: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(report));
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

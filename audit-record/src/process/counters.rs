@@ -143,17 +143,66 @@ pub fn read_counters(id: Uuid) -> Option<RecoveredCounters> {
     page_file::read(id)
 }
 
-/// Deletes the shared counters of the session `id`. Otherwise they stay until the next boot.
+/// Deletes the shared counters of the session `id`.
 pub fn remove_counters(id: Uuid) {
     page_file::remove(id);
+}
+
+/// Says where the counters of the session `id` are kept if its process dies and another recorder
+/// [removes](remove_dead_counters) the shared memory: in the file at `path`, which must exist.
+///
+/// A store passes a file of its own, which it deletes once it has reported the loss. Does nothing if
+/// the session has no shared counters.
+pub fn keep_counters_in(id: Uuid, path: &std::path::Path) {
+    page_file::keep_in(id, path);
+}
+
+/// Removes the shared counters of this user's processes that have died.
+///
+/// Before that, the values are written to the file that [`keep_counters_in`] has named, if it still
+/// exists. Whether a process lives is known by a lock that the system releases when it ends. So
+/// processes in other containers are recognised too, and counters of other users are left alone.
+///
+/// ```
+/// use std::sync::atomic::Ordering;
+/// use audit_record::process::*;
+///
+/// let id = uuid::Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_4712);
+/// let counters = SessionCounters::shared(id);
+/// counters.accepted().fetch_add(3, Ordering::Relaxed);
+/// let file = tempfile::NamedTempFile::new()?;
+/// keep_counters_in(id, file.path());
+/// # let is_shared = counters.is_shared();
+///
+/// remove_dead_counters(); // This process lives.
+/// # if is_shared {
+/// assert!(read_counters(id).is_some());
+/// drop(counters);
+/// remove_dead_counters();
+/// assert!(read_counters(id).is_none());
+/// assert_eq!(read_saved_counters(id, file.path()).expect("saved").accepted, 3);
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn remove_dead_counters() {
+    page_file::remove_dead();
+}
+
+/// Reads the counters of the session `id` that [`remove_dead_counters`] has written to the file at
+/// `path`; `None` if there are none.
+#[must_use]
+pub fn read_saved_counters(id: Uuid, path: &std::path::Path) -> Option<RecoveredCounters> {
+    page_file::read_saved(id, path)
 }
 
 #[cfg(target_os = "linux")]
 mod page_file {
     use std::fs::{self, File, OpenOptions};
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
     use std::path::{Path, PathBuf};
+    use std::time::Duration;
 
     use uuid::Uuid;
 
@@ -166,15 +215,15 @@ mod page_file {
     const SIZE: usize = 4096;
     /// The first bytes of the file. The id of the session follows.
     const MAGIC: [u8; 8] = *b"audited1";
-    /// The maximum number of pages of one user. Without it, a program that crashes again and again
-    /// would fill the memory, if its store keeps no sessions.
-    const MAX_PAGES: usize = 256;
+    /// Where the page has the length and the path of the file that keeps the counters.
+    const KEPT_IN: usize = 512;
+    /// An incomplete page that is older than this was left by a process that died.
+    const MAX_CREATION_TIME: Duration = Duration::from_secs(60);
 
-    const _: () = assert!(size_of::<Page>() <= SIZE);
+    const _: () = assert!(size_of::<Page>() <= KEPT_IN);
 
     /// Creates a page for the session, with both counters at 0.
     pub(super) fn create(id: Uuid) -> Option<(Memory, File)> {
-        remove_oldest_pages(Path::new(FOLDER), &own_prefix(), MAX_PAGES);
         let path = path_of(id);
         // `create_new` follows no symlink and opens no file that someone else has created.
         let mut file = OpenOptions::new()
@@ -195,8 +244,8 @@ mod page_file {
         if !system::is_in_memory(file) {
             return None;
         }
-        // Best effort: without the lock, the page may be removed in favour of newer ones.
-        let _ = file.try_lock();
+        // Before the page is complete: a complete page without a lock belongs to a dead process.
+        file.try_lock().ok()?;
         let mut page = [0; SIZE];
         page[..MAGIC.len()].copy_from_slice(&MAGIC);
         page[MAGIC.len()..][..16].copy_from_slice(id.as_bytes());
@@ -205,28 +254,49 @@ mod page_file {
     }
 
     pub(super) fn read(id: Uuid) -> Option<RecoveredCounters> {
+        let page = read_page(&open_own(&path_of(id), false)?)?;
+        let is_of_session = id_of(&page)? == id;
+        is_of_session.then(|| counters_of(&page))
+    }
+
+    /// Opens a file of this user that nobody else can use.
+    fn open_own(path: &Path, for_writing: bool) -> Option<File> {
         // Do not follow a symlink, and do not block on a pipe: any user can create files here.
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path_of(id)).ok()?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(for_writing).custom_flags(flags);
+        let file = options.open(path).ok()?;
         let metadata = file.metadata().ok()?;
         let is_own =
             metadata.is_file() && metadata.uid() == system::user() && metadata.mode() & 0o077 == 0;
-        if !is_own || metadata.len() != SIZE as u64 {
+        is_own.then_some(file)
+    }
+
+    /// `None` if the page is not complete.
+    fn read_page(file: &File) -> Option<[u8; SIZE]> {
+        if file.metadata().ok()?.len() != SIZE as u64 {
             return None;
         }
         let mut page = [0; SIZE];
         // The page is read, not mapped. So if the file is truncated now, this returns an error.
         file.read_exact_at(&mut page, 0).ok()?;
-        let is_of_session =
-            page.starts_with(&MAGIC) && page[MAGIC.len()..].starts_with(id.as_bytes());
-        is_of_session.then(|| RecoveredCounters {
-            accepted: counter_at(&page, std::mem::offset_of!(Page, accepted)),
-            dropped: counter_at(&page, std::mem::offset_of!(Page, dropped)),
-        })
+        Some(page)
+    }
+
+    fn id_of(page: &[u8]) -> Option<Uuid> {
+        let rest = page.strip_prefix(&MAGIC)?;
+        Uuid::from_slice(rest.get(..16)?).ok()
+    }
+
+    fn counters_of(page: &[u8; SIZE]) -> RecoveredCounters {
+        RecoveredCounters {
+            accepted: counter_at(page, std::mem::offset_of!(Page, accepted)),
+            dropped: counter_at(page, std::mem::offset_of!(Page, dropped)),
+        }
     }
 
     /// Counters have the byte order of this machine: no other machine can read them.
-    fn counter_at(page: &[u8; SIZE], offset: usize) -> u64 {
+    fn counter_at(page: &[u8], offset: usize) -> u64 {
         let mut bytes = [0; size_of::<u64>()];
         bytes.copy_from_slice(&page[offset..][..size_of::<u64>()]);
         u64::from_ne_bytes(bytes)
@@ -245,37 +315,91 @@ mod page_file {
         Path::new(FOLDER).join(format!("{}{}", own_prefix(), id.simple()))
     }
 
-    /// Deletes the oldest pages of dead processes, until fewer than `max_pages` are left.
-    ///
-    /// If the store of such a session is opened later, it reports the limit of the queue instead of
-    /// the exact loss.
-    pub(in crate::process) fn remove_oldest_pages(folder: &Path, prefix: &str, max_pages: usize) {
+    pub(super) fn keep_in(id: Uuid, path: &Path) {
+        let bytes = path.as_os_str().as_bytes();
+        let Ok(length) = u16::try_from(bytes.len()) else { return };
+        if KEPT_IN + 2 + bytes.len() > SIZE {
+            return;
+        }
+        if let Some(file) = open_own(&path_of(id), true)
+            && read_page(&file).is_some_and(|page| id_of(&page) == Some(id))
+        {
+            // The path first. Until the length is there, the page has no path.
+            let _ = file
+                .write_all_at(bytes, KEPT_IN as u64 + 2)
+                .and_then(|()| file.write_all_at(&length.to_le_bytes(), KEPT_IN as u64));
+        }
+    }
+
+    fn kept_in(page: &[u8; SIZE]) -> Option<&Path> {
+        let (length, path) = page[KEPT_IN..].split_at(2);
+        let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+        let path = path.get(..length).filter(|path| !path.is_empty())?;
+        Some(Path::new(std::ffi::OsStr::from_bytes(path)))
+    }
+
+    pub(super) fn remove_dead() {
+        remove_dead_in(Path::new(FOLDER), &own_prefix());
+    }
+
+    /// Removes the pages in `folder` whose names begin with `prefix` and whose processes have died.
+    pub(in crate::process) fn remove_dead_in(folder: &Path, prefix: &str) {
         let Ok(entries) = fs::read_dir(folder) else { return };
-        let mut pages: Vec<_> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                let name = path.file_name().and_then(|name| name.to_str());
-                name.is_some_and(|name| name.starts_with(prefix))
-            })
-            .collect();
-        let mut surplus = (pages.len() + 1).saturating_sub(max_pages);
-        // The names contain the ids of the sessions, which begin with their time of creation.
-        pages.sort_unstable();
-        for page in pages {
-            if surplus == 0 {
-                break;
-            }
-            if is_unlocked(&page) && fs::remove_file(&page).is_ok() {
-                surplus -= 1;
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+                remove_if_dead(&entry.path());
             }
         }
     }
 
-    /// Whether no live process holds the lock of the page.
-    fn is_unlocked(page: &Path) -> bool {
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(page);
-        file.is_ok_and(|file| file.try_lock().is_ok())
+    fn remove_if_dead(path: &Path) {
+        let Some(file) = open_own(path, false) else { return };
+        // Kept until the page is removed, so that two recorders do not save its counters at once.
+        if file.try_lock().is_err() {
+            return;
+        }
+        let can_be_removed = match read_page(&file) {
+            Some(page) => save(&page),
+            None => is_older_than(&file, MAX_CREATION_TIME),
+        };
+        if can_be_removed {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn is_older_than(file: &File, age: Duration) -> bool {
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed > age))
+    }
+
+    /// Writes the counters to the file that keeps them. Returns `false` if the page is still needed.
+    fn save(page: &[u8; SIZE]) -> bool {
+        let (Some(id), Some(path)) = (id_of(page), kept_in(page)) else { return true };
+        if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return true;
+        }
+        let Some(file) = open_own(path, true) else { return false };
+        // If the lock is held, a store is recovering the session right now, and reads the page.
+        if file.try_lock().is_err() {
+            return false;
+        }
+        let counters = counters_of(page);
+        let mut saved = [0; SAVED_SIZE];
+        saved[..8].copy_from_slice(&MAGIC);
+        saved[8..24].copy_from_slice(id.as_bytes());
+        saved[24..32].copy_from_slice(&counters.accepted.to_ne_bytes());
+        saved[32..].copy_from_slice(&counters.dropped.to_ne_bytes());
+        file.write_all_at(&saved, 0).is_ok()
+    }
+
+    /// The size of saved counters: the first bytes, the session, and the two numbers.
+    const SAVED_SIZE: usize = 40;
+
+    pub(super) fn read_saved(id: Uuid, path: &Path) -> Option<RecoveredCounters> {
+        let mut saved = [0; SAVED_SIZE];
+        open_own(path, false)?.read_exact_at(&mut saved, 0).ok()?;
+        let (accepted, dropped) = (counter_at(&saved, 24), counter_at(&saved, 32));
+        (id_of(&saved)? == id).then_some(RecoveredCounters { accepted, dropped })
     }
 }
 
@@ -290,7 +414,15 @@ mod page_file {
     }
 
     pub(super) fn remove(_id: Uuid) {}
+
+    pub(super) fn keep_in(_id: Uuid, _path: &std::path::Path) {}
+
+    pub(super) fn remove_dead() {}
+
+    pub(super) fn read_saved(_id: Uuid, _path: &std::path::Path) -> Option<RecoveredCounters> {
+        None
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
-pub(super) use page_file::remove_oldest_pages;
+pub(super) use page_file::remove_dead_in;

@@ -9,7 +9,10 @@ mod counters;
 mod fork;
 mod system;
 
-pub use counters::{RecoveredCounters, SessionCounters, read_counters, remove_counters};
+pub use counters::{
+    RecoveredCounters, SessionCounters, keep_counters_in, read_counters, read_saved_counters,
+    remove_counters, remove_dead_counters,
+};
 pub use fork::{NoFork, OwnerProcess, forks, hold_off_forks, was_forked_during_work};
 
 #[cfg(test)]

@@ -63,8 +63,12 @@ mod linux {
         counters.accepted().fetch_add(7, Ordering::Relaxed);
         counters.dropped().fetch_add(2, Ordering::Relaxed);
         assert_eq!(read_counters(id), recovered(7, 2));
+        let kept = tempfile::NamedTempFile::new().expect("a file");
+        keep_counters_in(id, kept.path());
         drop(counters);
-        assert_eq!(read_counters(id), recovered(7, 2));
+        // Another recorder of this user may start at any moment, and then moves the values.
+        let left = read_counters(id).or_else(|| read_saved_counters(id, kept.path()));
+        assert_eq!(left, recovered(7, 2));
         remove_counters(id);
         assert_eq!(read_counters(id), None);
     }
@@ -142,20 +146,120 @@ mod linux {
         remove_counters(id);
     }
 
-    #[test]
-    fn the_oldest_pages_of_dead_processes_are_removed_first() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let alive = fs::File::create(folder.path().join("audited-1-0")).expect("a file");
-        alive.try_lock().expect("the lock is free");
-        for name in ["audited-1-c", "audited-1-a", "audited-1-b", "audited-12-a", "other"] {
-            fs::write(folder.path().join(name), "").expect("a file");
-        }
-        counters::remove_oldest_pages(folder.path(), "audited-1-", 4);
-        let mut left: Vec<_> = fs::read_dir(folder.path())
-            .expect("the folder")
-            .map(|entry| entry.expect("an entry").file_name())
+    /// Other recorders of this user may run meanwhile, so these tests use a folder of their own.
+    fn page(folder: &Path, name: &str, id: Uuid, accepted: u64, dropped: u64) -> fs::File {
+        let mut page = [0; 4096];
+        page[..8].copy_from_slice(b"audited1");
+        page[8..24].copy_from_slice(id.as_bytes());
+        page[128..136].copy_from_slice(&accepted.to_ne_bytes());
+        page[256..264].copy_from_slice(&dropped.to_ne_bytes());
+        let path = folder.join(name);
+        fs::write(&path, page).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        fs::OpenOptions::new().read(true).write(true).open(path).expect("the file is ours")
+    }
+
+    fn keep_in(page: &fs::File, path: &Path) {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::FileExt;
+        let path = path.as_os_str().as_bytes();
+        page.write_all_at(&(path.len() as u16).to_le_bytes(), 512).expect("the file is ours");
+        page.write_all_at(path, 514).expect("the file is ours");
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("the folder");
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
             .collect();
-        left.sort();
-        assert_eq!(left, ["audited-1-0", "audited-1-b", "audited-1-c", "audited-12-a", "other"]);
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn only_pages_of_dead_processes_are_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let alive = page(folder.path(), "audited-1-alive", new_id(), 1, 0);
+        alive.try_lock().expect("the lock is free");
+        for name in ["audited-1-a", "audited-1-b", "audited-12-other-user", "other"] {
+            page(folder.path(), name, new_id(), 1, 0);
+        }
+        // A process creates it right now.
+        fs::write(folder.path().join("audited-1-new"), "").expect("a file");
+        let old = fs::File::create(folder.path().join("audited-1-old")).expect("a file");
+        for file in ["audited-1-new", "audited-1-old"] {
+            let private = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(folder.path().join(file), private).expect("the file is ours");
+        }
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(61);
+        old.set_modified(long_ago).expect("the file is ours");
+        let others = page(folder.path(), "audited-1-writable-by-others", new_id(), 1, 0);
+        others.set_permissions(fs::Permissions::from_mode(0o666)).expect("the file is ours");
+        symlink("other", folder.path().join("audited-1-link")).expect("a link");
+        counters::remove_dead_in(folder.path(), "audited-1-");
+        let left = [
+            "audited-1-alive",
+            "audited-1-link",
+            "audited-1-new",
+            "audited-1-writable-by-others",
+            "audited-12-other-user",
+            "other",
+        ];
+        assert_eq!(names(folder.path()), left);
+        drop(alive);
+        counters::remove_dead_in(folder.path(), "audited-1-");
+        assert!(!names(folder.path()).contains(&"audited-1-alive".to_owned()));
+    }
+
+    #[test]
+    fn the_values_of_a_removed_page_are_kept_in_the_file_of_the_store() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = new_id();
+        let kept = tempfile::NamedTempFile::new().expect("a file");
+        keep_in(&page(folder.path(), "p", id, 7, 2), kept.path());
+        // A store recovers the session right now, and reads the page.
+        let recovering = fs::File::open(kept.path()).expect("the file");
+        recovering.try_lock().expect("the lock is free");
+        counters::remove_dead_in(folder.path(), "p");
+        assert_eq!(
+            (names(folder.path()), read_saved_counters(id, kept.path())),
+            (vec!["p".into()], None)
+        );
+
+        drop(recovering);
+        counters::remove_dead_in(folder.path(), "p");
+        assert_eq!(names(folder.path()), <[String; 0]>::default());
+        assert_eq!(read_saved_counters(id, kept.path()), recovered(7, 2));
+        assert_eq!(read_saved_counters(new_id(), kept.path()), None, "those of another session");
+    }
+
+    #[test]
+    fn a_page_is_removed_if_the_file_of_the_store_is_gone_and_kept_if_it_cannot_be_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stores = tempfile::tempdir().expect("a folder");
+        keep_in(&page(folder.path(), "p-gone", new_id(), 7, 2), &stores.path().join("gone"));
+        symlink("elsewhere", stores.path().join("link")).expect("a link");
+        keep_in(&page(folder.path(), "p-link", new_id(), 7, 2), &stores.path().join("link"));
+        counters::remove_dead_in(folder.path(), "p-");
+        assert_eq!(names(folder.path()), ["p-link"]);
+        assert_eq!(names(stores.path()), ["link"]);
+    }
+
+    #[test]
+    fn the_file_of_the_store_is_noted_in_the_page() {
+        let id = new_id();
+        let counters = SessionCounters::shared(id);
+        counters.accepted().fetch_add(7, Ordering::Relaxed);
+        let kept = tempfile::NamedTempFile::new().expect("a file");
+        keep_counters_in(id, kept.path());
+        keep_counters_in(new_id(), kept.path());
+        // Too long: the note stays as it is.
+        keep_counters_in(id, Path::new(&"x".repeat(4096)));
+        assert_eq!(read_counters(id), recovered(7, 0));
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::copy(path_of(id), folder.path().join("p")).expect("a copy");
+        counters.remove();
+        counters::remove_dead_in(folder.path(), "p");
+        assert_eq!(read_saved_counters(id, kept.path()), recovered(7, 0));
     }
 }

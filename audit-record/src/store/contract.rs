@@ -110,7 +110,7 @@ impl RecorderSession {
 /// the writer thread are not recorded.
 ///
 /// Only [`write`](Store::write) is required; it is enough for a store that keeps plain records. A
-/// store that wraps another must forward all five methods, because the default implementations have
+/// store that wraps another must forward all six methods, because the default implementations have
 /// these effects:
 ///
 /// - [`write_batch`](Store::write_batch): records for [`Durability::Power`] are stored with
@@ -118,6 +118,7 @@ impl RecorderSession {
 ///   `on_audit_failure = "refuse"` are refused.
 /// - [`begin`](Store::begin): losses of a process that died are not reported.
 /// - [`reader`](Store::reader): the recorder has no history.
+/// - [`maintain`](Store::maintain): what another process has left is found only by a later start.
 ///
 /// ```
 /// use audited::store::ChangeReader;
@@ -140,6 +141,9 @@ impl RecorderSession {
 ///     }
 ///     fn reader(&mut self) -> Result<Option<Box<dyn ChangeReader>>, Error> {
 ///         self.0.reader()
+///     }
+///     fn maintain(&mut self) -> Result<(), Error> {
+///         self.0.maintain()
 ///     }
 ///     fn close(&mut self) -> Result<(), Error> {
 ///         self.0.close()
@@ -214,6 +218,20 @@ pub trait Store: Send + 'static {
         Ok(None)
     }
 
+    /// Called between two batches about every 20 seconds, also while nothing is recorded.
+    ///
+    /// A store that keeps recorder sessions looks here for processes that have died since, and does
+    /// for them what [`begin`](Store::begin) does. It must be quick: the writer thread writes nothing
+    /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The recorder ignores an error and calls this again later. Problems of the store are reported
+    /// by the next write.
+    fn maintain(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Called once, after the last write.
     ///
     /// # Errors
@@ -240,6 +258,10 @@ impl Store for Box<dyn Store> {
 
     fn reader(&mut self) -> Result<Option<Box<dyn ChangeReader>>, Error> {
         (**self).reader()
+    }
+
+    fn maintain(&mut self) -> Result<(), Error> {
+        (**self).maintain()
     }
 
     fn close(&mut self) -> Result<(), Error> {

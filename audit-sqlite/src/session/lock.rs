@@ -66,6 +66,11 @@ impl LockFile {
         }
     }
 
+    /// The path of the file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Deletes the file. This does not happen on drop, because the file shows the next start that a
     /// session was not closed.
     pub(super) fn remove(self) {
@@ -104,6 +109,7 @@ fn without_following(options: &mut OpenOptions) -> &OpenOptions {
     options
 }
 
-fn lock_path(database: &Path, session: Uuid) -> PathBuf {
+/// Where the lock file of `session` is.
+pub(super) fn lock_path(database: &Path, session: Uuid) -> PathBuf {
     sibling(database, &format!("-session-{}", session.simple()))
 }

@@ -22,7 +22,7 @@ pub(crate) use self::intent::delete_recorded_intents;
 use self::intent::{delete_intents, insert_intents};
 use self::lock::LockFile;
 use self::process::ProcessIdentity;
-use self::recover::recover_dead_sessions;
+use self::recover::{DeadSessions, is_recovery_due, recover_dead_sessions};
 use self::table::{insert_session, mark_closed, update_session};
 use crate::connection::WriteConnection;
 use crate::error::StoreError;
@@ -58,6 +58,9 @@ impl SessionRow {
         file: FileId,
     ) -> Result<Self, StoreError> {
         let lock = LockFile::create(path, session.id).map_err(|error| no_lock_file(path, error))?;
+        if let Some(lock) = &lock {
+            audit_record::process::keep_counters_in(session.id, lock.path());
+        }
         let process = ProcessIdentity::current();
         let begun = (|| {
             let transaction = writer.begin("write to", path)?;
@@ -82,6 +85,35 @@ impl SessionRow {
                 Err(failure)
             }
         }
+    }
+
+    /// Does for the sessions that have died since this one began what [`begin`](Self::begin) does.
+    pub(crate) fn recover_others(
+        &self,
+        writer: &mut WriteConnection,
+        inserter: &mut Inserter,
+        path: &Path,
+        file: FileId,
+    ) -> Result<(), StoreError> {
+        let process = ProcessIdentity::current();
+        if !is_recovery_due(&writer.connection, path, file, &process, self.number)? {
+            return Ok(());
+        }
+        let mut recover = || -> Result<DeadSessions, StoreError> {
+            let transaction = writer.begin("write to", path)?;
+            let dead =
+                recover_dead_sessions(&transaction, inserter, path, file, &process, self.number)?;
+            transaction.commit()?;
+            Ok(dead)
+        };
+        match recover() {
+            Ok(dead) => dead.remove_traces(path),
+            Err(failure) => {
+                inserter.forget_names();
+                return Err(failure);
+            }
+        }
+        Ok(())
     }
 
     /// The key of the session's row, which its records refer to.

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::path::Path;
 
-use audit_record::process::{read_counters, remove_counters};
+use audit_record::process::{read_counters, read_saved_counters, remove_counters};
 use audit_record::{Gap, GapBasis};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::intent::record_as_unknown;
-use super::lock::{LockState, remove_lock_file, try_lock};
+use super::lock::{LockState, lock_path, remove_lock_file, try_lock};
 use super::process::{ProcessIdentity, ProcessState};
 use super::table::{OpenSession, mark_died, open_sessions};
 use crate::error::StoreError;
@@ -58,15 +58,14 @@ pub(super) fn recover_dead_sessions(
 ) -> Result<DeadSessions, StoreError> {
     let mut dead = DeadSessions::default();
     for session in open_sessions(transaction, this_session)? {
-        let state = this_process.state_of(&session.process);
-        let is_this_file = session.file == file.text();
+        let (state, is_this_file) = session.visible_state(this_process, file);
         let lock = try_lock(path, session.id);
         let Some(lock) = lock_if_dead(lock, state, is_this_file) else { continue };
         let owns_counters = is_this_file || state != ProcessState::Running;
         let why = session.why_unknown(state);
         record_as_unknown(transaction, session.number, &why, this_session)?;
         let now = Utc::now();
-        if let Some(gap) = session.gap(owns_counters, state, now) {
+        if let Some(gap) = session.gap(path, owns_counters, state, now) {
             let records = [gap.to_record(now)];
             inserter.insert(
                 transaction,
@@ -82,6 +81,29 @@ pub(super) fn recover_dead_sessions(
     record_intents_of_closed_sessions(transaction, this_session)?;
     Ok(dead)
 }
+
+/// Whether [`recover_dead_sessions`] would do anything. It takes no write lock.
+pub(super) fn is_recovery_due(
+    connection: &Connection,
+    path: &Path,
+    file: FileId,
+    this_process: &ProcessIdentity,
+    this_session: i64,
+) -> rusqlite::Result<bool> {
+    let is_any_dead = open_sessions(connection, this_session)?.iter().any(|session| {
+        let (state, is_this_file) = session.visible_state(this_process, file);
+        lock_if_dead(try_lock(path, session.id), state, is_this_file).is_some()
+    });
+    if is_any_dead {
+        return Ok(true);
+    }
+    let closed = format!("SELECT EXISTS ({SESSIONS_OF_LEFT_INTENTS})");
+    connection.prepare_cached(&closed)?.query_row([], |row| row.get(0))
+}
+
+/// The sessions that have ended, but have intents.
+const SESSIONS_OF_LEFT_INTENTS: &str = "SELECT DISTINCT session FROM main.audit_intent
+    WHERE session NOT IN (SELECT number FROM main.audit_session WHERE state = 0)";
 
 /// `None` if the session is alive. Otherwise its lock, if there is one.
 fn lock_if_dead(
@@ -107,10 +129,7 @@ fn record_intents_of_closed_sessions(
     transaction: &Connection,
     this_session: i64,
 ) -> rusqlite::Result<()> {
-    let mut closed = transaction.prepare(
-        "SELECT DISTINCT session FROM main.audit_intent
-         WHERE session NOT IN (SELECT number FROM main.audit_session WHERE state = 0)",
-    )?;
+    let mut closed = transaction.prepare(SESSIONS_OF_LEFT_INTENTS)?;
     let closed: Vec<i64> = closed.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for number in closed {
         let why = "the recorder was closed before the call had ended";
@@ -120,6 +139,11 @@ fn record_intents_of_closed_sessions(
 }
 
 impl OpenSession {
+    /// What can be seen of its process, and whether it writes to the database `file`.
+    fn visible_state(&self, this_process: &ProcessIdentity, file: FileId) -> (ProcessState, bool) {
+        (this_process.state_of(&self.process), self.file == file.text())
+    }
+
     fn process_name(&self) -> String {
         let pid = self.process.pid;
         match &self.service {
@@ -137,8 +161,16 @@ impl OpenSession {
     }
 
     /// The gap that reports what may be lost; `None` if nothing is.
-    fn gap(&self, owns_counters: bool, process: ProcessState, now: DateTime<Utc>) -> Option<Gap> {
+    fn gap(
+        &self,
+        database: &Path,
+        owns_counters: bool,
+        process: ProcessState,
+        now: DateTime<Utc>,
+    ) -> Option<Gap> {
         let counted = if owns_counters { read_counters(self.id) } else { None };
+        let counted =
+            counted.or_else(|| read_saved_counters(self.id, &lock_path(database, self.id)));
         let (lost, dropped, basis, explanation) = match counted {
             Some(counted) => (
                 counted.accepted.saturating_sub(self.ended),

@@ -74,6 +74,10 @@ impl Store for CrashPointStore {
         Ok(())
     }
 
+    fn maintain(&mut self) -> Result<(), Error> {
+        self.store.maintain()
+    }
+
     fn close(&mut self) -> Result<(), Error> {
         self.arrive("before close");
         self.store.close()?;

@@ -95,6 +95,10 @@ impl Store for CallingStore {
         self.0.begin(session)
     }
 
+    fn maintain(&mut self) -> Result<(), Error> {
+        self.0.maintain()
+    }
+
     fn close(&mut self) -> Result<(), Error> {
         step("in close");
         self.0.close()
