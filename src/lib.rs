@@ -81,6 +81,8 @@ pub mod _documentation {
     /// [`transaction`](crate::transaction()), [`Collector`](crate::store::Collector),
     /// [`Record::rolled_back`](crate::Record::rolled_back),
     /// [`History::stored`](crate::history::History::stored),
+    /// [`HistoryReader`](crate::history::HistoryReader),
+    /// [`SqliteReader`](crate::store::SqliteReader),
     /// [`History::as_of`](crate::history::History::as_of),
     /// [`State`](crate::history::State),
     /// [`State::uncertain`](crate::history::State::uncertain), [`Mask`](crate::Mask),

@@ -162,7 +162,7 @@ fn wait_us_is_at_most_the_wait_limit() {
     std::thread::sleep(BLOCKED);
     control.result.send(Err(Error::transient("locked"))).expect("the store waits");
     drop(control.result);
-    audit.flush().expect("it is stored");
+    audit.shutdown().expect("it is stored");
     assert_eq!(control.kept.records()[0].wait_us, Some(1_000));
     assert_eq!(audit.counters().unconfirmed, 1);
 }

@@ -8,16 +8,16 @@
 //!   correlation_id, parent_id, input, output, log, error, traceback, reason, notes, context,
 //!   truncated, session_id, wait_us, parent_seq`. `session_id` names the recorder session that
 //!   wrote the record. It is NULL for a record that was written into the caller's own transaction,
-//!   or by a schema version before 4. `wait_us` says how long the call waited for durability, and
-//!   `parent_seq` is the `seq` of the enclosing call;
+//!   or by a schema version before 4. `wait_us` says how long the call waited for durability, up to
+//!   the attempt that stored its record, and `parent_seq` is the `seq` of the enclosing call;
 //! - `audit_changes`, one row per changed field: `record_id, started_at, action, actor,
 //!   target_type, target_id, change, field, before, after, changed_at, record_kind, record_outcome,
 //!   record_seq, parent_seq`. `changed_at` says when the change took effect. Version 1 of the
 //!   schema did not store it; it is `started_at` for its records;
 //! - `audit_sessions`, one row per recorder session: `id, service, host, pid, started_at,
-//!   latest_stored_at, state, ended_at`. The state is `open`, `closed` or `died`. When the next
-//!   session begins, it finds that a process has died. `ended_at` is then the time at which it
-//!   found this;
+//!   latest_stored_at, state, ended_at`. The state is `open`, `closed` or `died`. Another
+//!   recorder finds that a process has died: one that runs within a minute, otherwise the next one that
+//!   begins. `ended_at` is then the time at which it found this;
 //! - `audit_intents`, one row per call that is still running and was announced before its body ran
 //!   (`on_audit_failure = "refuse"`): `id, kind, started_at, action, method, actor, on_behalf_of,
 //!   ip, site, service, target_type, target_id, target_label, correlation_id, parent_id, input,
@@ -35,10 +35,11 @@
 //!                   WHERE outcome <> 'success' ORDER BY seq DESC LIMIT 20"
 //! ```
 //!
-//! In `audit_log`, these columns have an index that a comparison with a value uses: `actor`,
-//! `action`, `target_type` together with `target_id`, `seq`, and `parent_seq`. Other columns are
-//! searched record by record. These include `id`, `correlation_id`, `parent_id` and `started_at`,
-//! because the view computes them. In ten million records, such a search takes 20 seconds if it
+//! In `audit_log`, these columns have an index that a comparison with a value or a join uses: `actor`,
+//! `action`, `target_type` together with `target_id`, `seq`, `parent_seq`, `id` and `parent_id`. In the
+//! other views, `id`, `record_id` and `parent_id` have one. If a view is on the right side of a LEFT
+//! JOIN, SQLite first reads it as a whole. Other columns are searched record by record. These include
+//! `correlation_id`, `session_id` and `started_at`, because the view computes them. In ten million records, such a search takes 20 seconds if it
 //! finds too few records to stop early. Limit it with `seq`: `AND seq > (SELECT max(seq) FROM
 //! audit_log) - 100000`.
 //!
@@ -53,7 +54,11 @@
 //! The tables behind the views are private. Triggers refuse UPDATE, DELETE and REPLACE on them. The
 //! exceptions are the progress of a session in its own row, and the deletion of an intent whose
 //! record is stored. The triggers prevent mistakes. They do not stop the owner of the file, who can
-//! drop them.
+//! drop them. The store restores triggers, indexes and views that another program has dropped or changed,
+//! and adds a record of kind `system`: see [`SqliteStore::open`].
+//!
+//! [`SqliteReader`] reads the changes in a trail without a recorder, for example in a copy that can't be
+//! written to.
 //!
 //! # The file
 //!
@@ -88,7 +93,8 @@
 //! A recorder that begins ([`Store::begin`](audit_record::store::Store::begin)) closes the open
 //! sessions of processes that have ended. Their intents become records with outcome `unknown`. If
 //! records may be lost, a `gap` record says how many at most, of which process and service, and in
-//! which period. The first recorder that begins does this, once. A session whose process runs is
+//! which period. The first recorder that begins does this, once, and so does a recorder
+//! that runs, within a minute ([`Store::maintain`](audit_record::store::Store::maintain)). A session whose process runs is
 //! never closed: it holds a lock on the file `<name of the trail>-session-<id>`. If that file was
 //! deleted, the store looks for the process on Linux. You can delete a lock file that belongs to no
 //! open session in `audit_sessions`.
@@ -116,6 +122,7 @@
 //! | a reader stays for a long time | continues; the `-wal` file grows by what is written meanwhile, is reused afterwards, and shrinks to 64 MiB |
 //! | readers overlap without a pause | as above; each time the `-wal` file has grown by 64 MiB, writers wait up to 50 ms for the active readers |
 //! | a newer program changes the schema | returns a permanent error: update and restart |
+//! | another program drops or changes triggers, indexes or views | restores them before the next batch, and records it; if a table has taken the name of a view, it continues, and the next opening is refused |
 //! | the file is damaged | returns a permanent error |
 //! | the process forks | in the child, the store returns errors, and dropping it leaves the connection alone; the parent continues. The child can open other trails, but not this one, because SQLite can't separate the locks of the two processes. Fork first, or close the trail before the fork |
 //! | the process is killed | the next start reports it: see above |

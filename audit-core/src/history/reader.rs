@@ -68,13 +68,11 @@ impl HistoryReader {
     }
 
     /// The history of all objects of type `T`.
-    #[must_use]
     pub fn history_of_all<T: AuditedFields>(&self) -> History {
         History::of_type::<T>(self.0.clone())
     }
 
     /// The history of an object that has no type in this program, by the recorded name of its type.
-    #[must_use]
     pub fn history_of(&self, target_type: impl Into<String>, key: impl Into<ObjectKey>) -> History {
         History::named(self.0.clone(), target_type.into()).of_object(key.into())
     }

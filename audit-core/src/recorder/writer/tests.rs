@@ -12,8 +12,11 @@ use crate::recorder::queue::Queue;
 use crate::recorder::settings::{Overflow, QueueLimits};
 use crate::recorder::writer;
 
-/// A store that announces its maintenance, and then fails.
-struct MaintainedStore(mpsc::Sender<()>);
+/// A store that announces each maintenance, and then fails or panics in turn.
+struct MaintainedStore {
+    maintained: mpsc::Sender<()>,
+    panics_next: bool,
+}
 
 impl Store for MaintainedStore {
     fn write(&mut self, _: &[Record]) -> Result<(), Error> {
@@ -21,10 +24,9 @@ impl Store for MaintainedStore {
     }
 
     fn maintain(&mut self) -> Result<(), Error> {
-        let _ = self.0.send(());
-        if Utc::now().timestamp_subsec_micros() % 2 == 0 {
-            panic!("a store that fails");
-        }
+        let _ = self.maintained.send(());
+        self.panics_next = !self.panics_next;
+        assert!(self.panics_next, "a store that panics");
         Err(Error::permanent("no maintenance"))
     }
 }
@@ -39,7 +41,7 @@ fn the_store_is_maintained_while_nothing_is_recorded_and_its_errors_lose_nothing
     };
     let queue = Arc::new(Queue::new(limits, SessionCounters::private()));
     let (maintained, maintenance) = mpsc::channel();
-    let store = Box::new(MaintainedStore(maintained));
+    let store = Box::new(MaintainedStore { maintained, panics_next: false });
     let writer = writer::start(queue.clone(), store, Duration::MAX).expect("a thread");
     for _ in 0..3 {
         maintenance.recv().expect("the store is maintained");
