@@ -16,6 +16,8 @@ mod drops_of_self;
 mod durable_calls;
 #[path = "shapes/error_types.rs"]
 mod error_types;
+#[path = "shapes/followed_futures.rs"]
+mod followed_futures;
 #[path = "shapes/lifetimes.rs"]
 mod lifetimes;
 #[path = "shapes/mut_parameters.rs"]

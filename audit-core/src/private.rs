@@ -6,6 +6,7 @@
 pub use core::assert;
 pub use core::cmp::PartialEq;
 pub use core::fmt::Debug;
+pub use core::future::Future;
 pub use core::marker::PhantomData;
 pub use core::module_path;
 pub use core::option::Option::{self, Some};
@@ -18,10 +19,11 @@ pub use std::vec::Vec;
 pub use tracing::level_filters::LevelFilter;
 
 pub use crate::call::{
-    Call, InFuture, Input, InputBuffer, MovedArgument, NoSlot, OwnedReturn, argument, async_output,
-    begin_call, begin_execute, borrow_whole, by_debug, by_serialize, debug_argument, error,
-    generic_error, lend, opaque, outcome, output_slot, reached, returned, run_async,
-    run_async_opaque, run_future, run_opaque, skipped, try_run_async, value, watch,
+    Call, InFuture, Input, InputBuffer, MovedArgument, NoSlot, OwnedReturn, UnfollowedFuture,
+    argument, async_output, begin_call, begin_execute, borrow_whole, by_debug, by_serialize,
+    debug_argument, error, generic_error, lend, opaque, outcome, output_slot, reached, returned,
+    run_async, run_async_fn, run_async_opaque, run_future, run_opaque, skipped, try_run_async,
+    value, watch,
 };
 pub use crate::call_site::{CallSite, CaptureLevel};
 pub use crate::fields::{

@@ -7,9 +7,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Debug as Shown};
-use std::pin::Pin;
 
-use audited::{Outcome, audit_method, audited_fields, testing};
+use audited::{Outcome, audit_method, audited_fields};
 use serde_json::{Value, json};
 
 use crate::record_access::{error_message, output, single_record};
@@ -120,33 +119,6 @@ fn an_error_whose_argument_is_named_like_a_type_parameter_has_no_chain() {
         (error_message(&record), record.error.as_ref().unwrap().sources.len()),
         ("it failed", 0)
     );
-}
-
-/// Boxed futures under other names.
-mod boxed {
-    use super::Pin;
-
-    pub(super) type Reply = Pin<Box<dyn Future<Output = u32>>>;
-    pub(super) type Result = Reply;
-}
-
-#[test]
-fn a_boxed_future_named_like_a_common_type_is_a_value() {
-    #[audit_method]
-    fn followed() -> boxed::Reply {
-        Box::pin(async { 1 })
-    }
-    #[audit_method]
-    fn not_followed() -> boxed::Result {
-        Box::pin(async { 2 })
-    }
-
-    assert!(testing::capture(|| drop(followed())).is_empty());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    assert_eq!(output(&single_record(|| runtime.block_on(followed()))), json!(1));
-    let record = single_record(|| drop(not_followed()));
-    assert_eq!(record.outcome, Outcome::Success);
-    assert!(output(&record).as_str().is_some_and(|output| output.contains("Pin<")));
 }
 
 #[test]

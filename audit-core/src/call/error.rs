@@ -10,6 +10,7 @@ use std::ops::Deref;
 use audit_record::ErrorInfo;
 
 use crate::call::lifecycle::Call;
+use crate::call::probe::UnfollowedFuture;
 use crate::capture;
 
 /// Limit of the recorded sources of an error. A chain of sources may be cyclic.
@@ -97,6 +98,14 @@ impl<E: Display + ?Sized> ErrorByDisplay<'_, E> {
         failed::<E>(call, |limit| {
             RenderedError::message_only(text(limit, format_args!("{error}")))
         });
+    }
+}
+
+/// Not an error: the value is a future that is not followed.
+impl ErrorByDisplay<'_, UnfollowedFuture> {
+    /// Records that the end of the call is not known, and lists the future as left out.
+    pub fn __audited_record_error(&self, call: &mut Call) {
+        call.ended_before_its_future();
     }
 }
 

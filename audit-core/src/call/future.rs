@@ -13,8 +13,10 @@ use std::time::Instant;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::call::lifecycle::{Call, RunningCall};
+use crate::call::input::Input;
+use crate::call::lifecycle::{Call, RunningCall, begin_call};
 use crate::call::wait::OutputSlot;
+use crate::call_site::CallSite;
 use crate::scope::{self, Entered};
 
 /// Polls `body` as `call`. A panic is recorded here; the caller records any other outcome, and
@@ -59,7 +61,7 @@ impl<F: Future> Future for BodyFuture<'_, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        poll_inside(this.call, this.body, cx)
+        poll_inside(this.call, this.body, Input::NONE, cx)
     }
 }
 
@@ -106,7 +108,7 @@ impl<F: Future> Future for TriedBodyFuture<'_, F> {
         let this = self.project();
         match this.call.running_mut() {
             None => this.body.poll(cx).map(Ok),
-            Some(running) => match poll_recorded(running, this.body, cx) {
+            Some(running) => match poll_recorded(running, this.body, Input::NONE, cx) {
                 Ok(poll) => poll.map(Ok),
                 Err(payload) => Poll::Ready(Err(payload)),
             },
@@ -114,16 +116,48 @@ impl<F: Future> Future for TriedBodyFuture<'_, F> {
     }
 }
 
+/// Polls `body`, the body of an `async fn`, as a call of the function at `site`. The call begins with
+/// the first poll.
+///
+/// `body` begins with [`Input::of_body`]. `finish` records its output, and `slot` keeps the output
+/// while the future awaits the record.
+#[inline]
+pub fn run_async_fn<F, O, S>(
+    site: &'static CallSite,
+    body: F,
+    finish: O,
+    slot: S,
+) -> ReturnedFuture<F, O, S>
+where
+    F: Future,
+    O: FnOnce(&mut Call, &F::Output),
+    S: OutputSlot<F::Output>,
+{
+    ReturnedFuture {
+        body,
+        drop_scope: DropScope(None),
+        call: Call::NONE,
+        not_begun: Some(site),
+        finish: Some(finish),
+        slot,
+    }
+}
+
 pin_project! {
-    /// A future that an audited function returned. The call ends when the future completes.
+    /// A future that an audited function returned, or the body of an `async fn`. The call ends when
+    /// the future completes.
     ///
-    /// It leaves no record if it is dropped before its first poll.
+    /// It leaves no record if it is dropped before its first poll. The body is a direct field: each
+    /// further layer would count against the compiler's recursion limit, in every `async fn` around
+    /// this one.
     pub struct ReturnedFuture<F, O, S> {
         #[pin]
         body: F,
         // Fields are dropped in order: the body, this one, and then the call, which ends.
         drop_scope: DropScope,
         call: Call,
+        // Set until the first poll, if the call begins then.
+        not_begun: Option<&'static CallSite>,
         finish: Option<O>,
         // Keeps the output while the future awaits the record.
         slot: S,
@@ -144,7 +178,14 @@ impl<F, O, S> ReturnedFuture<F, O, S> {
             running.ended = None;
             running.waits_later = true;
         }
-        Self { body, drop_scope: DropScope(None), call, finish: Some(finish), slot }
+        Self {
+            body,
+            drop_scope: DropScope(None),
+            call,
+            not_begun: None,
+            finish: Some(finish),
+            slot,
+        }
     }
 }
 
@@ -158,14 +199,22 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if let Some(running) = this.call.running_mut() {
-            running.has_begun = true;
+        let mut input = Input::NONE;
+        if let Some(site) = this.not_begun.take() {
+            *this.call = begin_call(site);
+            if let Some(running) = this.call.running_mut() {
+                running.set_method(type_name::<F>());
+                running.waits_later = true;
+                input = this.call.input();
+            }
         }
         let output = match this.slot.take() {
             Some(output) => output,
             None => {
-                let output = std::task::ready!(poll_inside(this.call, this.body, cx));
-                if let Some(finish) = this.finish.take() {
+                let output = std::task::ready!(poll_inside(this.call, this.body, input, cx));
+                if this.call.is_recorded()
+                    && let Some(finish) = this.finish.take()
+                {
                     finish(this.call, &output);
                 }
                 output
@@ -185,26 +234,33 @@ where
 fn poll_inside<F: Future>(
     call: &mut Call,
     body: Pin<&mut F>,
+    input: Input,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
     match call.running_mut() {
         None => body.poll(cx),
-        Some(running) => match poll_recorded(running, body, cx) {
+        Some(running) => match poll_recorded(running, body, input, cx) {
             Ok(poll) => poll,
             Err(payload) => call.take().panicked(payload),
         },
     }
 }
 
+/// `input` is for the body, in its first poll.
 fn poll_recorded<F: Future>(
     running: &mut RunningCall,
     body: Pin<&mut F>,
+    input: Input,
     cx: &mut Context<'_>,
 ) -> Result<Poll<F::Output>> {
+    running.has_begun = true;
     let result = {
         let _scope = scope::enter(running.scope());
         let _span = running.span.enter();
-        catch_unwind(AssertUnwindSafe(|| body.poll(cx)))
+        catch_unwind(AssertUnwindSafe(|| {
+            let _handed = input.hand_to_body();
+            body.poll(cx)
+        }))
     };
     if !matches!(result, Ok(Poll::Pending)) {
         running.ended = Some(Instant::now());

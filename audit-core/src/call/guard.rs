@@ -13,6 +13,7 @@ use tracing::span::EnteredSpan;
 
 use crate::call::lifecycle::Call;
 use crate::call::panic;
+use crate::call::probe::UnfollowedFuture;
 use crate::capture::is_result;
 use crate::scope::{self, Entered};
 
@@ -20,6 +21,7 @@ use crate::scope::{self, Entered};
 pub struct Guard<'c> {
     call: &'c mut Call,
     returns_result: bool,
+    returns_future: bool,
     panicking_before: bool,
     // Fields are dropped in order: the span is exited before the scope.
     span: Option<EnteredSpan>,
@@ -43,6 +45,7 @@ impl Call {
         Guard {
             call: self,
             returns_result: is_result::<R>(),
+            returns_future: type_name::<R>() == type_name::<UnfollowedFuture>(),
             panicking_before: thread::panicking(),
             span,
             scope,
@@ -67,6 +70,8 @@ impl Guard<'_> {
         if thread::panicking() && !self.panicking_before {
             let (error, traceback) = panic::describe_latest(running.shared.started);
             self.call.end(Outcome::Panic, Some(error), traceback);
+        } else if self.returns_future {
+            self.call.ended_before_its_future();
         } else if self.returns_result {
             // The body returned by `?`, or by a `return` inside a macro: its value is not known.
             self.call.end(Outcome::Unknown, None, None);

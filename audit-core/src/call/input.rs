@@ -1,5 +1,6 @@
 //! [`Input`]: collects the arguments of a call before its body runs.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -14,6 +15,7 @@ use crate::call::lifecycle::{Call, CallStage};
 use crate::call_site::{CallSite, CaptureLevel};
 use crate::capture;
 use crate::in_flight::{CallShared, limited_text, set_field};
+use crate::recorder;
 use crate::spare::SpareSlots;
 
 /// Collects the arguments of one call; empty if the call is not recorded.
@@ -41,6 +43,17 @@ pub struct InputBuffer {
 
 /// The first allocation of the JSON text, in bytes. Most inputs fit.
 const INITIAL_JSON_BYTES: usize = 256;
+/// Takes an input back that the body has not taken, because the recorder was closed in between.
+pub(super) struct HandedInput;
+
+impl Drop for HandedInput {
+    fn drop(&mut self) {
+        if let Ok(Some(buffer)) = HANDED.try_with(Cell::take) {
+            buffer.discard();
+        }
+    }
+}
+
 /// Limit of the JSON buffer that is kept for reuse, in bytes.
 const MAX_SPARE_JSON_BYTES: usize = 16 * 1024;
 
@@ -49,6 +62,8 @@ const EXTRA_FIELDS: &str = "context.extra.";
 
 thread_local! {
     static SPARE: SpareSlots<Box<InputBuffer>> = const { SpareSlots::new() };
+    /// The input of an `async fn` whose body is about to be polled for the first time.
+    static HANDED: Cell<Option<Box<InputBuffer>>> = const { Cell::new(None) };
 }
 
 impl Call {
@@ -61,6 +76,26 @@ impl Call {
 }
 
 impl Input {
+    /// The input of a call that is not recorded.
+    pub(super) const NONE: Self = Self(ManuallyDrop::new(None));
+
+    /// Gives the input to a body that is polled next, and calls [`of_body`](Self::of_body) first.
+    pub(super) fn hand_to_body(mut self) -> Option<HandedInput> {
+        let buffer = self.0.take()?;
+        let _ = HANDED.try_with(|handed| handed.set(Some(buffer)));
+        Some(HandedInput)
+    }
+
+    /// The input of the `async fn` whose body calls this; its first statement does.
+    #[inline]
+    #[must_use]
+    pub fn of_body() -> Self {
+        if !recorder::is_any_active() {
+            return Self::NONE;
+        }
+        Self(ManuallyDrop::new(HANDED.try_with(Cell::take).ok().flatten()))
+    }
+
     /// Whether the call is recorded.
     #[inline]
     #[must_use]

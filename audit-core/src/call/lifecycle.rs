@@ -251,6 +251,15 @@ impl Call {
         self.end(Outcome::Failure, Some(error), traceback);
     }
 
+    /// Ends a call that returned a future which is not followed. The record says so.
+    pub(crate) fn ended_before_its_future(&mut self) {
+        if let Some(running) = self.running() {
+            let cut = Truncation::new("output".to_owned(), "futures", 0, Some(1));
+            running.shared.state().cut(cut);
+        }
+        self.end(Outcome::Unknown, None, None);
+    }
+
     /// Ends the call, and passes it to the recorder. Waits as long as its durability requires,
     /// unless the caller [waits later](Call::wait). Only the first end of a call counts.
     pub(crate) fn end(

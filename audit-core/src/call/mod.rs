@@ -9,6 +9,7 @@
 //! | `lifecycle` | begin and end of a call |
 //! | `input`, `probe`, `error`, `returned` | how arguments, return values and errors are captured |
 //! | `run`, `future`, `guard` | the three ways to run a body: at once, polled, and in place |
+//! | `follow` | boxed futures that a function returns |
 //! | `admit` | calls that are refused if their intent cannot be stored |
 //! | `wait` | waiting until the record is stored |
 //! | `watch` | field changes of objects that the body may change |
@@ -18,6 +19,7 @@ mod admit;
 mod annotate;
 mod direct;
 mod error;
+mod follow;
 mod future;
 mod guard;
 mod input;
@@ -32,7 +34,8 @@ mod watch;
 pub use annotate::{IntoTarget, field, note, reason, target};
 pub use direct::{begin_execute, execute, execute_async};
 pub use error::{error, generic_error};
-pub use future::{run_async, try_run_async};
+pub use follow::returned;
+pub use future::{run_async, run_async_fn, try_run_async};
 pub use input::{Input, InputBuffer};
 pub(crate) use lifecycle::begin_record;
 pub use lifecycle::{Call, begin_call};
@@ -40,7 +43,8 @@ pub(crate) use panic::{
     describe as describe_panic, describe_latest as describe_latest_panic, install_hook,
 };
 pub use probe::{
-    argument, by_debug, by_serialize, debug_argument, opaque, outcome, returned, skipped, value,
+    UnfollowedFuture, argument, by_debug, by_serialize, debug_argument, opaque, outcome, skipped,
+    value,
 };
 pub use returned::{Recorded, Returned};
 pub use run::{run_async_opaque, run_future, run_opaque};

@@ -9,17 +9,14 @@
 
 use std::convert::Infallible;
 use std::fmt::Debug;
-use std::future::Future;
-use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
+use std::future::IntoFuture;
+use std::ops::Deref;
 
 use serde::Serialize;
 
 use crate::busy::mark_busy;
-use crate::call::future::ReturnedFuture;
 use crate::call::input::{Input, InputBuffer};
 use crate::call::lifecycle::Call;
-use crate::call::wait::{NoSlot, SendSlot};
 use crate::capture;
 use crate::scratch;
 
@@ -160,25 +157,42 @@ fn record_output<T: ?Sized>(call: &mut Call, write: impl FnOnce(capture::ValueWr
 
 // ---- outcomes ----------------------------------------------------------------------------------
 
-/// A return value that is not a `Result`.
+/// A return value that is neither a `Result` nor a future.
 pub struct AnyValue<'v, T: ?Sized>(&'v T);
 
 falls_back! {
-    /// A return value, if it is a `Result`.
-    MaybeResult => AnyValue
+    /// A return value, if it is a future, or something that `.await` turns into one.
+    MaybeFuture => AnyValue
 }
 
-/// Looks up whether a return value is a `Result`. The type decides, so an alias is recognised, too.
+falls_back! {
+    /// A return value, if it is a `Result`.
+    MaybeResult => MaybeFuture
+}
+
+/// Looks up whether a return value is a `Result` or a future. The type decides, so an alias is
+/// recognised, too.
 #[inline]
 pub fn outcome<T: ?Sized>(value: &T) -> MaybeResult<'_, T> {
-    MaybeResult(AnyValue(value))
+    MaybeResult(MaybeFuture(AnyValue(value)))
 }
+
+/// Stands for a future that cannot be followed: what it will do is not known.
+pub struct UnfollowedFuture;
 
 impl<'v, T, E> MaybeResult<'v, Result<T, E>> {
     /// The `Ok` value or the error.
     #[inline]
     pub fn __audited_split(&self) -> Result<&'v T, &'v E> {
-        self.0.0.as_ref()
+        self.0.0.0.as_ref()
+    }
+}
+
+impl<T: IntoFuture> MaybeFuture<'_, T> {
+    /// No value: the end of the call is not known.
+    #[inline]
+    pub fn __audited_split(&self) -> Result<&'static Infallible, &'static UnfollowedFuture> {
+        Err(&UnfollowedFuture)
     }
 }
 
@@ -189,93 +203,3 @@ impl<'v, T: ?Sized> AnyValue<'v, T> {
         Ok(self.0)
     }
 }
-
-// ---- futures -----------------------------------------------------------------------------------
-
-/// A return value that is not a boxed future.
-pub struct NotAFuture<T>(Option<T>);
-
-/// A return value, if it is a boxed future.
-pub struct MaybeFuture<T>(NotAFuture<T>);
-
-/// A return value, if it is a boxed future that is `Send` and has an output that is `Send`.
-pub struct MaybeSendFuture<T>(MaybeFuture<T>);
-
-/// Looks up whether a return value is a boxed future.
-#[inline]
-pub fn returned<T>(value: T) -> MaybeSendFuture<T> {
-    MaybeSendFuture(MaybeFuture(NotAFuture(Some(value))))
-}
-
-impl<T> Deref for MaybeSendFuture<T> {
-    type Target = MaybeFuture<T>;
-
-    fn deref(&self) -> &MaybeFuture<T> {
-        &self.0
-    }
-}
-
-impl<T> DerefMut for MaybeSendFuture<T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut MaybeFuture<T> {
-        &mut self.0
-    }
-}
-
-impl<T> Deref for MaybeFuture<T> {
-    type Target = NotAFuture<T>;
-
-    fn deref(&self) -> &NotAFuture<T> {
-        &self.0
-    }
-}
-
-impl<T> DerefMut for MaybeFuture<T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut NotAFuture<T> {
-        &mut self.0
-    }
-}
-
-impl<T> NotAFuture<T> {
-    fn take(&mut self) -> T {
-        self.0.take().expect("the expansion takes the value once")
-    }
-
-    /// Records the value with `finish`, and returns it.
-    #[inline]
-    pub fn __audited_finish(&mut self, mut call: Call, finish: impl FnOnce(&mut Call, &T)) -> T {
-        let value = self.take();
-        finish(&mut call, &value);
-        value
-    }
-}
-
-/// Defines `finish` for a boxed future. It returns a boxed future of the same type, and the call
-/// ends when that is ready. `$slot` keeps the output while the future awaits the record. A `Send`
-/// future cannot keep an output that is not `Send`.
-macro_rules! boxed_future {
-    ($maybe:ident, ($($bound:ident)?) $(+ $auto:ident)*, $slot:expr) => {
-        impl<'f, T: $($bound +)? 'f> $maybe<Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>>> {
-            /// Continues the call while the future is polled. `finish` records the output.
-            pub fn __audited_finish(
-                &mut self,
-                call: Call,
-                finish: impl FnOnce(&mut Call, &T) $(+ $auto)* + 'f,
-            ) -> Pin<Box<dyn Future<Output = T> $(+ $auto)* + 'f>> {
-                let future = self.take();
-                if call.is_recorded() {
-                    Box::pin(ReturnedFuture::new(call, future, finish, $slot))
-                } else {
-                    future
-                }
-            }
-        }
-    };
-}
-
-boxed_future!(MaybeFuture, (), SendSlot::new());
-boxed_future!(MaybeFuture, () + Send, NoSlot);
-boxed_future!(MaybeFuture, () + Send + Sync, NoSlot);
-boxed_future!(MaybeSendFuture, (Send) + Send, SendSlot::new());
-boxed_future!(MaybeSendFuture, (Send) + Send + Sync, SendSlot::new());

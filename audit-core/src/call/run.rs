@@ -9,21 +9,23 @@ use std::time::Instant;
 use audit_record::Outcome;
 
 use crate::call::future::{ReturnedFuture, run_async};
-use crate::call::lifecycle::{Call, CallStage};
+use crate::call::lifecycle::{Call, RunningCall};
 use crate::call::wait::OutputSlot;
 use crate::call::{panic, probe};
-use crate::scope;
+use crate::scope::{self, Entered};
 
 impl Call {
     /// Runs `body` as this call. A panic is recorded and resumed with its payload.
     #[inline]
     pub fn run<R, F: FnOnce() -> R>(&mut self, body: F) -> R {
-        match self.0.as_deref_mut() {
-            None => body(),
-            Some(stage) => match run_recorded(stage, body) {
-                Ok(value) => value,
-                Err(payload) => self.take().panicked(payload),
-            },
+        if self.is_recorded() { self.run_recorded(body) } else { body() }
+    }
+
+    /// The same as [`run`](Self::run), for a call that is recorded.
+    pub(super) fn run_recorded<R, F: FnOnce() -> R>(&mut self, body: F) -> R {
+        match self.catch(body) {
+            Ok(value) => value,
+            Err(payload) => self.take().panicked(payload),
         }
     }
 
@@ -31,10 +33,26 @@ impl Call {
     /// before [`unwrap_or_resume`](Self::unwrap_or_resume).
     #[inline]
     pub fn try_run<R, F: FnOnce() -> R>(&mut self, body: F) -> Result<R> {
-        match self.0.as_deref_mut() {
-            None => Ok(body()),
-            Some(stage) => run_recorded(stage, body),
-        }
+        if self.is_recorded() { self.catch(body) } else { Ok(body()) }
+    }
+
+    /// In a debug build, the frames of this function and of those that it calls are on the stack of
+    /// `body`. So `body` is lent to them, and other work is done in functions that return before.
+    #[inline]
+    fn catch<R, F: FnOnce() -> R>(&mut self, body: F) -> Result<R> {
+        let mut body = Some(body);
+        let _entered = self.enter_body(type_name::<F>());
+        catch_unwind(AssertUnwindSafe(|| run_once(&mut body)))
+    }
+
+    /// Enters this call for a body with the type name `body`.
+    #[inline]
+    fn enter_body(&mut self, body: &'static str) -> Option<BodyEntered<'_>> {
+        let running = self.running_mut()?;
+        running.set_method(body);
+        let scope = scope::enter(running.scope());
+        running.span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+        Some(BodyEntered { running, scope: Some(scope) })
     }
 
     /// Returns the value of [`try_run`](Self::try_run). A panic is recorded and resumed with its
@@ -60,20 +78,24 @@ impl Call {
     }
 }
 
-fn run_recorded<R, F: FnOnce() -> R>(stage: &mut CallStage, body: F) -> Result<R> {
-    let mut running = stage.running_mut();
-    if let Some(running) = &mut running {
-        running.set_method(type_name::<F>());
+#[inline]
+fn run_once<R, F: FnOnce() -> R>(body: &mut Option<F>) -> R {
+    (body.take().expect("it runs once"))()
+}
+
+/// A body runs as a call. The drop of this guard is the end of the body.
+struct BodyEntered<'c> {
+    running: &'c mut RunningCall,
+    scope: Option<Entered>,
+}
+
+impl Drop for BodyEntered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.running.span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+        self.scope = None;
+        self.running.ended = Some(Instant::now());
     }
-    let result = {
-        let _scope = running.as_ref().map(|running| scope::enter(running.scope()));
-        let _span = running.as_ref().map(|running| running.span.enter());
-        catch_unwind(AssertUnwindSafe(body))
-    };
-    if let Some(running) = running {
-        running.ended = Some(Instant::now());
-    }
-    result
 }
 
 /// Runs a body whose value can be recorded only by the name of its type.

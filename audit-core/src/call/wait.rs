@@ -180,14 +180,16 @@ pub trait OutputSlot<T> {
 }
 
 /// A slot for an output that is `Send`. The lock is never taken, as in [`SendOutput`].
-pub struct SendSlot<T>(Mutex<Option<T>>);
+///
+/// The output is boxed, because few calls wait, and the slot makes the future of each call larger.
+pub struct SendSlot<T>(Mutex<Option<Box<T>>>);
 
 impl<T> SendSlot<T> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    fn output(&mut self) -> &mut Option<T> {
+    fn output(&mut self) -> &mut Option<Box<T>> {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,11 +198,11 @@ impl<T> OutputSlot<T> for SendSlot<T> {
     const IS_AVAILABLE: bool = true;
 
     fn put(&mut self, output: T) {
-        *self.output() = Some(output);
+        *self.output() = Some(Box::new(output));
     }
 
     fn take(&mut self) -> Option<T> {
-        self.output().take()
+        self.output().take().map(|output| *output)
     }
 }
 

@@ -4,11 +4,14 @@
 //! Whether a named type is a `Result` or a boxed future is not decided here: `audit-core` finds out
 //! by method lookup on the type.
 
+use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    GenericArgument, PathArguments, PathSegment, ReturnType, Type, TypeImplTrait, TypeParamBound,
-    parse_quote,
+    GenericArgument, PathArguments, PathSegment, ReturnType, Token, Type, TypeImplTrait,
+    TypeParamBound, parse_quote,
 };
+
+type Bounds = Punctuated<TypeParamBound, Token![+]>;
 
 /// A return type, sorted by what can be done with it.
 pub(crate) enum ReturnKind {
@@ -136,15 +139,20 @@ fn is_first_argument_named(ty: &Type) -> bool {
 /// up, and what the hidden type implements beyond them is not promised to the caller. A trait that
 /// is imported under another name is not recognised; the value is then recorded by the name of its
 /// type.
-fn trait_names(ty: &TypeImplTrait) -> impl Iterator<Item = String> + '_ {
-    traits(ty).map(|segment| segment.ident.to_string())
+pub(crate) fn trait_names(ty: &TypeImplTrait) -> impl Iterator<Item = String> + '_ {
+    traits(&ty.bounds).map(|segment| segment.ident.to_string())
 }
 
-fn traits(ty: &TypeImplTrait) -> impl Iterator<Item = &PathSegment> {
-    ty.bounds.iter().filter_map(|bound| match bound {
+fn traits(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {
+    bounds.iter().filter_map(|bound| match bound {
         TypeParamBound::Trait(bound) => bound.path.segments.last(),
         _ => None,
     })
+}
+
+/// The types in `dyn Trait<Output = T>`.
+pub(crate) fn bound_outputs(bounds: &Bounds) -> impl Iterator<Item = &Type> {
+    traits(bounds).filter_map(|segment| output_argument(&segment.arguments))
 }
 
 fn recordable(ty: &TypeImplTrait) -> Option<ReturnKind> {
@@ -159,16 +167,19 @@ fn future(ty: &TypeImplTrait) -> Option<ReturnKind> {
     if !trait_names(ty).all(|name| KEPT_BY_WRAPPER.contains(&name.as_str())) {
         return None;
     }
-    let future = traits(ty).find(|segment| segment.ident == "Future")?;
+    let future = traits(&ty.bounds).find(|segment| segment.ident == "Future")?;
     Some(ReturnKind::Future { output: future_output(&future.arguments) })
 }
 
 fn future_output(arguments: &PathArguments) -> Option<Box<Type>> {
+    output_argument(arguments).filter(|ty| is_nameable(ty)).map(|ty| Box::new(ty.clone()))
+}
+
+/// Of `<Output = T>`, `T`.
+fn output_argument(arguments: &PathArguments) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => {
-            is_nameable(&assoc.ty).then(|| Box::new(assoc.ty.clone()))
-        }
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
         _ => None,
     })
 }

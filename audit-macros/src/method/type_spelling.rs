@@ -8,34 +8,20 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::visit_mut::{self, VisitMut};
-use syn::{AssocType, ReturnType, Type};
+use syn::{PathSegment, ReturnType, Type, TypePath};
 
-use super::return_kind::{type_arguments, ungroup};
-use crate::tokens::{any_token, is_ident, is_punct};
+use super::return_kind::{bound_outputs, trait_names, type_arguments, ungroup};
+use crate::tokens::{is_ident, is_punct};
 
-/// Whether `ty` contains a name that is by convention a type parameter (`T`, `St`, `REQ`), or a
-/// projection (`Self::Item`).
-///
-/// Only the spelling is available: the parameters of an `impl` block can't be seen from its
-/// methods. A type that is named like a parameter is treated as one, which costs detail of the
-/// record; a parameter with a longer name is treated as a type, which may not compile.
-fn may_contain_parameter(ty: &Type) -> bool {
-    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    any_token(ty.to_token_stream(), &|token| {
-        let TokenTree::Ident(ident) = token else { return false };
-        let name = ident.to_string();
-        name == "Self"
-            || (name.starts_with(|c: char| c.is_ascii_uppercase())
-                && (name.len() <= 2 || name.chars().all(is_upper)))
-    })
-}
-
-/// Whether tokens contain a name that may be a type parameter (`T`, `Key`), or a projection
+/// Whether `ty` contains a name that may be a type parameter (`T`, `Key`), or a projection
 /// (`Self::Item`, `T::Item`).
 ///
-/// Stricter than [`may_contain_parameter`]: each type without a path may be a parameter, except
-/// those that everybody knows.
+/// Only the spelling is available: the parameters of an `impl` block can't be seen from its
+/// methods. So a type without a path may be one, except those that everybody knows.
+fn may_contain_parameter(ty: &Type) -> bool {
+    may_name_parameter(ty.to_token_stream())
+}
+
 fn may_name_parameter(tokens: TokenStream) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     tokens.iter().enumerate().any(|(at, token)| match token {
@@ -67,76 +53,40 @@ fn may_borrow(ty: &Type) -> bool {
 /// An alias such as `LoadResult<T>` hides its error. It is taken for a type without parameters, as
 /// that of `io::Result<T>` is.
 pub(crate) fn has_generic_error(ty: &Type) -> bool {
-    let mut finder = GenericErrorFinder { is_found: is_result_with_generic_error(ty) };
-    finder.visit_type_mut(&mut ty.clone());
-    finder.is_found
-}
-
-/// Looks into `Output = …`.
-struct GenericErrorFinder {
-    is_found: bool,
-}
-
-impl VisitMut for GenericErrorFinder {
-    fn visit_assoc_type_mut(&mut self, assoc: &mut AssocType) {
-        self.is_found |= assoc.ident == "Output" && is_result_with_generic_error(&assoc.ty);
-        visit_mut::visit_assoc_type_mut(self, assoc);
-    }
-}
-
-fn is_result_with_generic_error(ty: &Type) -> bool {
-    let Type::Path(path) = ungroup(ty) else { return false };
-    let arguments = path.path.segments.last().map(type_arguments).into_iter().flatten();
-    let [_, error] = arguments.collect::<Vec<_>>()[..] else { return false };
-    let Type::Path(path) = ungroup(error) else { return false };
-    let (first, last) = (path.path.segments.first(), path.path.segments.last());
-    if path.qself.is_some() || first.is_some_and(|first| first.ident == "Self") {
-        return true;
-    }
-    let Some(last) = last.filter(|last| last.ident != "Box") else { return false };
-    may_borrow(error)
-        || type_arguments(last).any(|argument| may_name_parameter(argument.to_token_stream()))
-}
-
-/// Whether a return type without `impl Trait` might be a boxed future, so that `audit-core` must
-/// look.
-///
-/// The look-up makes every expansion longer, in compile time and at run time, and most functions
-/// return one of the types that are excluded here. An alias of a boxed future that has one of these
-/// names is recorded as a value: its call ends when the future is returned.
-pub(crate) fn may_be_boxed_future(ty: &Type) -> bool {
-    const NEVER: &[&str] = &[
-        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
-        "i128", "isize", "f32", "f64", "String", "Vec", "Option", "Result",
-    ];
-    let ty = ungroup(ty);
-    match ty {
-        // A projection, such as `Self::Future`, may stand for a future whose output does not
-        // outlive its box; wrapping it would not compile.
-        Type::Path(path) if path.qself.is_some() => false,
-        Type::Path(path) if is_ident_of(path.path.segments.first(), &["Self"]) => false,
-        Type::Path(_) if !names_lifetime(ty) && may_contain_parameter(ty) => false,
-        Type::Path(path) => !is_ident_of(path.path.segments.last(), NEVER),
-        Type::Macro(_) => true,
+    match ungroup(ty) {
+        Type::Path(path) if is_projection(path) => true,
+        Type::Path(path) => match &arguments_of(path)[..] {
+            // `BoxFuture<'_, Result<T, E>>`, `Pin<Box<dyn Future<…>>>`
+            [output] => has_generic_error(output),
+            [_, error] => is_generic_error(error),
+            _ => false,
+        },
+        Type::TraitObject(object) => bound_outputs(&object.bounds).any(has_generic_error),
         _ => false,
     }
 }
 
-fn is_ident_of(segment: Option<&syn::PathSegment>, names: &[&str]) -> bool {
-    segment.is_some_and(|segment| names.iter().any(|name| segment.ident == name))
+fn is_projection(path: &TypePath) -> bool {
+    let segments = &path.path.segments;
+    path.qself.is_some() || (segments.len() > 1 && is_named_self(segments.first()))
 }
 
-/// Whether `ty` names a lifetime other than `'static`.
-fn names_lifetime(ty: &Type) -> bool {
-    fn is_in(tokens: TokenStream) -> bool {
-        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        let mut places = tokens.iter().enumerate();
-        places.any(|(at, token)| match token {
-            TokenTree::Group(group) => is_in(group.stream()),
-            _ => is_punct(Some(token), '\'') && !is_ident(tokens.get(at + 1), "static"),
-        })
+fn is_named_self(segment: Option<&PathSegment>) -> bool {
+    segment.is_some_and(|segment| segment.ident == "Self")
+}
+
+fn arguments_of(path: &TypePath) -> Vec<&Type> {
+    path.path.segments.last().map(|last| type_arguments(last).collect()).unwrap_or_default()
+}
+
+fn is_generic_error(error: &Type) -> bool {
+    let Type::Path(path) = ungroup(error) else { return false };
+    let (first, last) = (path.path.segments.first(), path.path.segments.last());
+    if path.qself.is_some() || is_named_self(first) {
+        return true;
     }
-    is_in(ty.to_token_stream())
+    let Some(last) = last.filter(|last| last.ident != "Box") else { return false };
+    may_borrow(error) || type_arguments(last).any(may_contain_parameter)
 }
 
 /// Whether a return type that contains an `impl Fn` is called `Result`, or something like
@@ -148,6 +98,16 @@ pub(crate) fn looks_like_result(output: &ReturnType) -> bool {
     let ReturnType::Type(_, ty) = output else { return false };
     matches!(&**ty, Type::Path(path) if path.path.segments.last()
         .is_some_and(|last| last.ident.to_string().ends_with("Result")))
+}
+
+/// Whether an `impl Trait` that stays in place promises something like a `Future`.
+///
+/// Only the spelling is available, as above. A future behind a trait with another name is recorded
+/// as a success that ended when the future was returned.
+pub(crate) fn looks_like_future(output: &ReturnType) -> bool {
+    let ReturnType::Type(_, ty) = output else { return false };
+    matches!(ungroup(ty), Type::ImplTrait(ty)
+        if trait_names(ty).any(|name| name.ends_with("Future")))
 }
 
 /// Whether a return type has an elided lifetime: then the returned value borrows from the receiver.

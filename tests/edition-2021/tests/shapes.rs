@@ -15,10 +15,14 @@ mod error_types;
 mod fields;
 #[path = "../../shapes/fields_attributes.rs"]
 mod fields_attributes;
+#[path = "../../shapes/followed_futures.rs"]
+mod followed_futures;
 #[path = "../../shapes/mut_parameters.rs"]
 mod mut_parameters;
 #[path = "../../shapes/parameters.rs"]
 mod parameters;
+#[path = "../../shapes/record_access.rs"]
+mod record_access;
 #[path = "../../shapes/returned_futures.rs"]
 mod returned_futures;
 #[path = "../../shapes/returns.rs"]

@@ -30,7 +30,7 @@ pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
 ///     &CALLSITE
 /// }
 /// ```
-fn call_site(expansion: &Expansion<'_>) -> TokenStream {
+pub(crate) fn call_site(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, function, .. } = expansion;
     let name = function.sig.ident.unraw().to_string();
     let new = quote!(#private::CallSite::new(#private::module_path!(), #name));
@@ -124,7 +124,8 @@ pub(crate) fn finish_moved(expansion: &Expansion<'_>) -> TokenStream {
     quote!(if #private::Call::is_recorded(&#call) { let mut #ended = #call; #outcome })
 }
 
-fn record_outcome(
+/// Output: `match outcome(&output).split() { … }`, which records the outcome and ends the call.
+pub(crate) fn record_outcome(
     expansion: &Expansion<'_>,
     call: &impl ToTokens,
     output: &impl ToTokens,

@@ -17,7 +17,7 @@ use super::expansion::Expansion;
 use super::{body, call, refuse, watch};
 use crate::method::fragments::with_empty_statement;
 use crate::method::return_kind::ReturnKind;
-use crate::method::type_spelling::looks_like_result;
+use crate::method::type_spelling::{looks_like_future, looks_like_result};
 use crate::tokens::local;
 
 /// Input:  `#[track_caller] fn f(a: A) -> R { body }`
@@ -83,9 +83,11 @@ fn run_unnamed(expansion: &Expansion<'_>) -> TokenStream {
     let guard = local("__audited_guard");
     // Not in a `match`: an arm would hide from a closure what the signature expects of it.
     let body = with_empty_statement(&function.body);
-    // The type can't be named, but an error must not be recorded as a success.
+    // The type can't be named, but an error or a future must not be recorded as a success.
     let guarded = if looks_like_result(&function.sig.output) {
         quote!(#private::UnnamedResult)
+    } else if looks_like_future(&function.sig.output) {
+        quote!(#private::UnfollowedFuture)
     } else {
         quote!(())
     };

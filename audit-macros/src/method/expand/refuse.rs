@@ -11,7 +11,6 @@ use syn::spanned::Spanned;
 use super::expansion::Expansion;
 use crate::method::refusal::{insert_into_async_block, lone_async_block};
 use crate::method::return_kind::ReturnKind;
-use crate::method::type_spelling::may_be_boxed_future;
 use crate::tokens::local;
 
 /// Output: `Input::done(input);`, or the statement that may refuse the call.
@@ -60,14 +59,9 @@ pub(crate) fn refuse_or_continue(
 /// is its whole body.
 fn is_refused_when_polled(expansion: &Expansion<'_>) -> bool {
     let Expansion { args, function, return_kind, .. } = expansion;
-    let returns_future = match return_kind {
-        ReturnKind::Future { .. } => true,
-        ReturnKind::Nameable(ty) => may_be_boxed_future(ty),
-        _ => false,
-    };
     args.refuses()
         && !function.is_async()
-        && returns_future
+        && matches!(return_kind, ReturnKind::Future { .. } | ReturnKind::Nameable(_))
         && lone_async_block(&function.body).is_some()
 }
 

@@ -7,7 +7,6 @@ use syn::{Signature, Type};
 use super::expansion::Expansion;
 use super::{body, call, watch};
 use crate::method::return_kind::ReturnKind;
-use crate::method::type_spelling::may_be_boxed_future;
 use crate::tokens::local;
 
 /// Input:  `fn f(a: A, (x, _): B) -> R { body }`
@@ -17,12 +16,11 @@ use crate::tokens::local;
 /// fn f(a: A, __argument_1: B) -> R {
 ///     let mut call = enter(call site);
 ///     let mut input = Call::input(&call);
-///     let output = Call::run(&mut call, move || -> R {
-///         capture and bind; match () { () => { body } }
-///     });
-///     finish; output
+///     let body = move || -> R { capture and bind; match () { () => { body } } };
+///     run it, and record the outcome
 /// }
 /// ```
+/// [`run_named`] shows the end.
 ///
 /// With objects that are compared:
 /// ```text
@@ -57,16 +55,11 @@ pub(crate) fn expand_sync(expansion: &Expansion<'_>) -> (Signature, TokenStream)
             quote!(#private::run_opaque(#call, #closure))
         }
         ReturnKind::Future { output } => run_future(expansion, &closure, output.as_deref()),
-        ReturnKind::Nameable(ty) if may_be_boxed_future(ty) => {
+        ReturnKind::Nameable(ty) => run_named(expansion, &closure, ty),
+        ReturnKind::PartlyNameable { .. } => {
             let Expansion { private, call, output, .. } = expansion;
-            let run = run_closure(expansion, &closure);
-            let finish = finish_closure(expansion, None);
-            quote!(#run #private::returned(#output).__audited_finish(#call, #finish))
-        }
-        ReturnKind::Nameable(_) | ReturnKind::PartlyNameable { .. } => {
-            let (run, output) = (run_closure(expansion, &closure), &expansion.output);
             let finish = call::finish_moved(expansion);
-            quote!(#run #finish #output)
+            quote!(let #output = #private::Call::run(&mut #call, #closure); #finish #output)
         }
     };
     (expansion.signature(), quote!(#enter #begin_watches #run))
@@ -85,18 +78,38 @@ fn closure(expansion: &Expansion<'_>) -> TokenStream {
     quote!(#head #annotation { #capture #body })
 }
 
-/// Output: `let output = Call::run(&mut call, closure);`, with the comparison of objects in between.
-fn run_closure(expansion: &Expansion<'_>, closure: &TokenStream) -> TokenStream {
+/// Output:
+/// ```text
+/// let body = closure;
+/// if Call::is_recorded(&call) {
+///     returned::<R>().__audited_run(call, body, |call, output| { record the outcome })
+/// } else {
+///     body()
+/// }
+/// ```
+///
+/// A call that is not recorded needs no stack frame between the function and its body, even in a
+/// debug build. If objects are compared, they are compared between body and outcome.
+fn run_named(expansion: &Expansion<'_>, closure: &TokenStream, ty: &Type) -> TokenStream {
     let Expansion { private, call, output, .. } = expansion;
+    let (finish, body) = (finish_closure(expansion, None), local("__audited_body"));
+    let returned = quote!(#private::returned::<#ty>());
     if expansion.watch_plan.compares_any() {
         let (ran, finish_watches) = (local("__audited_ran"), watch::finish(expansion));
-        quote! {
+        return quote! {
             let #ran = #private::Call::try_run(&mut #call, #closure);
             #finish_watches
             let #output = #private::Call::unwrap_or_resume(&mut #call, #ran);
+            #returned.__audited_finish(#call, #output, #finish)
+        };
+    }
+    quote! {
+        let #body = #closure;
+        if #private::Call::is_recorded(&#call) {
+            #returned.__audited_run(#call, #body, #finish)
+        } else {
+            #body()
         }
-    } else {
-        quote!(let #output = #private::Call::run(&mut #call, #closure);)
     }
 }
 
@@ -115,26 +128,19 @@ fn run_recordable(expansion: &Expansion<'_>, closure: &TokenStream, by: &str) ->
     }
 }
 
-/// Output: `run_future(call, closure, |call, output| { finish }, room)`
-///
-/// `room` keeps the output while the future waits for its record, if the output is `Send`.
+/// Output: `run_future(call, closure, |call, output| { record the outcome }, slot)`
 fn run_future(
     expansion: &Expansion<'_>,
     closure: &TokenStream,
     output: Option<&Type>,
 ) -> TokenStream {
-    let Expansion { private, call, args, .. } = expansion;
-    let finish = finish_closure(expansion, output);
-    let room = match output.filter(|_| !args.never_waits()) {
-        Some(ty) => quote!(#private::output_slot::<#ty>().__audited_make()),
-        None => quote!(#private::NoSlot),
-    };
-    quote!(#private::run_future(#call, #closure, #finish, #room))
+    let Expansion { private, call, .. } = expansion;
+    let (finish, slot) = (finish_closure(expansion, output), output_slot(expansion, output));
+    quote!(#private::run_future(#call, #closure, #finish, #slot))
 }
 
-/// Output: `|call: &mut Call, output: &T| { finish }`, for the output of a future, or for a value
-/// that turns out to be no future.
-fn finish_closure(expansion: &Expansion<'_>, ty: Option<&Type>) -> TokenStream {
+/// Output: `|call: &mut Call, output: &T| { record the outcome }`, for the output of a future.
+pub(crate) fn finish_closure(expansion: &Expansion<'_>, ty: Option<&Type>) -> TokenStream {
     let Expansion { private, call, output, return_kind, .. } = expansion;
     if matches!(return_kind, ReturnKind::Future { .. }) && ty.is_none() {
         return quote! {
@@ -142,6 +148,16 @@ fn finish_closure(expansion: &Expansion<'_>, ty: Option<&Type>) -> TokenStream {
         };
     }
     let annotation = ty.map(|ty| quote!(: &#ty));
-    let finish = call::finish(expansion, &quote!((*#call)), &quote!((*#output)));
-    quote!(|#call: &mut #private::Call, #output #annotation| { #finish })
+    let outcome = call::record_outcome(expansion, &quote!((*#call)), &quote!((*#output)));
+    quote!(|#call: &mut #private::Call, #output #annotation| { #outcome })
+}
+
+/// Output: `output_slot::<T>().__audited_make()`, which keeps an output of type `T` while a future
+/// waits for its record, if `T` is `Send`.
+pub(crate) fn output_slot(expansion: &Expansion<'_>, output: Option<&Type>) -> TokenStream {
+    let Expansion { private, args, .. } = expansion;
+    match output.filter(|_| !args.never_waits()) {
+        Some(ty) => quote!(#private::output_slot::<#ty>().__audited_make()),
+        None => quote!(#private::NoSlot),
+    }
 }
