@@ -27,6 +27,7 @@ const ITEMS_OF_TRAITS: &[&str] = &[
     "is_same",
     "compare_parts",
     "from_refused",
+    "Output",
 ];
 
 const KEYWORDS: &[&str] = &[

@@ -229,7 +229,7 @@ impl Function {
 /// Whether an attribute is known to belong to the compiler or one of its tools, and so leaves a
 /// function as it is. Only the name is available: a macro can't resolve the path of an attribute. A name
 /// that is missing here only makes the expansion longer.
-fn is_built_in(attr: &Attribute) -> bool {
+pub(crate) fn is_built_in(attr: &Attribute) -> bool {
     const NAMES: &[&str] = &[
         "allow",
         "cfg",

@@ -1,6 +1,8 @@
 //! Compiles and runs the function shapes of `audited` in edition 2021, and shapes that exist only
 //! there.
 
+#[path = "../../shapes/async_signatures.rs"]
+mod async_signatures;
 #[path = "../../shapes/bodies.rs"]
 mod bodies;
 #[path = "../../shapes/drops.rs"]

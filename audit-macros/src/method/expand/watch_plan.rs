@@ -62,6 +62,12 @@ impl WatchPlan {
         self.receiver == Watch::Compared
     }
 
+    /// Whether a parameter is a mutable reference, so that its changes count.
+    pub(crate) fn watches_any(&self) -> bool {
+        self.receiver != Watch::Ignored
+            || self.parameters.iter().any(|watch| *watch != Watch::Ignored)
+    }
+
     /// Whether anything is compared.
     pub(crate) fn compares_any(&self) -> bool {
         self.compares_receiver() || self.parameters.contains(&Watch::Compared)
