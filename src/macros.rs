@@ -25,6 +25,7 @@ macro_rules! execute {
             match $crate::__private::outcome(&__audited_value).__audited_split() {
                 $crate::__private::Ok(__audited_value) => {
                     $crate::__private::value(__audited_value)
+                        .__audited_checked()
                         .__audited_record_output(&mut __audited_call);
                 }
                 $crate::__private::Err(__audited_error) => {

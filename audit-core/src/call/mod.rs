@@ -7,7 +7,7 @@
 //! | file | contains |
 //! |---|---|
 //! | `lifecycle` | begin and end of a call |
-//! | `input`, `probe`, `error`, `returned` | how arguments, return values and errors are captured |
+//! | `input`, `probe`, `value_probe`, `error`, `returned` | how arguments, return values and errors are captured |
 //! | `run`, `future`, `guard` | the three ways to run a body: at once, polled, and in place |
 //! | `follow` | boxed futures that a function returns |
 //! | `admit` | calls that are refused if their intent cannot be stored |
@@ -28,6 +28,7 @@ mod panic;
 mod probe;
 mod returned;
 mod run;
+mod value_probe;
 mod wait;
 mod watch;
 
@@ -43,10 +44,10 @@ pub(crate) use panic::{
     describe as describe_panic, describe_latest as describe_latest_panic, install_hook,
 };
 pub use probe::{
-    UnfollowedFuture, argument, by_debug, by_serialize, debug_argument, opaque, outcome, skipped,
-    value,
+    UnfollowedFuture, by_debug, by_serialize, debug_argument, opaque, outcome, skipped,
 };
 pub use returned::{Recorded, Returned};
 pub use run::{run_async_opaque, run_future, run_opaque};
+pub use value_probe::{argument, receiver, requested, value};
 pub use wait::{NoSlot, async_output, output_slot};
 pub use watch::{InFuture, MovedArgument, OwnedReturn, borrow_whole, lend, reached, watch};

@@ -5,7 +5,8 @@
 //! bound, and the compiler calls the first method that exists. So users import and implement
 //! nothing. In a generic function, the declared bounds decide.
 //!
-//! For example, `argument(&value).__audited_record(..)` tries `Serialize`, then `Debug`, then the type name.
+//! For example, `any_value(&value).__audited_record(..)` tries `Serialize`, then `Debug`, then the type name.
+//! For most values, [`value_probe`](super::value_probe) comes first.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -15,7 +16,6 @@ use std::ops::Deref;
 use serde::Serialize;
 
 use crate::busy::mark_busy;
-use crate::call::input::{Input, InputBuffer};
 use crate::call::lifecycle::Call;
 use crate::capture;
 use crate::scratch;
@@ -43,32 +43,38 @@ macro_rules! falls_back {
 /// Records any value by the name of its type.
 pub struct ValueByTypeName<'v, T: ?Sized>(&'v T);
 
+impl<'v, T: ?Sized> ValueByTypeName<'v, T> {
+    #[inline]
+    pub(super) fn value(&self) -> &'v T {
+        self.0
+    }
+}
+
 falls_back! {
     /// Records a value that is `Debug`.
     ValueByDebug => ValueByTypeName
 }
 
 falls_back! {
+    /// Records a collection whose elements are `Debug`.
+    ListByDebug => ValueByDebug
+}
+
+falls_back! {
     /// Records a value that is `Serialize`.
-    ValueBySerialize => ValueByDebug
+    ValueBySerialize => ListByDebug
 }
 
-/// Looks up how to record an argument.
+/// Looks up how to record a value, whatever it contains.
 #[inline]
-pub fn argument<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
-    ValueBySerialize(ValueByDebug(ValueByTypeName(value)))
+pub(super) fn any_value<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
+    ValueBySerialize(debug_argument(value))
 }
 
-/// The same as [`argument`], without `Serialize`.
+/// The same as [`any_value`], without `Serialize`.
 #[inline]
-pub fn debug_argument<T: ?Sized>(value: &T) -> ValueByDebug<'_, T> {
-    ValueByDebug(ValueByTypeName(value))
-}
-
-/// Looks up how to record a return value.
-#[inline]
-pub fn value<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
-    argument(value)
+pub fn debug_argument<T: ?Sized>(value: &T) -> ListByDebug<'_, T> {
+    ListByDebug(ValueByDebug(opaque(value)))
 }
 
 /// Records a return value by the name of its type, because method lookup does not work on it.
@@ -80,12 +86,12 @@ pub fn opaque<T: ?Sized>(value: &T) -> ValueByTypeName<'_, T> {
 /// Records a return value whose type is only known to be `Serialize`.
 #[inline]
 pub fn by_serialize<T: ?Sized + Serialize>(value: &T) -> ValueBySerialize<'_, T> {
-    argument(value)
+    any_value(value)
 }
 
 /// Records a return value whose type is only known to be `Debug`.
 #[inline]
-pub fn by_debug<T: ?Sized + Debug>(value: &T) -> ValueByDebug<'_, T> {
+pub fn by_debug<T: ?Sized + Debug>(value: &T) -> ListByDebug<'_, T> {
     debug_argument(value)
 }
 
@@ -108,24 +114,28 @@ impl SkippedOutput {
 /// Defines the methods of a wrapper: record the value as an argument, as a field, or as a return
 /// value.
 macro_rules! records {
-    ($wrapper:ident, $($bound:path)?, |$this:ident, $writer:ident| $write:expr) => {
-        impl<T: ?Sized $(+ $bound)?> $wrapper<'_, T> {
+    ($wrapper:ident, [$($bounds:tt)*], |$this:ident, $writer:ident| $write:expr) => {
+        impl<T: ?Sized + $($bounds)*> $wrapper<'_, T> {
             /// Records the value as the argument `name`.
-            pub fn __audited_record(&self, input: &mut InputBuffer, name: &'static str) {
+            pub fn __audited_record(
+                &self,
+                input: &mut $crate::call::input::InputBuffer,
+                name: &'static str,
+            ) {
                 input.argument(name, |writer| self.write(writer));
             }
 
             /// Records the value as the field `name`.
-            pub fn __audited_record_field(&self, input: &mut Input, name: &str) {
+            pub fn __audited_record_field(&self, input: &mut $crate::call::input::Input, name: &str) {
                 input.field(name, |writer| self.write(writer));
             }
 
             /// Records the value as the return value, and that the call succeeded.
-            pub fn __audited_record_output(&self, call: &mut Call) {
-                record_output::<T>(call, |writer| self.write(writer));
+            pub fn __audited_record_output(&self, call: &mut $crate::call::lifecycle::Call) {
+                $crate::call::probe::record_output::<T>(call, |writer| self.write(writer));
             }
 
-            fn write(&self, $writer: capture::ValueWriter<'_>) {
+            fn write(&self, $writer: $crate::capture::ValueWriter<'_>) {
                 let $this = self;
                 $write
             }
@@ -133,9 +143,12 @@ macro_rules! records {
     };
 }
 
-records!(ValueBySerialize, Serialize, |this, writer| writer.serialize(this.0.0.0));
-records!(ValueByDebug, Debug, |this, writer| writer.debug(this.0.0));
-records!(ValueByTypeName, , |_this, writer| writer.type_name::<T>());
+pub(super) use records;
+
+records!(ValueBySerialize, [Serialize], |this, writer| writer.serialize(this.value()));
+records!(ListByDebug, [capture::DebugList], |this, writer| writer.debug_list(this.value()));
+records!(ValueByDebug, [Debug], |this, writer| writer.debug(this.value()));
+records!(ValueByTypeName, [], |_this, writer| writer.type_name::<T>());
 
 /// Marks the thread as busy, because an audited allocator that recorded this allocation would
 /// recurse without end.
@@ -144,7 +157,10 @@ fn buffer() -> String {
     scratch::take()
 }
 
-fn record_output<T: ?Sized>(call: &mut Call, write: impl FnOnce(capture::ValueWriter<'_>)) {
+pub(super) fn record_output<T: ?Sized>(
+    call: &mut Call,
+    write: impl FnOnce(capture::ValueWriter<'_>),
+) {
     if let Some(running) = call.wants_output()
         && !capture::is_unit::<T>()
     {

@@ -209,10 +209,12 @@ impl<'b, 'a> CompoundSerializer<'b, 'a> {
         let start = self.buffer.json.len();
         let truncations = self.buffer.truncations.len();
         self.buffer.complete_level = 0;
-        let result = if is_hidden || self.buffer.policy().hides_type::<T>() {
+        let path = self.path.child(step);
+        let result = if is_hidden {
             self.buffer.redacted()
+        } else if let Some(left_out) = self.buffer.policy().leaves_out::<T>() {
+            self.buffer.left_out(&path, left_out)
         } else {
-            let path = self.path.child(step);
             let catches_panic = self.buffer.catches_parts;
             let serializer =
                 ValueSerializer { buffer: self.buffer, path: &path, depth: self.inner };

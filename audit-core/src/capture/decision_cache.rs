@@ -9,7 +9,8 @@ use std::cell::Cell;
 pub(super) const IS_SECRET_TYPE: u64 = 1;
 pub(super) const HAS_TYPE_HINT: u64 = 2;
 pub(super) const HAS_ELEMENTS_HINT: u64 = 3;
-pub(super) const FIRST_MASK: u64 = 4;
+pub(super) const IS_LEFT_OUT: u64 = 4;
+pub(super) const FIRST_MASK: u64 = 5;
 
 struct CachedDecision {
     address: Cell<usize>,

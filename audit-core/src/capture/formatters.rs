@@ -4,6 +4,8 @@ use std::fmt;
 
 use audit_record::private::json::{escape, fitting};
 
+use crate::capture::stack_limit::StackLimit;
+
 /// Appends formatted text, escaped for JSON.
 pub(super) struct EscapedText<'a> {
     out: &'a mut String,
@@ -12,16 +14,21 @@ pub(super) struct EscapedText<'a> {
     pub(super) kept: usize,
     /// Whether text was left out.
     pub(super) is_cut: bool,
+    stack: StackLimit,
 }
 
 impl<'a> EscapedText<'a> {
     pub(super) fn new(out: &'a mut String, room: usize) -> Self {
-        Self { out, room, kept: 0, is_cut: false }
+        Self { out, room, kept: 0, is_cut: false, stack: StackLimit::start() }
     }
 }
 
 impl fmt::Write for EscapedText<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Err(too_deep) = self.stack.check() {
+            self.is_cut = true;
+            return Err(too_deep);
+        }
         if self.is_cut {
             return Err(fmt::Error);
         }

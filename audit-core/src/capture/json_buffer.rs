@@ -6,6 +6,7 @@ use audit_record::Truncation;
 use audit_record::private::json::{escape, fitting, push_hex};
 
 use crate::capture::formatters::EscapedText;
+use crate::capture::left_out::{A_LOCK, LeftOut};
 use crate::capture::limits::{MAX_TRUNCATIONS, Rules};
 use crate::capture::path::{PathNode, PathStep, ROOT};
 use crate::capture::policy::{Depth, NOT_RECORDED_MARK, Policy, REDACTED};
@@ -144,6 +145,21 @@ impl<'a> JsonBuffer<'a> {
 
     pub(super) fn redacted(&mut self) -> Result<(), CaptureError> {
         self.quoted(REDACTED)
+    }
+
+    /// Writes what stands in for a value that is left out because of its type.
+    #[cold]
+    pub(super) fn left_out(
+        &mut self,
+        path: &PathNode<'_>,
+        left_out: LeftOut,
+    ) -> Result<(), CaptureError> {
+        if left_out == LeftOut::Secret {
+            return self.redacted();
+        }
+        self.quoted(&format!("{NOT_RECORDED_MARK}{A_LOCK}]"))?;
+        self.truncated(path, "locks", 0, Some(1));
+        Ok(())
     }
 
     /// How many bytes a text may take at `depth`, without its quotes, and whether that is all the

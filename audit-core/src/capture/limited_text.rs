@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use audit_record::private::json::char_boundary;
 
 use crate::capture::policy::{CUT_MARK, NOT_RECORDED_MARK};
+use crate::capture::stack_limit::StackLimit;
 use crate::capture::user_code::run_user_code;
 
 /// How far formatting continues beyond the limit, to find out how long the whole text is.
@@ -31,20 +32,21 @@ pub(crate) fn write_limited(
     limit: usize,
     value: fmt::Arguments<'_>,
 ) -> Option<(u64, Option<u64>)> {
-    let mut limiter = LengthLimiter { text, limit, total: 0 };
+    let stack = StackLimit::start();
+    let mut limiter = LengthLimiter { text, limit, total: 0, stack, is_too_deep: false };
     let formatted = run_user_code(|| limiter.write_fmt(value));
-    let LengthLimiter { text, total, .. } = limiter;
+    let LengthLimiter { text, total, is_too_deep, .. } = limiter;
     let Some(formatted) = formatted else {
         text.clear();
         text.push_str(NOT_RECORDED_MARK);
         text.push_str("formatting it panicked]");
         return None;
     };
-    if total <= text.len() {
+    if total <= text.len() && !is_too_deep {
         return None;
     }
     let kept = text.len() as u64;
-    let total = formatted.is_ok().then_some(total as u64);
+    let total = (formatted.is_ok() && !is_too_deep).then_some(total as u64);
     text.push_str("… ");
     text.push_str(CUT_MARK);
     if let Some(total) = total {
@@ -59,12 +61,18 @@ struct LengthLimiter<'t> {
     limit: usize,
     /// The bytes of all text so far, kept or not.
     total: usize,
+    stack: StackLimit,
+    is_too_deep: bool,
 }
 
 impl fmt::Write for LengthLimiter<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
+        if let Err(too_deep) = self.stack.check() {
+            self.is_too_deep = true;
+            return Err(too_deep);
+        }
         // After the first cut nothing more is kept, so that the text has no holes.
-        if self.total == self.text.len() {
+        if self.total == self.text.len() && !self.is_too_deep {
             let fits = char_boundary(part, self.limit - self.text.len());
             self.text.push_str(&part[..fits]);
         }

@@ -40,12 +40,14 @@
 //! ```
 
 mod compound_serializer;
+mod debug_list;
 mod debug_text;
 mod decision_cache;
 mod formatters;
 mod identifier;
 mod json_buffer;
 mod key_text;
+mod left_out;
 mod limited_text;
 mod limits;
 mod mask;
@@ -53,14 +55,18 @@ mod path;
 mod policy;
 mod redacted;
 mod scalar_serializer;
+mod stack_limit;
+mod std_lock;
 mod type_names;
 mod user_code;
 mod value_serializer;
 mod value_writer;
 mod words;
 
+pub use debug_list::DebugList;
 pub(crate) use debug_text::masked as masked_debug;
 pub(crate) use identifier::{identifier, identifier_cut, limited_identifier};
+pub(crate) use left_out::{A_LOCK, LeftOut, mentions_lock};
 pub(crate) use limited_text::{LimitedText, format_limited, write_limited};
 pub use limits::{Limits, Rules};
 pub use mask::Mask;
@@ -70,6 +76,7 @@ pub(crate) use policy::{
 };
 pub use redacted::Redacted;
 pub(crate) use scalar_serializer::{ScalarOutput, scalar_text};
+pub use std_lock::StdLock;
 pub use type_names::is_secret_type;
 pub(crate) use type_names::{TypeHint, is_result, is_unit};
 pub use user_code::in_progress;

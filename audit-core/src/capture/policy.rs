@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use audit_record::private::json::{self, JsonError, JsonText, NUMBER, RAW_VALUE};
 
+use crate::capture::left_out::LeftOut;
 use crate::capture::limits::Limits;
 use crate::capture::mask::Mask;
 use crate::capture::type_names::is_secret_type;
@@ -149,7 +150,14 @@ impl<'r> Policy<'r> {
         self.max_levels
     }
 
-    /// Whether a value or a key is hidden because of its type.
+    /// Why a value is left out because of its type; `None` if it is not.
+    #[inline]
+    pub(crate) fn leaves_out<T: ?Sized>(&self) -> Option<LeftOut> {
+        // Inside a value that is hidden as a whole, a secret is read: it only adds to a hash.
+        LeftOut::of::<T>().filter(|left_out| *left_out == LeftOut::Lock || self.mask.is_some())
+    }
+
+    /// Whether a key is hidden because of its type.
     #[inline]
     pub(crate) fn hides_type<T: ?Sized>(&self) -> bool {
         is_secret_type::<T>() && self.mask.is_some()

@@ -17,7 +17,7 @@ use std::any::type_name;
 use crate::capture::decision_cache::{HAS_ELEMENTS_HINT, HAS_TYPE_HINT, IS_SECRET_TYPE, cached};
 
 /// How the names of all types of the crate `secrecy` begin.
-const SECRECY: &str = "secrecy::";
+pub(super) const SECRECY: &str = "secrecy::";
 
 /// Whether `T` is a type of the crate `secrecy`, or has one in its name, as
 /// `Option<SecretBox<str>>`. Its values are never recorded, even if they can be serialised.
@@ -37,7 +37,7 @@ pub fn is_secret_type<T: ?Sized>() -> bool {
     name.len() > SECRECY.len() && cached(name, IS_SECRET_TYPE, names_secret_type)
 }
 
-fn names_secret_type(name: &str) -> bool {
+pub(super) fn names_secret_type(name: &str) -> bool {
     let continues_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     name.match_indices(SECRECY).any(|(at, _)| !name[..at].ends_with(continues_path))
 }
@@ -145,7 +145,7 @@ const SET_ITERATORS: &[&str] = &[
 ];
 
 /// How the names begin of types that serialise as the value in them.
-const POINTERS: &[&str] = &[
+pub(super) const POINTERS: &[&str] = &[
     // Newer compilers write lifetimes.
     "'_, ",
     "&mut ",

@@ -68,8 +68,8 @@ impl<'b, 'a> ValueSerializer<'b, 'a> {
     /// Writes the value in a wrapper that leaves no brackets in the text.
     #[inline]
     fn wrapped<T: ?Sized + Serialize>(self, value: &T) -> Result<(), CaptureError> {
-        if self.buffer.policy().hides_type::<T>() {
-            return self.buffer.redacted();
+        if let Some(left_out) = self.buffer.policy().leaves_out::<T>() {
+            return self.buffer.left_out(self.path, left_out);
         }
         match self.buffer.policy().inside_wrapper(self.depth) {
             Some(depth) => value.serialize(ValueSerializer { depth, ..self }),

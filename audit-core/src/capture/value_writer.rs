@@ -7,8 +7,10 @@ use audit_record::private::json::{escape, unescaped, write_str};
 use audit_record::{Json, Truncation};
 use serde::Serialize;
 
+use crate::capture::debug_list::{DebugList, FirstElements};
 use crate::capture::debug_text;
 use crate::capture::json_buffer::JsonBuffer;
+use crate::capture::left_out::{A_LOCK, LeftOut};
 use crate::capture::limits::Rules;
 use crate::capture::mask::Mask;
 use crate::capture::path::ROOT;
@@ -81,8 +83,10 @@ impl<'a> ValueWriter<'a> {
     /// ```
     #[inline]
     pub fn serialize<T: ?Sized + Serialize>(self, value: &T) {
-        if is_secret_type::<T>() {
-            return self.redacted();
+        match LeftOut::of::<T>() {
+            None => {}
+            Some(LeftOut::Secret) => return self.redacted(),
+            Some(LeftOut::Lock) => return self.lock(A_LOCK),
         }
         let mut buffer = self.into_buffer();
         let guard = UserCodeGuard::enter();
@@ -118,13 +122,24 @@ impl<'a> ValueWriter<'a> {
     /// assert_eq!(json, r#""1..=3""#);
     /// ```
     pub fn debug<T: ?Sized + Debug>(self, value: &T) {
+        self.debug_text::<T>(format_args!("{value:?}"));
+    }
+
+    /// As [`debug`](Self::debug). Elements that do not fit are not visited.
+    pub(crate) fn debug_list<T: ?Sized + DebugList>(self, list: &T) {
+        let first = FirstElements { list, count: self.rules.limits.bytes.saturating_add(1) };
+        self.debug_text::<T>(format_args!("{first:?}"));
+    }
+
+    /// Captures the `Debug` text of a value of type `T`.
+    fn debug_text<T: ?Sized>(self, text: fmt::Arguments<'_>) {
         if is_secret_type::<T>() {
             return self.redacted();
         }
         let Self { json, truncations, path, rules } = self;
         let start = json.len();
         let writer = ValueWriter { json: &mut *json, truncations, path, rules };
-        writer.formatted(format_args!("{value:?}"));
+        writer.formatted(text);
         mask_debug_text(json, start, &rules.mask);
     }
 
@@ -165,6 +180,21 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn redacted(self) {
         write_redacted(self.json);
+    }
+
+    /// Records the name of the type, in place of a value that may contain a lock.
+    pub(crate) fn locking<T: ?Sized>(self) {
+        let truncation = Truncation::new(self.path, "locks", 0, Some(1));
+        self.truncations.push(truncation);
+        self.type_name::<T>();
+    }
+
+    /// Records why the content of a lock is missing. Reading it might wait for the lock.
+    #[cold]
+    pub(crate) fn lock(self, why: &str) {
+        let mut buffer = self.into_buffer();
+        buffer.not_recorded(why);
+        buffer.truncated(&ROOT, "locks", 0, Some(1));
     }
 
     #[inline]

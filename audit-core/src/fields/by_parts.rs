@@ -12,9 +12,9 @@ use crate::value::{RecordedParts, Tree};
 /// Compares by `==`, also the parts of the value, and records what `Serialize` writes.
 pub struct ByParts<'v, F>(ByValue<'v, F>);
 
-/// The probe of a field without options.
+/// The probe of a field without options that is no lock.
 #[inline]
-pub fn field<F>(value: &F) -> ByParts<'_, F> {
+pub(super) fn field<F>(value: &F) -> ByParts<'_, F> {
     ByParts(ByValue::new(value))
 }
 

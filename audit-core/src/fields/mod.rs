@@ -12,6 +12,7 @@ mod changed;
 mod compare_parts;
 mod info;
 mod key;
+mod lock_probe;
 mod part;
 mod probe;
 mod visitor;
@@ -20,7 +21,6 @@ pub use audited::{AuditedFields, TargetObject};
 pub(crate) use audited::{
     ObjectAddress, changed_fields, described_fields, field_values, object_address,
 };
-pub use by_parts::field;
 pub use catalogue::{Catalogue, CatalogueEntry, catalogue};
 pub(crate) use changed::{ChangedField, ChangedFields, NO_FIELD, change_time, redaction_mark};
 pub use compare_parts::CompareParts;
@@ -28,6 +28,7 @@ pub use info::{FieldInfo, TypeInfo};
 pub(crate) use key::is_assigned;
 pub(crate) use key::part as key_text;
 pub use key::{ObjectKey, child_path, key_part, target_id};
+pub use lock_probe::field;
 pub use part::{compare_set, part};
 pub use probe::{FieldSnapshot, debug_field, redacted_field, redacted_with_field, with_field};
 pub use visitor::FieldVisitor;

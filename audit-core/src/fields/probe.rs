@@ -8,7 +8,7 @@
 //!
 //! | function | field | ways, best first |
 //! |---|---|---|
-//! | `field`, in `by_parts.rs` | no option | `ByParts`, [`ByValue`], [`BySerialize`] |
+//! | [`field`](super::lock_probe::field) | no option | `ByLock`, `ByParts`, [`ByValue`], [`BySerialize`] |
 //! | [`debug_field`] | `debug` | [`ByDebugValue`], [`ByDebug`] |
 //! | [`with_field`] | `with = …` | [`ByFunction`] |
 //! | [`redacted_field`] | `redact` | [`RedactedByHash`], [`RedactedBySerialize`], [`RedactedByValue`] |
@@ -37,6 +37,8 @@ pub(super) enum PreviousValue<F> {
     Tree(Tree),
     /// A keyed hash, if the value must not be kept in memory.
     Hash(u64),
+    /// Nothing: the field is a lock that was held.
+    Unknown,
 }
 
 /// Defines the probe `$outer`. A method that it does not have is looked up in `$inner`.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use audit_record::private::path::{first_segment, is_plain};
-use audit_record::{ChangeKind, Json};
+use audit_record::{ChangeKind, Json, Truncation};
 
 use crate::capture::{self, Mask, Rules};
 use crate::fields::{ChangedField, ChangedFields, FieldInfo, TypeInfo, redaction_mark};
@@ -111,6 +111,15 @@ impl<'r> FieldVisitor<'r> {
         }
     }
 
+    /// Receives that the value of the field at `index` is not known, now or before: it is a lock
+    /// that is held.
+    pub(crate) fn unknown(&mut self, index: usize) {
+        if let Output::Changes(changes, _) = &mut self.output {
+            let path = format!("changes.{}", field_path(&self.info.fields()[index]));
+            changes.cuts.push(Truncation::new(path, "locks", 0, Some(1)));
+        }
+    }
+
     /// Whether the values of the field at `index` are never recorded.
     fn is_redacted(&self, index: usize) -> bool {
         let field = &self.info.fields()[index];
@@ -171,10 +180,12 @@ pub(crate) fn compare_values(
     };
     FieldVisitor::changes(info, rules, ChangeKind::Changed, |visitor| {
         for (index, (before, after)) in before.0.iter().zip(&after.0).enumerate() {
-            if let (Some(before), Some(after)) = (before, after)
-                && before != after
-            {
-                visitor.push_differences(index, before, after);
+            match (before, after) {
+                (Some(before), Some(after)) if before != after => {
+                    visitor.push_differences(index, before, after);
+                }
+                (Some(_), Some(_)) => {}
+                _ => visitor.unknown(index),
             }
         }
     })

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::ser::{Error as _, SerializeSeq, Serializer};
 
 use crate::capture::{
-    CaptureError, Depth, Policy, RawJson, StructContent, TypeHint, VariantForm, catch_part,
-    drop_panic,
+    A_LOCK, CaptureError, Depth, LeftOut, Policy, RawJson, StructContent, TypeHint, VariantForm,
+    catch_part, drop_panic,
 };
 use crate::value::compound_builder::{BuilderKind, CompoundBuilder};
 use crate::value::tree::Tree;
@@ -104,8 +104,10 @@ pub(super) fn tree_of<T: ?Sized + Serialize>(
     serializer: TreeSerializer<'_, '_>,
     value: &T,
 ) -> Result<Tree, CaptureError> {
-    if serializer.policy.hides_type::<T>() {
-        return Ok(hidden_tree_of(serializer, value));
+    match serializer.policy.leaves_out::<T>() {
+        None => {}
+        Some(LeftOut::Secret) => return Ok(hidden_tree_of(serializer, value)),
+        Some(LeftOut::Lock) => return Ok(Tree::not_recorded(CaptureError::custom(A_LOCK))),
     }
     serializer.budget.spend(size_of::<Tree>())?;
     let tree = value.serialize(serializer)?;

@@ -132,11 +132,11 @@ pub(crate) fn record_outcome(
 ) -> TokenStream {
     let Expansion { private, args, return_kind, .. } = expansion;
     let value = if args.args.skip_output {
-        quote!(skipped)
+        quote!(skipped(__audited_value))
     } else if matches!(return_kind, ReturnKind::PartlyNameable { is_value_named: false, .. }) {
-        quote!(opaque)
+        quote!(opaque(__audited_value))
     } else {
-        quote!(value)
+        quote!(value(__audited_value).__audited_checked())
     };
     let returned = match return_kind {
         ReturnKind::Future { output } => output.as_deref(),
@@ -149,7 +149,7 @@ pub(crate) fn record_outcome(
     quote! {
         match #private::outcome(&#output).__audited_split() {
             #private::Ok(__audited_value) => {
-                #private::#value(__audited_value).__audited_record_output(&mut #call);
+                #private::#value.__audited_record_output(&mut #call);
             }
             #private::Err(__audited_error) => {
                 #private::#error(__audited_error).__audited_record_error(&mut #call);

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, Token};
+use syn::{Expr, FnArg, ReceiverKind, Token};
 
 use super::expansion::{Expansion, allow_underscore_use, cfgs};
 use crate::method::model::Binding;
@@ -21,7 +21,9 @@ pub(crate) enum Position {
 
 /// Output:
 /// ```text
-/// if let Some(buffer) = Input::wanted(&mut input) { argument(&a).__audited_record(buffer, "a"); … }
+/// if let Some(buffer) = Input::wanted(&mut input) {
+///     argument(&a).__audited_checked().__audited_record(buffer, "a"); …
+/// }
 /// ```
 ///
 /// A receiver that is compared is left out: see [`receiver`].
@@ -52,7 +54,17 @@ fn if_wanted(expansion: &Expansion<'_>, each: TokenStream) -> TokenStream {
     quote!(if let #private::Some(#buffer) = #private::Input::wanted(&mut #input) { #each })
 }
 
-/// Output: `argument(&a).__audited_record(buffer, "a");`
+/// Whether the receiver is `&self`, or one whose form does not show that nothing else can use it.
+fn has_shared_receiver(expansion: &Expansion<'_>) -> bool {
+    match expansion.function.sig.inputs.first() {
+        Some(FnArg::Receiver(receiver)) => {
+            !matches!(receiver.kind, ReceiverKind::Value | ReceiverKind::Reference(_, _, Some(_)))
+        }
+        _ => false,
+    }
+}
+
+/// Output: `argument(&a).__audited_checked().__audited_record(buffer, "a");`
 fn argument(
     expansion: &Expansion<'_>,
     binding: &Binding<'_>,
@@ -68,7 +80,16 @@ fn argument(
         None => quote!(&#ident),
     };
     let record = match args.capture_mode(name)? {
-        CaptureMode::Value => quote!(#private::argument(#value).__audited_record(#buffer, #name);),
+        CaptureMode::Value => {
+            let lookup = if name == "self" && has_shared_receiver(expansion) {
+                quote!(receiver)
+            } else {
+                quote!(argument)
+            };
+            quote! {
+                #private::#lookup(#value).__audited_checked().__audited_record(#buffer, #name);
+            }
+        }
         CaptureMode::Debug => {
             quote!(#private::debug_argument(#value).__audited_record(#buffer, #name);)
         }
@@ -104,7 +125,7 @@ pub(crate) fn details(expansion: &Expansion<'_>) -> TokenStream {
     }
     for field in &args.args.fields {
         let (name, value) = (&field.name, borrow(&field.value));
-        let record = quote!(#private::argument(#value).__audited_record_field(#input, #name));
+        let record = quote!(#private::requested(#value).__audited_record_field(#input, #name));
         add(&format!("context.extra.{name}"), record);
     }
     if each.is_empty() { each } else { quote!(if #private::Input::is_recorded(&#input) { #each }) }
