@@ -201,7 +201,9 @@ fn generic_functions_and_their_results_leave_locks_out() {
     });
     assert_eq!(input(&record), json!({"value": [A_LOCK, 2]}));
     assert_eq!(output(&record), json!([A_LOCK, 2]));
-    let record = soon(|| drop(same("text")));
+    let record = soon(|| {
+        same("text");
+    });
     assert_eq!((input(&record), output(&record)), (json!({"value": "text"}), json!("text")));
 }
 
@@ -285,19 +287,23 @@ struct Flat {
     parts: Mutex<BTreeMap<u8, u8>>,
 }
 
-macro_rules! methods {
-    ($($ty:ty),*) => {$(
-        impl $ty {
-            #[audit_method]
-            fn shared(&self) {}
+impl Hidden {
+    #[audit_method]
+    fn shared(&self) {}
 
-            #[audit_method]
-            fn counted(self: Arc<Self>) {}
-        }
-    )*};
+    #[audit_method]
+    fn counted(self: Arc<Self>) {}
 }
 
-methods!(Hidden, Transparent, Flat);
+impl Transparent {
+    #[audit_method]
+    fn shared(&self) {}
+}
+
+impl Flat {
+    #[audit_method]
+    fn shared(&self) {}
+}
 
 #[test]
 fn a_receiver_whose_own_serialize_locks_does_not_block() {
@@ -336,21 +342,24 @@ fn values_that_own_no_lock_are_serialised_as_receivers() {
     struct Compared(u8);
     #[derive(Serialize)]
     struct Neither(u8);
-    macro_rules! methods {
-        ($($ty:ty),*) => {$(
-            impl $ty {
-                #[audit_method]
-                fn shared(&self) {}
-                #[audit_method]
-                fn exclusive(&mut self) {
-                    self.0 += 1;
-                }
-                #[audit_method]
-                fn owned(self) {}
-            }
-        )*};
+    impl Cloned {
+        #[audit_method]
+        fn shared(&self) {}
     }
-    methods!(Cloned, Compared, Neither);
+    impl Compared {
+        #[audit_method]
+        fn shared(&self) {}
+    }
+    impl Neither {
+        #[audit_method]
+        fn shared(&self) {}
+        #[audit_method]
+        fn exclusive(&mut self) {
+            self.0 += 1;
+        }
+        #[audit_method]
+        fn owned(self) {}
+    }
     assert_eq!(input(&soon(|| Cloned(1).shared())), json!({"self": 1}));
     assert_eq!(input(&soon(|| Compared(1).shared())), json!({"self": 1}));
     let name = json!({"self": format!("<&{}>", std::any::type_name::<Neither>())});

@@ -52,6 +52,10 @@ pub(crate) fn keyed_hash<T: Hash + ?Sized>(value: &T) -> u64 {
     KEY.hash_one(value)
 }
 
+/// The most wrappers without brackets around a part. Ordinary types have a few on each level; a chain
+/// of them is a list that overflows a small stack.
+const MAX_HOPS: usize = 256;
+
 /// The rules for one value.
 #[derive(Clone, Copy)]
 pub(crate) struct Policy<'r> {
@@ -134,9 +138,8 @@ impl<'r> Policy<'r> {
     /// The depth inside a wrapper that leaves no brackets in the text; `None` if that is too deep.
     #[inline]
     pub(crate) fn inside_wrapper(&self, depth: Depth) -> Option<Depth> {
-        // Ordinary types have a few wrappers on each level.
         let next = depth.next_hop();
-        (next.hops <= 8 * (self.max_levels + 1)).then_some(next)
+        (next.hops <= MAX_HOPS).then_some(next)
     }
 
     /// What stands in for a value that is too deep.
