@@ -176,7 +176,7 @@ pub struct Note {
 pub struct Truncation {
     /// The path of the value: `input.body`, `input.rows[3].name`, `output`, `log`.
     pub path: String,
-    /// What was counted: `bytes`, `elements`, `entries`, `levels`, `values`.
+    /// What was counted: `bytes`, `elements`, `entries`, `levels`, `values`, `objects`, `locks`, …
     pub unit: Cow<'static, str>,
     /// How much was kept.
     pub kept: u64,

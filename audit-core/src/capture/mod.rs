@@ -17,6 +17,7 @@
 //! | NaN and the infinities | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | an integer beyond 64 bits | a string of its digits |
 //! | a map key that is no string | its text, or its JSON text |
+//! | a lock | its content, or `"[not recorded: a lock]"`, or `"[not recorded: the lock is held]"` |
 //! | a value, or a map key, whose `Serialize` fails or panics | `"[not recorded: …]"` |
 //!
 //! Everything else is written as `serde_json` writes it. JSON that `serde_json` holds as text
