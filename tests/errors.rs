@@ -59,6 +59,115 @@ fn an_error_is_recorded_with_its_chain_of_sources() {
 }
 
 #[test]
+fn an_error_is_recorded_with_its_variant() {
+    /// Not an `Error`.
+    #[derive(Debug)]
+    #[allow(dead_code)]
+    enum OnlyDebug {
+        Locked { by: u8 },
+    }
+    /// Only `Display`: nothing says which variant it is.
+    enum OnlyDisplay {
+        Locked,
+    }
+    impl fmt::Display for OnlyDisplay {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let Self::Locked = self;
+            f.write_str("locked")
+        }
+    }
+    /// `Display` and `Debug`, but not an `Error`.
+    #[derive(Debug)]
+    enum Both {
+        Locked(#[allow(dead_code)] OnlyDebug),
+    }
+    impl fmt::Display for Both {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("both")
+        }
+    }
+    #[audit_method]
+    fn only_debug() -> Result<(), OnlyDebug> {
+        Err(OnlyDebug::Locked { by: 1 })
+    }
+    #[audit_method]
+    fn only_display() -> Result<(), OnlyDisplay> {
+        Err(OnlyDisplay::Locked)
+    }
+    #[audit_method]
+    fn both() -> Result<(), Both> {
+        Err(Both::Locked(OnlyDebug::Locked { by: 2 }))
+    }
+    #[audit_method]
+    fn generic<E: fmt::Debug + fmt::Display>(error: E) -> Result<(), E> {
+        Err(error)
+    }
+    #[audit_method]
+    fn structure() -> Result<(), ParseError> {
+        Err(ParseError("".parse::<u32>().unwrap_err()))
+    }
+    #[audit_method]
+    fn pointer() -> Result<(), Box<ImportError>> {
+        Err(Box::new(ImportError::Empty))
+    }
+    #[audit_method]
+    fn unnamed() -> Result<(), Box<dyn Error>> {
+        Err(Box::new(ImportError::Empty))
+    }
+    #[audit_method]
+    fn system() -> io::Result<()> {
+        Err(io::Error::other(ImportError::Empty))
+    }
+    let variant = |call: fn()| error(&single_record(call)).variant.clone();
+    let row = variant(|| drop(import(7, "x").unwrap_err()));
+    assert_eq!(row.as_deref(), Some("Row"));
+    assert_eq!(variant(|| drop(only_debug().unwrap_err())).as_deref(), Some("Locked"));
+    assert_eq!(variant(|| assert!(only_display().is_err())), None);
+    assert_eq!(variant(|| drop(both().unwrap_err())).as_deref(), Some("Locked"));
+    assert_eq!(
+        variant(|| drop(generic(ImportError::Empty).unwrap_err())).as_deref(),
+        Some("Empty")
+    );
+    assert_eq!(variant(|| drop(structure().unwrap_err())), None);
+    assert_eq!(variant(|| drop(pointer().unwrap_err())).as_deref(), Some("Empty"));
+    assert_eq!(variant(|| drop(unnamed().unwrap_err())), None);
+    assert_eq!(variant(|| drop(system().unwrap_err())).as_deref(), Some("Other"));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn failures_are_grouped_by_type_and_variant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.db");
+    let store = audited::SqliteStore::open(&path).unwrap();
+    let audit = audited::Audit::builder().store(store).build().unwrap();
+    audited::Context::new().recorder(&audit).scope(|| {
+        for text in ["", "x", "y", "z", "7"] {
+            let _ = import(1, text);
+        }
+    });
+    audit.flush().unwrap();
+    let trail = rusqlite::Connection::open(&path).unwrap();
+    let mut groups = trail
+        .prepare(
+            "SELECT error ->> 'type', error ->> 'variant', count(*) FROM audit_log
+             WHERE outcome = 'failure' GROUP BY 1, 2 ORDER BY 3",
+        )
+        .unwrap();
+    let groups: Vec<(String, String, u32)> = groups
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let group =
+        |variant: &str, calls| ("errors::ImportError".to_owned(), variant.to_owned(), calls);
+    assert_eq!(groups, [group("Empty", 1), group("Row", 3)]);
+    let error: String =
+        trail.query_row("SELECT error FROM audit_log WHERE seq = 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(error, r#"{"type":"errors::ImportError","variant":"Empty","message":"no rows"}"#);
+}
+
+#[test]
 fn boxed_errors_are_recorded_with_message_and_sources() {
     #[audit_method]
     fn plain() -> Result<(), Box<dyn Error>> {

@@ -151,6 +151,8 @@ pub struct ErrorInfo {
     /// The type of the error with its path, or `panic`.
     #[serde(rename = "type")]
     pub type_name: Cow<'static, str>,
+    /// The variant, if the type is an enum and its `Debug` text begins with the variant's name.
+    pub variant: Option<String>,
     /// The message.
     pub message: String,
     /// The messages of its causes, the direct cause first.
@@ -251,6 +253,20 @@ pub struct FieldChange {
     pub changed_at: DateTime<Utc>,
 }
 
+impl ErrorInfo {
+    /// Creates one from its parts, without a variant.
+    #[must_use]
+    pub fn new(
+        type_name: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+        sources: Vec<String>,
+        location: Option<String>,
+    ) -> Self {
+        let (type_name, message) = (type_name.into(), message.into());
+        Self { type_name, variant: None, message, sources, location }
+    }
+}
+
 macro_rules! constructors {
     ($( $name:ident { $($field:ident : $ty:ty),* $(,)? } )*) => {$(
         impl $name {
@@ -267,10 +283,6 @@ constructors! {
     LogEntry {
         time: DateTime<Utc>, level: impl Into<Cow<'static, str>>,
         target: impl Into<Cow<'static, str>>, message: impl Into<String>, fields: Option<Json>,
-    }
-    ErrorInfo {
-        type_name: impl Into<Cow<'static, str>>, message: impl Into<String>,
-        sources: Vec<String>, location: Option<String>,
     }
     Note { title: impl Into<String>, description: impl Into<String> }
     FieldChange {

@@ -97,7 +97,7 @@ macro_rules! structs {
 
 structs! {
     LogEntry { level target message fields }
-    ErrorInfo { type_name message sources location }
+    ErrorInfo { type_name variant message sources location }
     Note { title description }
     Truncation { path unit reason }
     FieldChange { target_type target_id field before after }

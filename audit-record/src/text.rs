@@ -188,6 +188,7 @@ object!(LogEntry {
 });
 object!(ErrorInfo {
     "type": type_name,
+    "variant": variant,
     "message": message,
     "sources": sources,
     "location": location,

@@ -119,6 +119,17 @@ fn the_canonical_text_has_exactly_these_bytes() {
 }
 
 #[test]
+fn the_variant_of_an_error_stands_behind_its_type() {
+    let mut record = full();
+    let error = record.error.as_mut().expect("an error");
+    error.variant = Some("NoFunds".to_owned());
+    let text = record.to_json();
+    let expected = r#""error":{"type":"bank::Error","variant":"NoFunds","message":"no funds","#;
+    assert!(text.as_str().contains(expected), "{text}");
+    assert_eq!(text.to::<Record>().expect("a record"), record);
+}
+
+#[test]
 fn the_keys_are_the_columns_in_their_order() {
     let text = full().to_json();
     let mut from = 0;

@@ -5,13 +5,12 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};
-use std::ops::Deref;
 
 use audit_record::ErrorInfo;
 
 use crate::call::lifecycle::Call;
 use crate::call::probe::UnfollowedFuture;
-use crate::capture;
+use crate::capture::{self, variant_name};
 
 /// Limit of the recorded sources of an error. A chain of sources may be cyclic.
 const MAX_SOURCES: usize = 64;
@@ -20,23 +19,8 @@ const MAX_SOURCES: usize = 64;
 const MAX_TRACEBACK_BYTES: usize = 64 * 1024;
 
 /// Records any error by the name of its type.
-pub struct ErrorByTypeName<'e, E: ?Sized>(&'e E);
-
-/// Defines `$outer`, which derefs to `$inner`. Methods that `$outer` does not have are looked up
-/// there.
-macro_rules! falls_back {
-    ($(#[$meta:meta])* $outer:ident => $inner:ident) => {
-        $(#[$meta])*
-        pub struct $outer<'e, E: ?Sized>($inner<'e, E>);
-
-        impl<'e, E: ?Sized> Deref for $outer<'e, E> {
-            type Target = $inner<'e, E>;
-
-            fn deref(&self) -> &$inner<'e, E> {
-                &self.0
-            }
-        }
-    };
+pub struct ErrorByTypeName<'e, E: ?Sized> {
+    pub(super) error: &'e E,
 }
 
 falls_back! {
@@ -50,8 +34,13 @@ falls_back! {
 }
 
 falls_back! {
-    /// Records an error that is `std::error::Error`, with its sources.
-    ErrorByChain => ErrorByDisplay
+    /// Records an error that is `Display` and `Debug`, with its variant.
+    ErrorByBoth => ErrorByDisplay
+}
+
+falls_back! {
+    /// Records an error that is `std::error::Error`, with its variant and its sources.
+    ErrorByChain => ErrorByBoth
 }
 
 falls_back! {
@@ -62,7 +51,7 @@ falls_back! {
 /// Looks up how to record an error.
 #[inline]
 pub fn error<E: ?Sized>(error: &E) -> ErrorByKnownType<'_, E> {
-    ErrorByKnownType(ErrorByChain(ErrorByDisplay(ErrorByDebug(ErrorByTypeName(error)))))
+    ErrorByKnownType(ErrorByChain(generic_error(error)))
 }
 
 /// The same as [`error`], for a generic error type.
@@ -70,22 +59,22 @@ pub fn error<E: ?Sized>(error: &E) -> ErrorByKnownType<'_, E> {
 /// It does not try `std::error::Error`: a type may implement that only for `'static` parameters.
 /// Method lookup ignores lifetimes, so the compiler would select that method and then reject it.
 #[inline]
-pub fn generic_error<E: ?Sized>(error: &E) -> ErrorByDisplay<'_, E> {
-    ErrorByDisplay(ErrorByDebug(ErrorByTypeName(error)))
+pub fn generic_error<E: ?Sized>(error: &E) -> ErrorByBoth<'_, E> {
+    ErrorByBoth(ErrorByDisplay(ErrorByDebug(ErrorByTypeName { error })))
 }
 
 impl<E: ?Sized> ErrorByTypeName<'_, E> {
     /// Records that the call failed.
     pub fn __audited_record_error(&self, call: &mut Call) {
-        failed::<E>(call, |_| RenderedError::default());
+        failed::<E>(call, None, |_| RenderedError::default());
     }
 }
 
 impl<E: Debug + ?Sized> ErrorByDebug<'_, E> {
     /// Records that the call failed.
     pub fn __audited_record_error(&self, call: &mut Call) {
-        let error = self.0.0;
-        failed::<E>(call, |limit| {
+        let error = self.error;
+        failed::<E>(call, Some(&|| variant_name(error)), |limit| {
             RenderedError::message_only(text(limit, format_args!("{error:?}")))
         });
     }
@@ -94,8 +83,18 @@ impl<E: Debug + ?Sized> ErrorByDebug<'_, E> {
 impl<E: Display + ?Sized> ErrorByDisplay<'_, E> {
     /// Records that the call failed.
     pub fn __audited_record_error(&self, call: &mut Call) {
-        let error = self.0.0.0;
-        failed::<E>(call, |limit| {
+        let error = self.error;
+        failed::<E>(call, None, |limit| {
+            RenderedError::message_only(text(limit, format_args!("{error}")))
+        });
+    }
+}
+
+impl<E: Display + Debug + ?Sized> ErrorByBoth<'_, E> {
+    /// Records that the call failed.
+    pub fn __audited_record_error(&self, call: &mut Call) {
+        let error = self.error;
+        failed::<E>(call, Some(&|| variant_name(error)), |limit| {
             RenderedError::message_only(text(limit, format_args!("{error}")))
         });
     }
@@ -112,8 +111,8 @@ impl ErrorByDisplay<'_, UnfollowedFuture> {
 impl<E: StdError + ?Sized> ErrorByChain<'_, E> {
     /// Records that the call failed.
     pub fn __audited_record_error(&self, call: &mut Call) {
-        let error = self.0.0.0.0;
-        failed::<E>(call, |limit| {
+        let error = self.error;
+        failed::<E>(call, Some(&|| variant_name(error)), |limit| {
             RenderedError::with_sources(limit, text(limit, format_args!("{error}")), error.source())
         });
     }
@@ -125,7 +124,7 @@ macro_rules! boxed_error {
         impl<'b> ErrorByKnownType<'_, Box<dyn StdError $(+ $auto)* + 'b>> {
             /// Records that the call failed.
             pub fn __audited_record_error(&self, call: &mut Call) {
-                error(&**self.0.0.0.0.0).__audited_record_error(call);
+                error(&**self.error).__audited_record_error(call);
             }
         }
     };
@@ -135,12 +134,23 @@ boxed_error!();
 boxed_error!(Send);
 boxed_error!(Send, Sync);
 
+impl ErrorByKnownType<'_, std::io::Error> {
+    /// Records that the call failed. The variant is the error's kind: its `Debug` text begins with
+    /// a word that tells where the error comes from.
+    pub fn __audited_record_error(&self, call: &mut Call) {
+        let error = self.error;
+        failed::<std::io::Error>(call, Some(&|| variant_name(&error.kind())), |limit| {
+            RenderedError::with_sources(limit, text(limit, format_args!("{error}")), error.source())
+        });
+    }
+}
+
 #[cfg(feature = "anyhow")]
 impl ErrorByKnownType<'_, anyhow::Error> {
     /// Records that the call failed, with the backtrace if the error has one.
     pub fn __audited_record_error(&self, call: &mut Call) {
-        let error = self.0.0.0.0.0;
-        failed::<anyhow::Error>(call, |limit| {
+        let error = self.error;
+        failed::<anyhow::Error>(call, None, |limit| {
             let mut rendered = RenderedError::with_sources(
                 limit,
                 text(limit, format_args!("{error}")),
@@ -160,8 +170,8 @@ impl ErrorByKnownType<'_, eyre::Report> {
     /// Records that the call failed. The `Debug` text becomes the traceback, because only that
     /// contains what the report's handler knows: the location and the backtrace.
     pub fn __audited_record_error(&self, call: &mut Call) {
-        let error = self.0.0.0.0.0;
-        failed::<eyre::Report>(call, |limit| {
+        let error = self.error;
+        failed::<eyre::Report>(call, None, |limit| {
             let mut rendered = RenderedError::with_sources(
                 limit,
                 text(limit, format_args!("{error}")),
@@ -175,14 +185,14 @@ impl ErrorByKnownType<'_, eyre::Report> {
 
 /// The texts of an error.
 #[derive(Default)]
-struct RenderedError {
+pub(super) struct RenderedError {
     message: String,
     sources: Vec<String>,
     traceback: Option<String>,
 }
 
 impl RenderedError {
-    fn message_only(message: String) -> Self {
+    pub(super) fn message_only(message: String) -> Self {
         Self { message, ..Self::default() }
     }
 
@@ -202,16 +212,21 @@ impl RenderedError {
     }
 }
 
-/// Records that the call failed. `render` runs code of the program; if that panics, the type of the
-/// error is still recorded.
-fn failed<E: ?Sized>(call: &mut Call, render: impl FnOnce(usize) -> RenderedError) {
+/// Records that the call failed. `variant` and `render` run code of the program; if that panics, the
+/// type of the error is still recorded.
+pub(super) fn failed<E: ?Sized>(
+    call: &mut Call,
+    variant: Option<&dyn Fn() -> Option<String>>,
+    render: impl FnOnce(usize) -> RenderedError,
+) {
     let Some(running) = call.running() else { return };
     let limit = running.shared.rules().limits.bytes;
     let rendered = capture::run_user_code(|| render(limit)).unwrap_or_else(|| {
         RenderedError::message_only("[not recorded: formatting it panicked]".to_owned())
     });
-    let info =
+    let mut info =
         ErrorInfo::new(Cow::Borrowed(type_name::<E>()), rendered.message, rendered.sources, None);
+    info.variant = variant.and_then(|variant| variant());
     call.failed(info, rendered.traceback);
 }
 

@@ -15,6 +15,9 @@
 //! | `watch` | field changes of objects that the body may change |
 //! | `annotate`, `direct`, `panic` | `note` and similar functions, `execute`, the panic hook |
 
+#[macro_use]
+mod macros;
+
 mod admit;
 mod annotate;
 mod direct;

@@ -62,6 +62,7 @@ mod type_names;
 mod user_code;
 mod value_serializer;
 mod value_writer;
+mod variant;
 mod words;
 
 pub use debug_list::DebugList;
@@ -83,3 +84,4 @@ pub(crate) use type_names::{TypeHint, is_result, is_unit};
 pub use user_code::in_progress;
 pub(crate) use user_code::{CaptureError, UserCodeGuard, catch_part, drop_panic, run_user_code};
 pub use value_writer::{ValueWriter, write_redacted};
+pub(crate) use variant::variant_name;
