@@ -3,7 +3,7 @@
 pub use audit_core::{
     Audit, AuditBuilder, Bulk, CaptureLevel, Context, LevelFilter, Limits, Mask, Overflow,
     Redacted, Refused, Tracked, append, catalogue, change, change_of, execute, execute_async,
-    field, history, layer, note, reason, target, testing,
+    field, history, layer, note, outcome, reason, target, testing,
 };
 /// Implements [`CompareParts`](trait@crate::fields::CompareParts), whose page shows an example.
 pub use audit_macros::CompareParts;
@@ -48,7 +48,7 @@ pub mod fields {
 
 /// Types that functions at the root of the crate take or return, and that programs rarely name.
 pub mod call {
-    pub use audit_core::{ContextValues, InContext, IntoTarget, Recorded, Returned};
+    pub use audit_core::{ContextValues, InContext, IntoOutcome, IntoTarget, Recorded, Returned};
 }
 
 mod macros;

@@ -24,11 +24,15 @@ macro_rules! execute {
         if $crate::__private::Call::is_recorded(&__audited_call) {
             match $crate::__private::outcome(&__audited_value).__audited_split() {
                 $crate::__private::Ok(__audited_value) => {
+                    let __audited_value = $crate::__private::status(__audited_value)
+                        .__audited_rest(&mut __audited_call);
                     $crate::__private::value(__audited_value)
                         .__audited_checked()
                         .__audited_record_output(&mut __audited_call);
                 }
                 $crate::__private::Err(__audited_error) => {
+                    let __audited_error = $crate::__private::status(__audited_error)
+                        .__audited_rest(&mut __audited_call);
                     $crate::__private::error(__audited_error)
                         .__audited_record_error(&mut __audited_call);
                 }

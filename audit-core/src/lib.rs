@@ -32,7 +32,8 @@ pub mod private;
 
 pub use audit::{Audit, AuditBuilder, Collector, Health, Status, append};
 pub use call::{
-    IntoTarget, Recorded, Returned, execute, execute_async, field, note, reason, target,
+    IntoOutcome, IntoTarget, Recorded, Returned, declare_outcome as outcome, execute,
+    execute_async, field, note, reason, target,
 };
 pub use call_site::CaptureLevel;
 pub use capture::{Limits, Mask, Redacted};

@@ -23,6 +23,7 @@ pub(crate) const METHOD_ARGUMENTS: ArgumentNames = ArgumentNames {
         ("fields", "fields(name = expression, …)"),
         ("target", "target = (type, id)"),
         ("reason", "reason = expression"),
+        ("failed_if", "failed_if = |value| condition"),
         ("capture", "capture = \"none|metadata|input|full\""),
         ("log", "log = \"off|error|warn|info|debug|trace\""),
         ("durability", "durability = \"queued|process|power\""),
@@ -36,6 +37,7 @@ pub(crate) const METHOD_ARGUMENTS: ArgumentNames = ArgumentNames {
         ("hide", "redact"),
         ("skip_ret", "skip_output"),
         ("ignore", "skip"),
+        ("fail_if", "failed_if"),
     ],
 };
 

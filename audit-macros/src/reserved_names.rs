@@ -150,6 +150,16 @@ fn functions() -> Vec<TokenStream> {
             }
         ),
         quote!(
+            fn f(a: A) -> impl IntoResponse {
+                a
+            }
+        ),
+        quote!(
+            fn f(B(a): A) -> R {
+                a
+            }
+        ),
+        quote!(
             fn f(a: A) -> ! {
                 a
             }
@@ -220,6 +230,37 @@ fn the_expansion_of_a_function_has_no_name_that_the_user_may_have() {
             let output = method::expand_attribute(arguments.clone(), function.clone());
             assert_only_reserved(quote!(#arguments #function), output);
         }
+    }
+}
+
+#[test]
+fn the_expansion_with_a_test_of_the_value_has_no_name_that_the_user_may_have() {
+    let arguments = quote!(failed_if = |r| r.is_bad());
+    for function in [
+        quote!(
+            fn f(a: A) -> R {
+                a
+            }
+        ),
+        quote!(
+            #[track_caller]
+            fn f(a: A) -> R {
+                return a;
+            }
+        ),
+        quote!(
+            async fn f(a: A) -> impl IntoResponse {
+                a
+            }
+        ),
+        quote!(
+            fn f(a: A) -> impl Future<Output = R> {
+                async move { a }
+            }
+        ),
+    ] {
+        let output = method::expand_attribute(arguments.clone(), function.clone());
+        assert_only_reserved(quote!(#arguments #function), output);
     }
 }
 

@@ -42,9 +42,9 @@ named_enum! {
 named_enum! {
     /// How a call ended.
     Outcome {
-        /// It returned, and the value was not `Err`.
+        /// It returned, and neither the value nor the program says that it failed.
         Success = "success",
-        /// It returned `Err`.
+        /// It returned `Err`, or another value that is known to be a failure.
         Failure = "failure",
         /// It panicked.
         Panic = "panic",
@@ -148,7 +148,8 @@ pub struct LogEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ErrorInfo {
-    /// The type of the error with its path, or `panic`.
+    /// The type of the error with its path. Without an error: `panic`, an HTTP status such as
+    /// `404 Not Found`, or `failed_if` or `outcome` if one of these decided.
     #[serde(rename = "type")]
     pub type_name: Cow<'static, str>,
     /// The variant, if the type is an enum and its `Debug` text begins with the variant's name.

@@ -31,6 +31,8 @@ pub struct AuditBuilder {
     site: Option<Arc<str>>,
     service: Option<Arc<str>>,
     skip_actions: Vec<WildMatch>,
+    #[cfg(feature = "http")]
+    http_failure_from: u16,
     enabled: bool,
     queue: QueueLimits,
     close_timeout: Duration,
@@ -55,6 +57,8 @@ impl AuditBuilder {
             site: None,
             service: None,
             skip_actions: Vec::new(),
+            #[cfg(feature = "http")]
+            http_failure_from: 400,
             enabled: true,
             queue: QueueLimits {
                 records: 8_192,
@@ -144,6 +148,36 @@ impl AuditBuilder {
         I::Item: AsRef<str>,
     {
         self.skip_actions.extend(patterns.into_iter().map(|p| WildMatch::new(p.as_ref())));
+        self
+    }
+
+    /// Sets the HTTP status from which on a call that returns it has failed. The default is 400.
+    ///
+    /// With 500, a call that answers `404 Not Found` is a success. An `Err` is a failure with any
+    /// status. For single functions, the argument `failed_if` of the attribute decides instead.
+    ///
+    /// ```
+    /// use audited::{Audit, Context, SqliteStore, audit_method};
+    /// use http::StatusCode;
+    ///
+    /// #[audit_method]
+    /// fn find(id: u64) -> StatusCode {
+    ///     if id == 0 { StatusCode::NOT_FOUND } else { StatusCode::OK }
+    /// }
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.db");
+    /// let audit = Audit::builder()
+    ///     .store(SqliteStore::open(&path)?)
+    ///     .http_failure_from(500)
+    ///     .build()?;
+    /// Context::new().recorder(&audit).scope(|| find(0));
+    /// assert_eq!(audit.counters().accepted, 1); // a success
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http_failure_from(mut self, status: u16) -> Self {
+        self.http_failure_from = status;
         self
     }
 
@@ -280,6 +314,8 @@ impl AuditBuilder {
             capture: self.capture,
             durability: self.durability,
             skip_actions: self.skip_actions,
+            #[cfg(feature = "http")]
+            http_failure_from: self.http_failure_from,
             enabled: AtomicBool::new(self.enabled),
             retired: AtomicBool::new(false),
             owner: OwnerProcess::current(),

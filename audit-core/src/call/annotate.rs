@@ -1,4 +1,4 @@
-//! Functions that add to a call: [`note`], [`reason`], [`target`] and [`field`].
+//! Functions that add to a call: [`note`], [`reason`], [`target`], [`field`] and [`outcome`].
 //!
 //! These functions add to the innermost recorded call of the thread. They do nothing if there is
 //! none, and nothing while a value is being captured.
@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use audit_record::Note;
+use audit_record::{Note, Outcome};
 use serde::Serialize;
 
-use crate::in_flight::{CallShared, Target, limited_text, set_field};
+use crate::in_flight::{CallShared, DeclaredOutcome, Target, limited_text, set_field};
 use crate::{capture, recorder, scope};
 
 /// Attaches a note to the innermost recorded call.
@@ -104,6 +104,69 @@ pub fn field(key: impl AsRef<str>, value: impl Serialize) {
             writer.serialize(&value);
         });
     });
+}
+
+/// Declares how the innermost recorded call ends, where its return value does not tell. It does
+/// nothing outside a call.
+///
+/// Pass an [`Outcome`], or an outcome and a text that explains it. The text of a failure becomes the
+/// message of the record's error, which has the type `outcome`. If the call returns an `Err`, that
+/// error is recorded instead, and the text becomes a note.
+///
+/// The declared outcome takes precedence over an `Err`, an HTTP status and the argument `failed_if`
+/// of the attribute. A later declaration replaces an earlier one. A panic and a cancellation are
+/// always recorded as such; declared, they count as a failure.
+///
+/// ```
+/// use audited::Outcome;
+///
+/// let records = audited::testing::capture(|| {
+///     audited::execute("print labels", "shop::print", (), || {
+///         let (printed, all) = (3, 5);
+///         if printed < all {
+///             audited::outcome((Outcome::Failure, format!("{printed} of {all} labels")));
+///         }
+///         printed
+///     });
+/// });
+/// assert_eq!(records[0].outcome, Outcome::Failure);
+/// assert_eq!(records[0].error.as_ref().unwrap().message, "3 of 5 labels");
+/// assert_eq!(records[0].output.as_ref().unwrap().as_str(), "3");
+/// ```
+pub fn outcome(outcome: impl IntoOutcome) {
+    with_call(|call| {
+        let (outcome, text) = outcome.parts();
+        let text = text.map(|text| limited_text(call, "error.message", text));
+        let outcome = match outcome {
+            Outcome::Panic | Outcome::Cancelled => Outcome::Failure,
+            declared => declared,
+        };
+        call.while_running(|state| {
+            state.annotations().declared = Some(DeclaredOutcome { outcome, text });
+        });
+    });
+}
+
+/// An argument of [`outcome`]: an [`Outcome`], or an outcome and a text that explains it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how a call ends",
+    note = "pass an `audited::Outcome`, or `(outcome, text)`, where the text is `Display`"
+)]
+pub trait IntoOutcome {
+    /// The outcome, and the text.
+    fn parts(&self) -> (Outcome, Option<&dyn Display>);
+}
+
+impl IntoOutcome for Outcome {
+    fn parts(&self) -> (Outcome, Option<&dyn Display>) {
+        (*self, None)
+    }
+}
+
+impl<T: Display> IntoOutcome for (Outcome, T) {
+    fn parts(&self) -> (Outcome, Option<&dyn Display>) {
+        (self.0, Some(&self.1))
+    }
 }
 
 fn with_call(annotate: impl FnOnce(&Arc<CallShared>)) {

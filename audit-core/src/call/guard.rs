@@ -14,7 +14,7 @@ use tracing::span::EnteredSpan;
 use crate::call::lifecycle::Call;
 use crate::call::panic;
 use crate::call::probe::UnfollowedFuture;
-use crate::capture::is_result;
+use crate::capture::{has_status, is_result};
 use crate::scope::{self, Entered};
 
 /// Keeps a call entered. Its drop ends the call, unless the expansion has recorded an outcome.
@@ -44,7 +44,7 @@ impl Call {
         };
         Guard {
             call: self,
-            returns_result: is_result::<R>(),
+            returns_result: is_result::<R>() || has_status::<R>(),
             returns_future: type_name::<R>() == type_name::<UnfollowedFuture>(),
             panicking_before: thread::panicking(),
             span,

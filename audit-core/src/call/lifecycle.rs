@@ -11,6 +11,7 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::busy::mark_busy;
+use crate::call::verdict::{Verdict, declared};
 use crate::call_site::{CallSite, CaptureLevel};
 use crate::in_flight::{CallEnd, CallShared, FailureDetails, StartTime};
 use crate::recorder::{self, Receipt, RecorderRef};
@@ -86,6 +87,9 @@ pub(crate) struct RunningCall {
     pub(super) output: String,
     /// What was cut in the return value.
     pub(super) cuts: Vec<Truncation>,
+    /// What is known of the returned value, beyond that it is not an `Err`. Boxed because few calls
+    /// have any.
+    pub(super) verdict: Option<Box<Verdict>>,
     /// Whether the body has begun. A future that is never polled leaves no record.
     pub(super) has_begun: bool,
     /// The function that ends the call waits for the record later, because it must not block yet.
@@ -202,6 +206,7 @@ impl Call {
             ended: None,
             output: String::new(),
             cuts: Vec::new(),
+            verdict: None,
             has_begun: true,
             waits_later: false,
         };
@@ -243,11 +248,23 @@ impl Call {
         self.running().map(|running| &running.shared)
     }
 
-    pub(crate) fn succeeded(&mut self) {
-        self.end(Outcome::Success, None, None);
+    /// What is known of the returned value, if the call is running and recorded.
+    pub(super) fn verdict(&mut self) -> Option<&mut Verdict> {
+        self.running_mut().map(|running| &mut **running.verdict.get_or_insert_default())
     }
 
-    pub(crate) fn failed(&mut self, error: ErrorInfo, traceback: Option<String>) {
+    /// Ends the call, which has returned a value that is not an `Err`.
+    pub(crate) fn succeeded(&mut self) {
+        let verdict = self.take_verdict().filter(|_| !self.has_declared_outcome());
+        let Verdict { outcome, error, .. } = verdict.unwrap_or_default();
+        self.end(outcome, error, None);
+    }
+
+    /// Ends the call, which has returned `error`. An HTTP status takes the place of its type.
+    pub(crate) fn failed(&mut self, mut error: ErrorInfo, traceback: Option<String>) {
+        if let Some(status) = self.take_verdict().and_then(|verdict| verdict.status) {
+            (error.type_name, error.variant) = (Cow::Owned(status), None);
+        }
         self.end(Outcome::Failure, Some(error), traceback);
     }
 
@@ -258,6 +275,17 @@ impl Call {
             running.shared.state().cut(cut);
         }
         self.end(Outcome::Unknown, None, None);
+    }
+
+    /// Whether the program has declared how the call ends.
+    fn has_declared_outcome(&self) -> bool {
+        self.shared().is_some_and(|shared| {
+            shared.state().annotations.as_ref().is_some_and(|it| it.declared.is_some())
+        })
+    }
+
+    fn take_verdict(&mut self) -> Option<Verdict> {
+        self.running_mut()?.verdict.take().map(|verdict| *verdict)
     }
 
     /// Ends the call, and passes it to the recorder. Waits as long as its durability requires,
@@ -379,9 +407,13 @@ impl RunningCall {
         };
         let duration = ended.unwrap_or_else(Instant::now).duration_since(shared.started);
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let mut state = shared.state();
+        let (outcome, error) = match &mut state.annotations {
+            Some(annotations) => declared(outcome, error, annotations),
+            None => (outcome, error),
+        };
         let failure = (error.is_some() || traceback.is_some())
             .then(|| Box::new(FailureDetails { error, traceback }));
-        let mut state = shared.state();
         if !output.is_empty() {
             state.set_output(&output);
         }

@@ -7,7 +7,9 @@
 //! | file | contains |
 //! |---|---|
 //! | `lifecycle` | begin and end of a call |
-//! | `input`, `probe`, `value_probe`, `error`, `returned` | how arguments, return values and errors are captured |
+//! | `input`, `probe`, `value_probe`, `content`, `pattern`, `error`, `returned` | how arguments, return values and errors are captured |
+//! | `status`, `failed_if`, `verdict` | how a call ended that returned a value |
+//! | `http_types`, `axum_types` | the same for types of these crates |
 //! | `run`, `future`, `guard` | the three ways to run a body: at once, polled, and in place |
 //! | `follow` | boxed futures that a function returns |
 //! | `admit` | calls that are refused if their intent cannot be stored |
@@ -20,24 +22,36 @@ mod macros;
 
 mod admit;
 mod annotate;
+#[cfg(feature = "axum")]
+mod axum_types;
+mod content;
 mod direct;
 mod error;
+mod failed_if;
 mod follow;
 mod future;
 mod guard;
+#[cfg(feature = "http")]
+mod http_types;
 mod input;
 mod lifecycle;
 mod panic;
+mod pattern;
 mod probe;
 mod returned;
 mod run;
+mod status;
 mod value_probe;
+mod verdict;
 mod wait;
 mod watch;
 
-pub use annotate::{IntoTarget, field, note, reason, target};
+pub use annotate::{
+    IntoOutcome, IntoTarget, field, note, outcome as declare_outcome, reason, target,
+};
 pub use direct::{begin_execute, execute, execute_async};
 pub use error::{error, generic_error};
+pub use failed_if::failed_if;
 pub use follow::returned;
 pub use future::{run_async, run_async_fn, try_run_async};
 pub use input::{Input, InputBuffer};
@@ -46,11 +60,13 @@ pub use lifecycle::{Call, begin_call};
 pub(crate) use panic::{
     describe as describe_panic, describe_latest as describe_latest_panic, install_hook,
 };
+pub use pattern::pattern;
 pub use probe::{
     UnfollowedFuture, by_debug, by_serialize, debug_argument, opaque, outcome, skipped,
 };
 pub use returned::{Recorded, Returned};
 pub use run::{run_async_opaque, run_future, run_opaque};
+pub use status::status;
 pub use value_probe::{argument, receiver, requested, value};
 pub use wait::{NoSlot, async_output, output_slot};
 pub use watch::{InFuture, MovedArgument, OwnedReturn, borrow_whole, lend, reached, watch};

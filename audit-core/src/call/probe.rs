@@ -11,7 +11,6 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::IntoFuture;
-use std::ops::Deref;
 
 use serde::Serialize;
 
@@ -20,34 +19,11 @@ use crate::call::lifecycle::Call;
 use crate::capture;
 use crate::scratch;
 
-/// Defines `$outer`, which derefs to `$inner`. Methods that `$outer` does not have are looked up
-/// there.
-macro_rules! falls_back {
-    ($(#[$meta:meta])* $outer:ident => $inner:ident) => {
-        $(#[$meta])*
-        pub struct $outer<'v, T: ?Sized>($inner<'v, T>);
-
-        impl<'v, T: ?Sized> Deref for $outer<'v, T> {
-            type Target = $inner<'v, T>;
-
-            #[inline]
-            fn deref(&self) -> &$inner<'v, T> {
-                &self.0
-            }
-        }
-    };
-}
-
 // ---- values ------------------------------------------------------------------------------------
 
 /// Records any value by the name of its type.
-pub struct ValueByTypeName<'v, T: ?Sized>(&'v T);
-
-impl<'v, T: ?Sized> ValueByTypeName<'v, T> {
-    #[inline]
-    pub(super) fn value(&self) -> &'v T {
-        self.0
-    }
+pub struct ValueByTypeName<'v, T: ?Sized> {
+    pub(super) value: &'v T,
 }
 
 falls_back! {
@@ -74,13 +50,26 @@ pub(super) fn any_value<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
 /// The same as [`any_value`], without `Serialize`.
 #[inline]
 pub fn debug_argument<T: ?Sized>(value: &T) -> ListByDebug<'_, T> {
-    ListByDebug(ValueByDebug(opaque(value)))
+    ListByDebug(ValueByDebug(ValueByTypeName { value }))
 }
 
 /// Records a return value by the name of its type, because method lookup does not work on it.
 #[inline]
-pub fn opaque<T: ?Sized>(value: &T) -> ValueByTypeName<'_, T> {
-    ValueByTypeName(value)
+pub fn opaque<T: ?Sized>(value: &T) -> OpaqueOutput<'_, T> {
+    OpaqueOutput(ValueByTypeName { value })
+}
+
+/// A return value on which method lookup does not work.
+pub struct OpaqueOutput<'v, T: ?Sized>(ValueByTypeName<'v, T>);
+
+impl<T: ?Sized> OpaqueOutput<'_, T> {
+    /// Records the value as the return value, and how the call ended.
+    pub fn __audited_record_output(&self, call: &mut Call) {
+        if capture::has_status::<T>() {
+            call.set_unknown_status();
+        }
+        self.0.__audited_record_output(call);
+    }
 }
 
 /// Records a return value whose type is only known to be `Serialize`.
@@ -105,50 +94,26 @@ pub fn skipped<T: ?Sized>(_: &T) -> SkippedOutput {
 pub struct SkippedOutput(());
 
 impl SkippedOutput {
-    /// Records that the call succeeded.
+    /// Records how the call ended.
     pub fn __audited_record_output(&self, call: &mut Call) {
         call.succeeded();
     }
 }
 
-/// Defines the methods of a wrapper: record the value as an argument, as a field, or as a return
-/// value.
-macro_rules! records {
-    ($wrapper:ident, [$($bounds:tt)*], |$this:ident, $writer:ident| $write:expr) => {
-        impl<T: ?Sized + $($bounds)*> $wrapper<'_, T> {
-            /// Records the value as the argument `name`.
-            pub fn __audited_record(
-                &self,
-                input: &mut $crate::call::input::InputBuffer,
-                name: &'static str,
-            ) {
-                input.argument(name, |writer| self.write(writer));
-            }
-
-            /// Records the value as the field `name`.
-            pub fn __audited_record_field(&self, input: &mut $crate::call::input::Input, name: &str) {
-                input.field(name, |writer| self.write(writer));
-            }
-
-            /// Records the value as the return value, and that the call succeeded.
-            pub fn __audited_record_output(&self, call: &mut $crate::call::lifecycle::Call) {
-                $crate::call::probe::record_output::<T>(call, |writer| self.write(writer));
-            }
-
-            fn write(&self, $writer: $crate::capture::ValueWriter<'_>) {
-                let $this = self;
-                $write
-            }
-        }
-    };
+impl<T: ?Sized> ValueByTypeName<'_, T> {
+    /// The name of a type is safe to record, whatever is in the value.
+    #[inline]
+    pub fn __audited_checked(&self) -> &Self {
+        self
+    }
 }
 
-pub(super) use records;
-
-records!(ValueBySerialize, [Serialize], |this, writer| writer.serialize(this.value()));
-records!(ListByDebug, [capture::DebugList], |this, writer| writer.debug_list(this.value()));
-records!(ValueByDebug, [Debug], |this, writer| writer.debug(this.value()));
-records!(ValueByTypeName, [], |_this, writer| writer.type_name::<T>());
+records!([T: Serialize + ?Sized] ValueBySerialize<T>, |this, writer| writer.serialize(this.value));
+records!([T: capture::DebugList + ?Sized] ListByDebug<T>, |this, writer| {
+    writer.debug_list(this.value);
+});
+records!([T: Debug + ?Sized] ValueByDebug<T>, |this, writer| writer.debug(this.value));
+records!([T: ?Sized] ValueByTypeName<T>, |_this, writer| writer.type_name::<T>());
 
 /// Marks the thread as busy, because an audited allocator that recorded this allocation would
 /// recurse without end.
@@ -157,6 +122,7 @@ fn buffer() -> String {
     scratch::take()
 }
 
+/// Records the return value as `write` writes it, and how the call ended.
 pub(super) fn record_output<T: ?Sized>(
     call: &mut Call,
     write: impl FnOnce(capture::ValueWriter<'_>),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::call::lifecycle::Call;
-use crate::call::{error, probe};
+use crate::call::{content, error};
 
 /// A return type that [`execute`](crate::execute) can record.
 ///
@@ -55,7 +55,7 @@ pub struct Recorded<T>(pub T);
 
 impl<T: Serialize> Returned<ways::Value> for Recorded<T> {
     fn record(&self, call: &mut Call) {
-        probe::any_value(&self.0).__audited_record_output(call);
+        content::any_content(&self.0).__audited_record_output(call);
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) mod ways {
 impl<T: Serialize, E: std::error::Error> Returned<ways::Error> for Result<T, E> {
     fn record(&self, call: &mut Call) {
         match self {
-            Ok(value) => probe::any_value(value).__audited_record_output(call),
+            Ok(value) => content::any_content(value).__audited_record_output(call),
             Err(error) => error::error(error).__audited_record_error(call),
         }
     }
@@ -84,7 +84,7 @@ macro_rules! listed_errors {
         impl<T: Serialize> Returned<ways::Listed> for Result<T, $ty> {
             fn record(&self, call: &mut Call) {
                 match self {
-                    Ok(value) => probe::any_value(value).__audited_record_output(call),
+                    Ok(value) => content::any_content(value).__audited_record_output(call),
                     Err(error) => error::error(error).__audited_record_error(call),
                 }
             }
@@ -106,7 +106,7 @@ macro_rules! returned {
     ($( ($($generics:tt)*) $ty:ty ),* $(,)?) => {$(
         impl<$($generics)*> Returned<ways::Value> for $ty {
             fn record(&self, call: &mut Call) {
-                probe::any_value(self).__audited_record_output(call);
+                content::any_content(self).__audited_record_output(call);
             }
         }
     )*};

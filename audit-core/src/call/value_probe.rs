@@ -25,21 +25,23 @@ use std::panic::RefUnwindSafe;
 
 use serde::Serialize;
 
-use crate::call::probe::{
-    ListByDebug, ValueBySerialize, ValueByTypeName, any_value, debug_argument, opaque, records,
-};
+use crate::call::content::{AnyContent, any_content};
+use crate::call::probe::{ListByDebug, ValueByTypeName, debug_argument};
 use crate::capture::{StdLock, mentions_lock};
 use crate::fields::AuditedFields;
 
+/// The ways to record an argument or a return value.
+pub(super) type ArgumentLookup<'v, T> = KnownValue<'v, T, ArgumentValue<'v, T>>;
+
 /// Looks up how to record an argument.
 #[inline]
-pub fn argument<T: ?Sized>(value: &T) -> MaybeShared<'_, T, ArgumentValue<'_, T>> {
-    MaybeShared::new(value)
+pub fn argument<T: ?Sized>(value: &T) -> ArgumentLookup<'_, T> {
+    KnownValue(MaybeShared::new(value))
 }
 
 /// Looks up how to record a return value.
 #[inline]
-pub fn value<T: ?Sized>(value: &T) -> MaybeShared<'_, T, ArgumentValue<'_, T>> {
+pub fn value<T: ?Sized>(value: &T) -> ArgumentLookup<'_, T> {
     argument(value)
 }
 
@@ -69,24 +71,6 @@ pub trait Ways<'v, T: ?Sized> {
 /// Any value: one that no other thread can use, or of a type parameter.
 pub struct AnyValue<'v, T: ?Sized, W>(&'v T, PhantomData<W>);
 
-/// Defines `$outer`, which derefs to `$inner`. Methods that `$outer` does not have are looked up
-/// there.
-macro_rules! falls_back {
-    ($(#[$meta:meta])* $outer:ident => $inner:ident $(<$ways:ident>)?) => {
-        $(#[$meta])*
-        pub struct $outer<'v, T: ?Sized $(, $ways)?>($inner<'v, T $(, $ways)?>);
-
-        impl<'v, T: ?Sized $(, $ways)?> Deref for $outer<'v, T $(, $ways)?> {
-            type Target = $inner<'v, T $(, $ways)?>;
-
-            #[inline]
-            fn deref(&self) -> &$inner<'v, T $(, $ways)?> {
-                &self.0
-            }
-        }
-    };
-}
-
 falls_back! {
     /// A value that other threads can use, with a cell in it.
     SharedValue => AnyValue<W>
@@ -110,6 +94,19 @@ falls_back! {
 falls_back! {
     /// A value that contains no cell.
     MaybeShared => ErrorValue<W>
+}
+
+falls_back! {
+    /// A value of a type that is known to be safe to record, whatever is in it.
+    KnownValue => MaybeShared<W>
+}
+
+#[cfg(feature = "http")]
+impl<'v, T: super::content::KnownType, W> KnownValue<'v, T, W> {
+    /// The ways to record the value.
+    pub fn __audited_checked(&self) -> super::content::ValueByKnownType<'v, T> {
+        super::content::ValueByKnownType::new(self.0.0.0.0.0.0.0)
+    }
 }
 
 impl<'v, T: ?Sized, W> MaybeShared<'v, T, W> {
@@ -178,15 +175,15 @@ falls_back! {
 
 impl<'v, T: ?Sized> LockingValue<'v, T> {
     fn of(value: &'v T) -> Self {
-        Self(LockingByDebug(opaque(value)))
+        Self(LockingByDebug(ValueByTypeName { value }))
     }
 }
 
-records!(LockingValue, [Serialize], |this, writer| {
-    if has_dyn_only::<T>() { writer.serialize(this.value()) } else { writer.locking::<T>() }
+records!([T: ?Sized + Serialize] LockingValue<T>, |this, writer| {
+    if has_dyn_only::<T>() { writer.serialize(this.value) } else { writer.locking::<T>() }
 });
-records!(LockingByDebug, [Debug], |this, writer| {
-    if has_dyn_only::<T>() { writer.debug(this.value()) } else { writer.locking::<T>() }
+records!([T: ?Sized + Debug] LockingByDebug<T>, |this, writer| {
+    if has_dyn_only::<T>() { writer.debug(this.value) } else { writer.locking::<T>() }
 });
 
 /// Whether the cell in a value of type `T` is one that `dyn` hides. The lookup cannot tell a `dyn`
@@ -200,17 +197,17 @@ fn has_dyn_only<T: ?Sized>() -> bool {
 
 falls_back! {
     /// Records the content of a lock.
-    ArgumentValue => ValueBySerialize
+    ArgumentValue => AnyContent
 }
 
 impl<'v, T: ?Sized> Ways<'v, T> for ArgumentValue<'v, T> {
     #[inline]
     fn of(value: &'v T) -> Self {
-        Self(any_value(value))
+        Self(any_content(value))
     }
 }
 
-records!(ArgumentValue, [StdLock], |this, writer| this.value().read(|content| match content {
+records!([T: ?Sized + StdLock] ArgumentValue<T>, |this, writer| this.value.read(|content| match content {
     Some(content) => writer.serialize(content),
     None => writer.lock("the lock is held"),
 }));
@@ -239,12 +236,12 @@ impl<'v, T: ?Sized> Ways<'v, T> for ReceiverValue<'v, T> {
     }
 }
 
-records!(ReceiverValue, [Serialize + Deref<Target: Clone>], |this, writer| {
-    writer.serialize(this.value());
+records!([T: ?Sized + Serialize + Deref<Target: Clone>] ReceiverValue<T>, |this, writer| {
+    writer.serialize(this.value);
 });
-records!(ComparableReceiver, [Serialize + Deref<Target: PartialEq>], |this, writer| {
-    writer.serialize(this.value());
+records!([T: ?Sized + Serialize + Deref<Target: PartialEq>] ComparableReceiver<T>, |this, writer| {
+    writer.serialize(this.value);
 });
-records!(AuditedReceiver, [Serialize + Deref<Target: AuditedFields>], |this, writer| {
-    writer.serialize(this.value());
+records!([T: ?Sized + Serialize + Deref<Target: AuditedFields>] AuditedReceiver<T>, |this, writer| {
+    writer.serialize(this.value);
 });

@@ -80,7 +80,7 @@ pub use redacted::Redacted;
 pub(crate) use scalar_serializer::{ScalarOutput, scalar_text};
 pub use std_lock::StdLock;
 pub use type_names::is_secret_type;
-pub(crate) use type_names::{TypeHint, is_result, is_unit};
+pub(crate) use type_names::{TypeHint, has_status, is_result, is_unit};
 pub use user_code::in_progress;
 pub(crate) use user_code::{CaptureError, UserCodeGuard, catch_part, drop_panic, run_user_code};
 pub use value_writer::{ValueWriter, write_redacted};

@@ -48,6 +48,17 @@ pub(crate) fn is_result<T: ?Sized>() -> bool {
     type_name::<T>().starts_with("core::result::Result<")
 }
 
+/// Whether each value of `T` has an HTTP status, by which a call may have failed.
+#[inline]
+pub(crate) fn has_status<T: ?Sized>() -> bool {
+    const NAMES: &[&str] = &["http::status::StatusCode", "http::response::Response<"];
+    cfg!(feature = "http") && {
+        let name = type_name::<T>();
+        let first = name.trim_start_matches('(');
+        NAMES.iter().any(|known| first.starts_with(known))
+    }
+}
+
 /// Whether `T` is `()`.
 #[inline]
 pub(crate) fn is_unit<T: ?Sized>() -> bool {

@@ -23,6 +23,7 @@ pub(crate) use nested::{
     MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, ObjectValues, WatchedObject,
 };
 pub(crate) use state::{
-    CallEnd, CallState, FailureDetails, LogEvent, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Target,
+    Annotations, CallEnd, CallState, DeclaredOutcome, FailureDetails, LogEvent,
+    MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS, Target,
 };
 pub(crate) use url::Url;

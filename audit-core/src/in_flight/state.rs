@@ -96,6 +96,15 @@ pub(crate) struct Annotations {
     pub(crate) changes_left_out: u64,
     /// How long the call waited for its intent, in microseconds.
     pub(crate) wait_us: Option<u64>,
+    /// The outcome that the program declared.
+    pub(crate) declared: Option<DeclaredOutcome>,
+}
+
+/// An outcome that the program declared, with a text that explains it.
+#[derive(Clone)]
+pub(crate) struct DeclaredOutcome {
+    pub(crate) outcome: Outcome,
+    pub(crate) text: Option<String>,
 }
 
 /// The object that a call is about.

@@ -29,6 +29,9 @@ pub(crate) struct Recorder {
     pub(crate) capture: CaptureLevel,
     pub(crate) durability: Durability,
     pub(crate) skip_actions: Vec<WildMatch>,
+    /// From this HTTP status on, a call has failed.
+    #[cfg(feature = "http")]
+    pub(crate) http_failure_from: u16,
     pub(crate) enabled: AtomicBool,
     pub(crate) retired: AtomicBool,
     pub(crate) owner: OwnerProcess,
@@ -105,6 +108,8 @@ impl Recorder {
             capture: self.capture,
             durability: self.durability,
             skip_actions: self.skip_actions.clone(),
+            #[cfg(feature = "http")]
+            http_failure_from: self.http_failure_from,
             enabled: AtomicBool::new(true),
             retired: AtomicBool::new(false),
             owner: OwnerProcess::current(),

@@ -26,6 +26,7 @@ pub(crate) struct MethodArgs {
     pub(crate) fields: Vec<ExtraField>,
     pub(crate) target: Option<Expr>,
     pub(crate) reason: Option<Expr>,
+    pub(crate) failed_if: Option<Expr>,
     pub(crate) capture: Option<LitStr>,
     pub(crate) log: Option<LitStr>,
     pub(crate) durability: Option<LitStr>,
@@ -78,6 +79,7 @@ impl MethodArgs {
             "fields" => self.fields = extra_fields(input, name)?,
             "target" => self.target = Some(expression(input, name)?),
             "reason" => self.reason = Some(expression(input, name)?),
+            "failed_if" => self.failed_if = Some(test(input, name)?),
             "capture" => {
                 self.capture = Some(one_of(input, name, &["none", "metadata", "input", "full"])?);
             }
@@ -147,6 +149,31 @@ fn ungrouped_expression(input: ParseStream<'_>) -> syn::Result<Expr> {
     let mut expr = input.parse()?;
     Ungroup.visit_expr_mut(&mut expr);
     Ok(expr)
+}
+
+/// `= |value| condition` or `= path::to::function`
+fn test(input: ParseStream<'_>, name: &Ident) -> syn::Result<Expr> {
+    let expr = expression(input, name)?;
+    match without_groups(&expr) {
+        Expr::Closure(closure) if closure.inputs.len() == 1 && closure.asyncness.is_none() => {
+            Ok(expr)
+        }
+        Expr::Path(_) | Expr::Macro(_) | Expr::Field(_) | Expr::Call(_) => Ok(expr),
+        _ => Err(syn::Error::new(
+            expr.span(),
+            "expected a closure or a function that takes a reference to the returned value and \
+             returns a `bool`: `failed_if = |reply| reply.is_error()` or \
+             `failed_if = Reply::is_error`",
+        )),
+    }
+}
+
+fn without_groups(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => without_groups(&group.expr),
+        Expr::Paren(paren) => without_groups(&paren.expr),
+        other => other,
+    }
 }
 
 /// `= "…"`, where the string is one of `allowed`.

@@ -30,6 +30,8 @@ pub(crate) struct Binding<'f> {
     pub(crate) name: String,
     /// The attributes of the parameter.
     pub(crate) attrs: &'f [Attribute],
+    /// The place of the parameter, if its pattern is a tuple struct such as `Json(order)`.
+    pub(crate) pattern: Option<usize>,
 }
 
 /// Parses `item`.
@@ -204,8 +206,9 @@ impl Function {
     /// Every name that the parameters bind, in order.
     pub(crate) fn bindings(&self) -> Vec<Binding<'_>> {
         let mut bindings = Vec::new();
-        for input in &self.sig.inputs {
+        for (index, input) in self.sig.inputs.iter().enumerate() {
             let mut idents = Vec::new();
+            let mut pattern = None;
             let attrs = match input {
                 FnArg::Receiver(receiver) => {
                     idents.push(Ident::new("self", receiver.self_token.span));
@@ -213,6 +216,7 @@ impl Function {
                 }
                 FnArg::Typed(typed) => {
                     bound_names(&typed.pat, &mut idents);
+                    pattern = matches!(&*typed.pat, Pat::TupleStruct(_)).then_some(index);
                     &typed.attrs
                 }
             };
@@ -220,6 +224,7 @@ impl Function {
                 name: ident.unraw().to_string(),
                 ident,
                 attrs,
+                pattern,
             }));
         }
         bindings

@@ -39,7 +39,7 @@ pub(crate) fn unsupported(args: &MethodArgs, function: &Function) -> Option<(Spa
         ReturnKind::Never => {
             "a function that never returns can't return an error when its call is refused"
         }
-        ReturnKind::Opaque | ReturnKind::Recordable { .. } => {
+        ReturnKind::Opaque | ReturnKind::Response | ReturnKind::Recordable { .. } => {
             "a function whose calls may be refused must return `Result<T, E>` where \
              `E: From<audited::Refused>`: replace `impl Trait` with such a type"
         }

@@ -25,16 +25,19 @@ pub(crate) enum ReturnKind {
     PartlyNameable {
         /// The type with `_` in place of each `impl Trait`.
         erased: Box<Type>,
-        /// Whether the value of a `Result` contains no `impl Trait`.
+        /// Whether the value of a `Result` contains no `impl Trait`, or only responses.
         is_value_named: bool,
     },
+    /// `-> impl IntoResponse`: inside the function, the type of the response is known.
+    Response,
     /// `-> impl Trait`. The body stays in place, because only the signature tells the compiler what
     /// a closure in it must look like.
     Opaque,
     /// `-> impl Serialize` or `-> impl Debug`: the type can't be named, but its values can be
     /// recorded.
     Recordable { by: &'static str },
-    /// `-> impl Future<Output = T>`, with `T` where it can be named.
+    /// `-> impl Future<Output = T>`, with `T` where it can be named. It may contain `_` in place of
+    /// an `impl IntoResponse`.
     Future { output: Option<Box<Type>> },
     /// `-> !`
     Never,
@@ -48,6 +51,7 @@ impl ReturnKind {
         };
         match ty {
             Type::Never(_) => Self::Never,
+            Type::ImplTrait(bounds) if is_response_trait(bounds) => Self::Response,
             Type::ImplTrait(bounds) => future(bounds)
                 .filter(|_| !is_async)
                 .or_else(|| recordable(bounds))
@@ -60,7 +64,7 @@ impl ReturnKind {
                 } else if erasure.has_function && !is_async {
                     Self::Opaque
                 } else {
-                    let is_value_named = is_first_argument_named(ty);
+                    let is_value_named = !erasure.has_other || is_first_argument_named(ty);
                     Self::PartlyNameable { erased: Box::new(erased), is_value_named }
                 }
             }
@@ -71,7 +75,11 @@ impl ReturnKind {
     pub(crate) fn annotation(&self) -> Option<&Type> {
         match self {
             Self::Nameable(ty) | Self::PartlyNameable { erased: ty, .. } => Some(ty),
-            Self::Opaque | Self::Recordable { .. } | Self::Future { .. } | Self::Never => None,
+            Self::Response
+            | Self::Opaque
+            | Self::Recordable { .. }
+            | Self::Future { .. }
+            | Self::Never => None,
         }
     }
 }
@@ -103,12 +111,18 @@ struct Erasure {
     count: usize,
     /// One of them is a function: the closure that implements it must see the signature.
     has_function: bool,
+    /// One of them is a response.
+    has_response: bool,
+    /// One of them is not a response.
+    has_other: bool,
 }
 
 impl VisitMut for Erasure {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         let Type::ImplTrait(bounds) = &*ty else { return visit_mut::visit_type_mut(self, ty) };
         self.count += 1;
+        self.has_response |= is_response_trait(bounds);
+        self.has_other |= !is_response_trait(bounds);
         self.has_function |= trait_names(bounds).any(|name| name.starts_with("Fn"));
         *ty = parse_quote!(_);
     }
@@ -153,6 +167,19 @@ fn traits(bounds: &Bounds) -> impl Iterator<Item = &PathSegment> {
 /// The types in `dyn Trait<Output = T>`.
 pub(crate) fn bound_outputs(bounds: &Bounds) -> impl Iterator<Item = &Type> {
     traits(bounds).filter_map(|segment| output_argument(&segment.arguments))
+}
+
+/// `impl IntoResponse`, the trait of `axum`.
+fn is_response_trait(ty: &TypeImplTrait) -> bool {
+    trait_names(ty).any(|name| name == "IntoResponse")
+}
+
+/// Whether a return type contains an `impl IntoResponse`.
+pub(crate) fn is_response(output: &ReturnType) -> bool {
+    let ReturnType::Type(_, ty) = output else { return false };
+    let mut finder = Erasure::default();
+    finder.visit_type_mut(&mut ty.clone());
+    finder.has_response
 }
 
 fn recordable(ty: &TypeImplTrait) -> Option<ReturnKind> {

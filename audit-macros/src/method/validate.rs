@@ -2,14 +2,18 @@
 //! `refusal`.
 
 use proc_macro2::Ident;
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, Path, parse_quote};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, Path, ReturnType, parse_quote};
 
 use super::args::{ACTION_NOT_CONSTANT, MethodArgs};
 use super::model::Function;
+use super::return_kind::ReturnKind;
 use super::{exits, refusal};
 use crate::argument_names::nearest;
 use crate::errors::Errors;
+use crate::tokens::{any_token, is_ident};
 
 /// How one parameter is captured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,7 @@ pub(crate) fn check(mut args: MethodArgs, function: &Function) -> syn::Result<Ch
     check_action(&args, function, &mut errors);
     exits::check(&args, &mut errors);
     check_durability(&args, function, &mut errors);
+    check_failed_if(&args, function, &mut errors);
     let [skipped, debug, redacted] = check_parameter_names(&args, function, &mut errors);
     errors.into_result()?;
     let crate_path = args.crate_path.clone().unwrap_or_else(|| parse_quote!(::audited));
@@ -146,6 +151,38 @@ fn check_durability(args: &MethodArgs, function: &Function, errors: &mut Errors)
     if let Some((span, message)) = refusal::unsupported(args, function) {
         errors.push(span, message);
     }
+}
+
+/// The returned value must be known where `failed_if` is evaluated.
+fn check_failed_if(args: &MethodArgs, function: &Function, errors: &mut Errors) {
+    let Some(test) = &args.failed_if else { return };
+    let message = if args.capture.as_ref().is_some_and(|level| level.value() == "none") {
+        "`capture = \"none\"` records no call, so there is no outcome to decide: remove one of the \
+         two arguments"
+    } else if any_token(test.to_token_stream(), &|token| is_ident(Some(token), "self")) {
+        "`failed_if` is evaluated after the body, where `self` may be gone: use only the returned \
+         value, or call `audited::outcome` in the body"
+    } else {
+        let stays_in_place = function.is_track_caller() && !function.is_async();
+        match ReturnKind::of(&function.sig.output, function.is_async()) {
+            ReturnKind::Never => "this function never returns, so there is no value to look at",
+            ReturnKind::Opaque
+            | ReturnKind::Recordable { .. }
+            | ReturnKind::Future { output: None } => {
+                "the returned value has no type that can be named: name it instead of `impl Trait`, \
+                 or call `audited::outcome` in the body"
+            }
+            ReturnKind::Response | ReturnKind::PartlyNameable { .. } if stays_in_place => {
+                "the body of a `#[track_caller]` function stays in place, where a value of type \
+                 `impl Trait` is not seen: name the type, or call `audited::outcome` in the body"
+            }
+            _ if matches!(function.sig.output, ReturnType::Default) => {
+                "this function returns nothing to look at: call `audited::outcome` in the body"
+            }
+            _ => return,
+        }
+    };
+    errors.push(test.span(), message);
 }
 
 /// The names in `skip`, `debug` and `redact`, without those that are wrong.

@@ -71,6 +71,14 @@ fn bind_parameter(expansion: &Expansion<'_>, index: usize, typed: &PatType) -> T
         let whole = quote!(#cfgs let #mutability #ident = #value;);
         return match &**pat {
             Pat::Wild(_) => whole,
+            Pat::TupleStruct(_) => {
+                let (private, bindings) = (&expansion.private, expansion.pattern(index));
+                quote! {
+                    #whole
+                    #cfgs let #bindings = #private::pattern(&#ident).__audited_bindings();
+                    #attrs #let_ #pat #is #ident #end
+                }
+            }
             _ => quote!(#whole #attrs #let_ #pat #is #ident #end),
         };
     }

@@ -9,7 +9,7 @@ use crate::method::args::MethodArgs;
 use crate::method::return_kind::ReturnKind;
 use crate::method::type_spelling::has_generic_error;
 use crate::register::register;
-use crate::tokens::local;
+use crate::tokens::{local, to_source_text};
 
 /// Output: `let mut call = begin_call(call site); let mut input = Call::input(&call);`
 pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
@@ -146,13 +146,20 @@ pub(crate) fn record_outcome(
         Some(ty) if has_generic_error(ty) => quote!(generic_error),
         _ => quote!(error),
     };
+    let failed_if = args.args.failed_if.as_ref().map(|test| {
+        let text = to_source_text(&test.to_token_stream());
+        quote!(#private::failed_if(&mut #call, __audited_value, #test, #text);)
+    });
     quote! {
         match #private::outcome(&#output).__audited_split() {
             #private::Ok(__audited_value) => {
+                #failed_if
+                let __audited_value = #private::status(__audited_value).__audited_rest(&mut #call);
                 #private::#value.__audited_record_output(&mut #call);
             }
             #private::Err(__audited_error) => {
-                #private::#error(__audited_error).__audited_record_error(&mut #call);
+                #private::#error(#private::status(__audited_error).__audited_rest(&mut #call))
+                    .__audited_record_error(&mut #call);
             }
         }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Position {
     BeforeBinding,
     /// After the names of the body are bound.
     AfterBinding,
+    /// In a body that stays in place: the patterns of the signature bind the names.
+    InSignature,
 }
 
 /// Output:
@@ -81,13 +83,27 @@ fn argument(
     };
     let record = match args.capture_mode(name)? {
         CaptureMode::Value => {
-            let lookup = if name == "self" && has_shared_receiver(expansion) {
-                quote!(receiver)
-            } else {
-                quote!(argument)
-            };
-            quote! {
-                #private::#lookup(#value).__audited_checked().__audited_record(#buffer, #name);
+            match binding.pattern.filter(|_| position == Position::AfterBinding) {
+                Some(index) => {
+                    let pattern = expansion.pattern(index);
+                    quote! {
+                        #pattern.__audited_argument(#value)
+                            .__audited_checked()
+                            .__audited_record(#buffer, #name);
+                    }
+                }
+                None => {
+                    let lookup = if name == "self" && has_shared_receiver(expansion) {
+                        quote!(receiver)
+                    } else {
+                        quote!(argument)
+                    };
+                    quote! {
+                        #private::#lookup(#value)
+                            .__audited_checked()
+                            .__audited_record(#buffer, #name);
+                    }
+                }
             }
         }
         CaptureMode::Debug => {

@@ -126,6 +126,12 @@ impl<'a> Expansion<'a> {
             .then(|| numbered("__audited_loan", index))
     }
 
+    /// The local that knows how the names are recorded that the pattern of the parameter at `index`
+    /// binds.
+    pub(crate) fn pattern(&self, index: usize) -> Ident {
+        numbered("__audited_pattern", index)
+    }
+
     /// As [`loan`](Self::loan), for the parameter called `ident`.
     pub(crate) fn loan_of(&self, ident: &Ident) -> Option<Ident> {
         let is_it = |typed: &PatType| matches!(&*typed.pat, Pat::Ident(pat) if pat.ident == *ident);

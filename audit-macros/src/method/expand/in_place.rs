@@ -16,7 +16,7 @@ use super::capture::{self, Position};
 use super::expansion::Expansion;
 use super::{body, call, refuse, watch};
 use crate::method::fragments::with_empty_statement;
-use crate::method::return_kind::ReturnKind;
+use crate::method::return_kind::{ReturnKind, is_response};
 use crate::method::type_spelling::{looks_like_future, looks_like_result};
 use crate::tokens::local;
 
@@ -61,7 +61,12 @@ fn run_named(expansion: &Expansion<'_>, ty: &Type) -> TokenStream {
     let finish = call::finish(expansion, &quote!((*#guard)), output);
     let returns = RecordReturns { expansion, ty, finish: &finish };
     let body = returns.rewrite(function.body.to_token_stream());
-    let hold = quote!(let mut #guard = #private::Call::guard::<#ty, _>(&mut #call, || ()););
+    let guarded = match &args.args.failed_if {
+        // Without the value, it is not known whether the call has failed.
+        Some(_) => quote!(#private::UnnamedResult),
+        None => quote!(#ty),
+    };
+    let hold = quote!(let mut #guard = #private::Call::guard::<#guarded, _>(&mut #call, || ()););
     let refuse = args.refuses().then(|| {
         refuse::refuse_or_continue(
             expansion,
@@ -83,10 +88,12 @@ fn run_unnamed(expansion: &Expansion<'_>) -> TokenStream {
     let guard = local("__audited_guard");
     // Not in a `match`: an arm would hide from a closure what the signature expects of it.
     let body = with_empty_statement(&function.body);
-    // The type can't be named, but an error or a future must not be recorded as a success.
-    let guarded = if looks_like_result(&function.sig.output) {
+    // The type can't be named, but an error, a failing status or a future must not be recorded as a
+    // success.
+    let sig_output = &function.sig.output;
+    let guarded = if looks_like_result(sig_output) || is_response(sig_output) {
         quote!(#private::UnnamedResult)
-    } else if looks_like_future(&function.sig.output) {
+    } else if looks_like_future(sig_output) {
         quote!(#private::UnfollowedFuture)
     } else {
         quote!(())
@@ -112,8 +119,8 @@ fn signature_and_capture(expansion: &Expansion<'_>) -> (Signature, TokenStream) 
         let capture = body::capture_and_bind(expansion);
         return (expansion.signature(), quote!(#unseen #capture));
     }
-    let unseen = watch::report_unseen(expansion, Position::AfterBinding);
-    let arguments = capture::arguments(expansion, Position::AfterBinding);
+    let unseen = watch::report_unseen(expansion, Position::InSignature);
+    let arguments = capture::arguments(expansion, Position::InSignature);
     let end = body::details_and_end(expansion);
     (expansion.function.sig.clone(), quote!(#unseen #arguments #end))
 }

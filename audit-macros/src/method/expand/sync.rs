@@ -56,7 +56,7 @@ pub(crate) fn expand_sync(expansion: &Expansion<'_>) -> (Signature, TokenStream)
         }
         ReturnKind::Future { output } => run_future(expansion, &closure, output.as_deref()),
         ReturnKind::Nameable(ty) => run_named(expansion, &closure, ty),
-        ReturnKind::PartlyNameable { .. } => {
+        ReturnKind::PartlyNameable { .. } | ReturnKind::Response => {
             let Expansion { private, call, output, .. } = expansion;
             let finish = call::finish_moved(expansion);
             quote!(let #output = #private::Call::run(&mut #call, #closure); #finish #output)
