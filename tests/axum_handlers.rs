@@ -1,6 +1,7 @@
 //! Handlers of `axum`: their outcome by the status, and what is recorded of extractors and
 //! responses.
 #![cfg(feature = "axum")]
+#![allow(clippy::result_large_err, clippy::unused_unit, reason = "handlers have such results")]
 
 #[path = "shapes/record_access.rs"]
 mod record_access;
