@@ -39,8 +39,13 @@ falls_back! {
 }
 
 falls_back! {
+    /// Records an error by its HTTP status, or by the content of a wrapper such as `Json`.
+    ErrorByContent => ErrorByBoth
+}
+
+falls_back! {
     /// Records an error that is `std::error::Error`, with its variant and its sources.
-    ErrorByChain => ErrorByBoth
+    ErrorByChain => ErrorByContent
 }
 
 falls_back! {
@@ -59,8 +64,8 @@ pub fn error<E: ?Sized>(error: &E) -> ErrorByKnownType<'_, E> {
 /// It does not try `std::error::Error`: a type may implement that only for `'static` parameters.
 /// Method lookup ignores lifetimes, so the compiler would select that method and then reject it.
 #[inline]
-pub fn generic_error<E: ?Sized>(error: &E) -> ErrorByBoth<'_, E> {
-    ErrorByBoth(ErrorByDisplay(ErrorByDebug(ErrorByTypeName { error })))
+pub fn generic_error<E: ?Sized>(error: &E) -> ErrorByContent<'_, E> {
+    ErrorByContent(ErrorByBoth(ErrorByDisplay(ErrorByDebug(ErrorByTypeName { error }))))
 }
 
 impl<E: ?Sized> ErrorByTypeName<'_, E> {

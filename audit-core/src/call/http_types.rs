@@ -3,8 +3,13 @@
 use http::{HeaderMap, Response, StatusCode};
 use serde::{Serialize, Serializer};
 
+<<<<<<< HEAD
 use crate::call::content::{AsContent, KnownType, SerializeContent, ValueByKnownType};
 use crate::call::error::{ErrorByKnownType, RenderedError, failed};
+=======
+use crate::call::content::{AsContent, KnownType, SerializeContent, ValueByKnownType};
+use crate::call::error::{ErrorByContent, RenderedError, failed};
+>>>>>>> e6fd9cf (Recognise responses as errors also where the error type is generic)
 use crate::call::lifecycle::Call;
 use crate::capture;
 
@@ -40,14 +45,14 @@ impl Serialize for Headers<'_> {
     }
 }
 
-impl ErrorByKnownType<'_, StatusCode> {
+impl ErrorByContent<'_, StatusCode> {
     /// Records that the call failed.
     pub fn __audited_record_error(&self, call: &mut Call) {
         failed_with_status::<StatusCode>(call, *self.error);
     }
 }
 
-impl<B> ErrorByKnownType<'_, Response<B>> {
+impl<B> ErrorByContent<'_, Response<B>> {
     /// Records that the call failed. The body is not read.
     pub fn __audited_record_error(&self, call: &mut Call) {
         failed_with_status::<Response<B>>(call, self.error.status());
@@ -59,7 +64,7 @@ fn failed_with_status<E>(call: &mut Call, status: StatusCode) {
     failed::<E>(call, None, |_| RenderedError::message_only(reason.to_owned()));
 }
 
-impl<E: SerializeContent> ErrorByKnownType<'_, E> {
+impl<E: SerializeContent> ErrorByContent<'_, E> {
     /// Records that the call failed. The message is the JSON text of the content.
     pub fn __audited_record_error(&self, call: &mut Call) {
         let Some(running) = call.running() else { return };
