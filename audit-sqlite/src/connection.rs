@@ -32,6 +32,10 @@ const BLOCKED_LOG_PAGES: i64 = 16_384;
 /// How long such a checkpoint waits for readers.
 const READER_WAIT: Duration = Duration::from_millis(50);
 
+/// How often [`WriteConnection::rewrite_wal`] tries. Each attempt writes the whole log, so one that
+/// succeeds makes it complete.
+const REWRITE_ATTEMPTS: usize = 3;
+
 /// The values of `synchronous` below `Durability::Power`, and for `Power`.
 const WAL_SYNCHRONOUS: [&str; 2] = ["NORMAL", "FULL"];
 const ROLLBACK_SYNCHRONOUS: [&str; 2] = ["FULL", "EXTRA"];
@@ -245,6 +249,9 @@ impl WriteConnection {
     /// later sync writes them. If a checkpoint then overwrote pages of the database and the power
     /// failed half-way, the log that must repair them would have gaps. The content of the log is
     /// still in the system's page cache, so it is read from there.
+    ///
+    /// Other programs do not know about the gaps and may run a checkpoint at any time. So this is
+    /// called as soon as a sync has failed, and tries several times.
     pub(crate) fn rewrite_wal(&mut self, path: &Path) -> Result<(), StoreError> {
         if !self.has_wal {
             return Ok(());
@@ -252,7 +259,11 @@ impl WriteConnection {
         // The write lock keeps others from appending to the log or restarting it. Checkpoints of
         // other connections only read it.
         let lock = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let rewritten = rewrite(&sibling(path, "-wal"));
+        let log = sibling(path, "-wal");
+        let mut rewritten = rewrite(&log);
+        for _ in 1..REWRITE_ATTEMPTS {
+            rewritten = rewritten.or_else(|_| rewrite(&log));
+        }
         // The transaction has changed nothing.
         lock.rollback()?;
         rewritten.map_err(|error| {

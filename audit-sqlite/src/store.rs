@@ -136,6 +136,7 @@ impl SqliteStore {
         if result.as_ref().is_err_and(StoreError::invalidates_connection) {
             self.wal_trust = WalTrust::DiskError;
             writer.close_without_checkpoint();
+            self.repair_wal();
         } else if result.as_ref().is_err_and(StoreError::needs_new_connection) {
             writer.close_without_checkpoint();
         } else if writer.connection.is_autocommit() && writer.settings_fit_journal_mode() {
@@ -163,6 +164,18 @@ impl SqliteStore {
             Err(_) if writer.checked_schema.is_some() => Ok(()),
             result => result,
         }
+    }
+
+    /// Writes the log to the disk again after a disk error.
+    ///
+    /// If this fails, the next batch tries again. It does not wait for that batch: until the log is
+    /// complete, a checkpoint of another program could make the database depend on a log with gaps.
+    fn repair_wal(&mut self) {
+        let Ok(mut writer) = self.options.connect_for_writing(&self.path) else { return };
+        if writer.rewrite_wal(&self.path).is_ok() {
+            self.wal_trust = WalTrust::Inherited;
+        }
+        writer.close_without_checkpoint();
     }
 
     fn replace_lost_wal(&self, writer: &mut WriteConnection) -> Result<(), StoreError> {

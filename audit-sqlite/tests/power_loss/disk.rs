@@ -1,6 +1,7 @@
 //! A journal of file operations, and the states that a disk may have after a loss of power.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use audit_record::Durability;
@@ -44,8 +45,8 @@ pub(crate) struct Journal {
     pub(crate) ops: Vec<Op>,
     names: HashMap<String, Inode>,
     inodes: usize,
-    /// How many syncs succeed before one fails.
-    pub(crate) syncs_before_failure: Option<usize>,
+    /// The syncs that fail, counted from the next one.
+    pub(crate) failing_syncs: Range<usize>,
     /// The number of failed syncs of each file.
     failures: HashMap<Inode, usize>,
 }
@@ -57,7 +58,7 @@ impl Journal {
         let names: HashMap<_, _> = before.keys().cloned().zip(0..).collect();
         let (directory, inodes) = (directory.to_owned(), names.len());
         let (ops, failures) = (Vec::new(), HashMap::new());
-        Self { directory, before, ops, names, inodes, syncs_before_failure: None, failures }
+        Self { directory, before, ops, names, inodes, failing_syncs: 0..0, failures }
     }
 
     /// The file at `path`, which is about to be opened. `None` if it is not in the directory.
@@ -84,13 +85,12 @@ impl Journal {
 
     /// The number of failed syncs of the file, including the current sync if it is to fail.
     pub(crate) fn failures_with_current_sync(&mut self, inode: Inode) -> usize {
-        if let Some(left) = self.syncs_before_failure {
-            self.syncs_before_failure = left.checked_sub(1);
-            if left == 0 {
-                *self.failures.entry(inode).or_default() += 1;
-                self.ops.push(Op::SyncFailed { inode });
-            }
+        if self.failing_syncs.contains(&0) {
+            *self.failures.entry(inode).or_default() += 1;
+            self.ops.push(Op::SyncFailed { inode });
         }
+        let Range { start, end } = self.failing_syncs;
+        self.failing_syncs = start.saturating_sub(1)..end.saturating_sub(1);
         self.failures(inode)
     }
 

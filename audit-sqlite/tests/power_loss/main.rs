@@ -7,6 +7,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod cut;
 mod disk;
 mod vfs;
 mod workload;
@@ -19,8 +20,9 @@ use audit_record::Durability;
 use audit_record::store::Store as _;
 use audit_sqlite::{SCHEMA_VERSION, SqliteStore};
 use common::{copy_golden, memory_directory, rows};
-use disk::{Disk, LOSSES};
-use workload::{Setup, Violation, cut_power, run};
+use cut::{Violation, cut_power, cut_power_at_each};
+use disk::{Disk, LOSSES, Op};
+use workload::{Setup, run};
 
 /// The number of power losses per workload. Different workloads find more than more losses in one.
 const LOSSES_PER_WORKLOAD: usize = 25;
@@ -86,6 +88,19 @@ fn a_trail_in_a_shared_database_survives_a_loss_of_power() {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn no_batch_is_acknowledged_based_on_a_failed_sync() {
     assert_survives(Setup { fails: true, ..Setup::default() }, 400);
+}
+
+/// In this workload, the sync fails with which a closing store writes the log again. The next step
+/// is a checkpoint of an external tool. It must not find a log with gaps on the disk.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_closing_store_leaves_no_gap_in_the_log_after_a_failed_sync() {
+    let (directory, scratch) = (memory_directory(), memory_directory());
+    let recorded = run(directory.path(), 71, Setup { fails: true, ..Setup::default() });
+    let ops = &recorded.journal.ops;
+    let failed = ops.iter().position(|op| matches!(op, Op::SyncFailed { .. })).unwrap();
+    let violations = cut_power_at_each(&recorded, failed..failed + 65, scratch.path());
+    assert!(violations.is_empty(), "{}: {:#?}", violations.len(), violations[0]);
 }
 
 /// Loses power at each moment of a migration, starting from the golden file of each older version.

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ops::Range;
 use std::path::Path;
 use std::ptr;
 use std::sync::Once;
@@ -31,9 +32,9 @@ pub(crate) fn mark(mark: Mark) {
     with_journal(|journal| journal.ops.push(Op::Mark(mark)));
 }
 
-/// Makes the `after`-th sync from now fail, counted from 0. The data that it should write is lost.
-pub(crate) fn fail_sync(after: usize) {
-    with_journal(|journal| journal.syncs_before_failure = Some(after));
+/// Makes these syncs from now fail, counted from 0. The data that they should write is lost.
+pub(crate) fn fail_syncs(failing: Range<usize>) {
+    with_journal(|journal| journal.failing_syncs = failing);
 }
 
 fn with_journal<T>(note: impl FnOnce(&mut Journal) -> T) {

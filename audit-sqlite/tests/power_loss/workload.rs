@@ -14,7 +14,8 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::common::{at, event, full, read};
-use crate::disk::{Disk, Files, Journal, LOSSES, Loss, Mark, Op};
+use crate::cut::Promised;
+use crate::disk::{Disk, Files, Journal, LOSSES, Mark};
 use crate::vfs;
 
 /// The file name of the trail in every directory.
@@ -53,6 +54,8 @@ pub(crate) struct RecordedWorkload {
 struct Workload<'w> {
     path: &'w Path,
     setup: Setup,
+    /// How many syncs fail, one after the other, if any does.
+    failures: usize,
     rng: Rng,
     stores: Vec<SqliteStore>,
     batches: Vec<OfferedBatch>,
@@ -76,6 +79,7 @@ pub(crate) fn run(directory: &Path, seed: u64, setup: Setup) -> RecordedWorkload
     let mut workload = Workload {
         path: &path,
         setup,
+        failures: if seed.is_multiple_of(3) { 2 } else { 1 },
         rng: Rng::with_seed(seed),
         stores: Vec::new(),
         batches: Vec::new(),
@@ -96,7 +100,8 @@ impl Workload<'_> {
     fn run(&mut self) {
         for step in 0..60 {
             if self.setup.fails && step == 20 {
-                vfs::fail_sync(self.rng.usize(..12));
+                let first = self.rng.usize(..12);
+                vfs::fail_syncs(first..first + self.failures);
             }
             match self.rng.u32(..100) {
                 _ if self.stores.is_empty() => self.open(),
@@ -219,94 +224,9 @@ impl Workload<'_> {
     }
 }
 
-/// The batches that the trail must or may hold at some moment.
-#[derive(Clone, Copy, Default)]
-struct Promised {
-    /// The number of batches that were offered. They may be stored.
-    offered: usize,
-    /// The number of batches that must be stored.
-    safe: usize,
-}
-
-impl Promised {
-    fn note(&mut self, mark: Mark) {
-        match mark {
-            Mark::Offered(number) => self.offered = number + 1,
-            Mark::Acknowledged(number, Durability::Power) => self.safe = number + 1,
-            Mark::Acknowledged(..) => {}
-        }
-    }
-}
-
-/// A state after a loss of power that breaks a promise of the store.
-#[derive(Debug)]
-#[allow(dead_code, reason = "shown when a test fails")]
-pub(crate) struct Violation {
-    /// The number of operations before the loss.
-    cut: usize,
-    /// The last operation before the loss.
-    after: String,
-    loss: Loss,
-    /// The number of operations between the first loss and the second one.
-    second_cut: Option<usize>,
-    problem: String,
-}
-
-/// Cuts the power `states` times at moments chosen by `seed`, each time in the original run. In one
-/// of eight cases, cuts it again while the trail is opened after that. Returns the number of states
-/// that were checked, and the violations.
-pub(crate) fn cut_power(
-    recorded: &RecordedWorkload,
-    seed: u64,
-    states: usize,
-    work: &Path,
-) -> (usize, Vec<Violation>) {
-    let mut rng = Rng::with_seed(seed);
-    let ops = &recorded.journal.ops;
-    let acknowledged: Vec<usize> = (0..ops.len())
-        .filter(|n| matches!(ops[*n], Op::Mark(Mark::Acknowledged(..))))
-        .map(|n| n + 1)
-        .collect();
-    let mut cuts: Vec<usize> = (0..states)
-        .map(|n| {
-            // Every third cut is right after an acknowledgement, when most can be lost.
-            let random = rng.usize(..=ops.len());
-            if n % 3 == 0 { *rng.choice(&acknowledged).unwrap_or(&random) } else { random }
-        })
-        .collect();
-    cuts.sort_unstable();
-    let mut disk = Disk::new(&recorded.journal.before);
-    let (mut promised, mut done) = (Promised::default(), 0);
-    let (mut checked, mut violations) = (0, Vec::new());
-    for (n, cut) in cuts.into_iter().enumerate() {
-        for op in &ops[done..cut] {
-            disk.apply(op);
-            if let Op::Mark(mark) = op {
-                promised.note(*mark);
-            }
-        }
-        done = cut;
-        let loss = LOSSES[rng.usize(..LOSSES.len())];
-        let files = disk.after_loss(loss, &mut rng);
-        let second_loss = (n % 8 == 0).then_some(&mut rng);
-        let result = recorded.check_state(&files, promised, second_loss, work, &mut checked);
-        if let Err((second_cut, problem)) = result {
-            let after = cut.checked_sub(1).map_or(String::new(), |last| describe(&ops[last]));
-            violations.push(Violation { cut, after, loss, second_cut, problem });
-        }
-    }
-    (checked, violations)
-}
-
-/// The operation as text, without its bytes.
-fn describe(op: &Op) -> String {
-    let text = format!("{op:?}");
-    text.split("bytes").next().unwrap_or_default().to_owned()
-}
-
 impl RecordedWorkload {
     /// Opens the trail in `files`, and checks it. With `second_loss`, also loses power during that.
-    fn check_state(
+    pub(crate) fn check_state(
         &self,
         files: &Files,
         promised: Promised,
