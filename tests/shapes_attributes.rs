@@ -1,4 +1,4 @@
-//! Shapes 46 to 57, 62, 68, 69 and 73: other attributes, lints, macros, and names of the
+//! Shapes 46 to 57, 62, 68, 69, 73 and 74: other attributes, lints, macros, and names of the
 //! user.
 
 #[path = "shapes/hygiene.rs"]
@@ -11,5 +11,7 @@ mod macro_fragments;
 mod record_access;
 #[path = "shapes/stacking.rs"]
 mod stacking;
+#[path = "shapes/unused_names.rs"]
+mod unused_names;
 #[path = "shapes/user_names.rs"]
 mod user_names;

@@ -3,13 +3,8 @@
 use http::{HeaderMap, Response, StatusCode};
 use serde::{Serialize, Serializer};
 
-<<<<<<< HEAD
-use crate::call::content::{AsContent, KnownType, SerializeContent, ValueByKnownType};
-use crate::call::error::{ErrorByKnownType, RenderedError, failed};
-=======
 use crate::call::content::{AsContent, KnownType, SerializeContent, ValueByKnownType};
 use crate::call::error::{ErrorByContent, RenderedError, failed};
->>>>>>> e6fd9cf (Recognise responses as errors also where the error type is generic)
 use crate::call::lifecycle::Call;
 use crate::capture;
 

@@ -32,6 +32,10 @@ pub(crate) struct Binding<'f> {
     pub(crate) attrs: &'f [Attribute],
     /// The place of the parameter, if its pattern is a tuple struct such as `Json(order)`.
     pub(crate) pattern: Option<usize>,
+    /// The place of the parameter in the signature.
+    pub(crate) parameter: usize,
+    /// The place of the name in the pattern of the parameter.
+    pub(crate) nth: usize,
 }
 
 /// Parses `item`.
@@ -177,18 +181,24 @@ impl Function {
     /// become one name.
     pub(crate) fn can_hide_parameters(&self) -> bool {
         let bindings = self.bindings();
-        let mut names: Vec<&str> = bindings.iter().map(|binding| &*binding.name).collect();
-        names.sort_unstable();
-        names.dedup();
         let is_mut = |input: &FnArg| {
             matches!(input, FnArg::Typed(typed)
                 if matches!(&*typed.pat, Pat::Ident(pat) if pat.mutability.is_some()))
         };
-        let is_from_an_expansion = |name: &&str| name.starts_with("__audited");
-        names.len() == bindings.len()
-            && !names.iter().any(is_from_an_expansion)
+        let is_from_an_expansion = |binding: &Binding<'_>| binding.name.starts_with("__audited");
+        self.has_unique_names()
+            && !bindings.iter().any(is_from_an_expansion)
             && !self.sig.inputs.iter().any(is_mut)
             && self.attrs.iter().all(is_built_in)
+    }
+
+    /// Whether no two parameters bind the same name. Two names may differ only in their hygiene.
+    pub(crate) fn has_unique_names(&self) -> bool {
+        let bindings = self.bindings();
+        let mut names: Vec<&str> = bindings.iter().map(|binding| &*binding.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len() == bindings.len()
     }
 
     /// Whether the receiver is a reference, as it is written.
@@ -206,7 +216,7 @@ impl Function {
     /// Every name that the parameters bind, in order.
     pub(crate) fn bindings(&self) -> Vec<Binding<'_>> {
         let mut bindings = Vec::new();
-        for (index, input) in self.sig.inputs.iter().enumerate() {
+        for (parameter, input) in self.sig.inputs.iter().enumerate() {
             let mut idents = Vec::new();
             let mut pattern = None;
             let attrs = match input {
@@ -216,15 +226,17 @@ impl Function {
                 }
                 FnArg::Typed(typed) => {
                     bound_names(&typed.pat, &mut idents);
-                    pattern = matches!(&*typed.pat, Pat::TupleStruct(_)).then_some(index);
+                    pattern = matches!(&*typed.pat, Pat::TupleStruct(_)).then_some(parameter);
                     &typed.attrs
                 }
             };
-            bindings.extend(idents.into_iter().map(|ident| Binding {
+            bindings.extend(idents.into_iter().enumerate().map(|(nth, ident)| Binding {
                 name: ident.unraw().to_string(),
                 ident,
                 attrs,
                 pattern,
+                parameter,
+                nth,
             }));
         }
         bindings

@@ -5,10 +5,9 @@ use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, Pat, PatType, ReceiverKind, Type};
 
 use super::capture::{self, Position};
-use super::expansion::{Expansion, allow_underscore_use, cfgs};
-use super::{refuse, watch};
+use super::expansion::{Expansion, allow_expected, allow_underscore_use, cfgs, part_of_pattern};
+use super::{pattern, refuse, watch};
 use crate::method::model::{is_plain, parameter_ident};
-use crate::tokens::is_ident;
 
 /// Output: `match () { () => body }`
 ///
@@ -23,18 +22,34 @@ pub(crate) fn body(expansion: &Expansion<'_>) -> TokenStream {
 /// Output: `capture the arguments; let a = a; record the details; Input::done(input);`
 ///
 /// Arguments are captured before they are bound again, so that the compiler still reports those
-/// that the body does not use. Names in patterns can only be captured afterwards.
+/// that the body does not use.
 pub(crate) fn capture_and_bind(expansion: &Expansion<'_>) -> TokenStream {
     let receiver = use_whole_receiver(expansion);
     let unwrapped = watch::unwrap_parameters(expansion);
-    let (bind, end) = (bind_parameters(expansion), details_and_end(expansion));
+    let end = details_and_end(expansion);
+    let inputs = expansion.function.sig.inputs.iter().enumerate();
     if expansion.has_only_plain_parameters() {
         let arguments = capture::arguments(expansion, Position::BeforeBinding);
-        quote!(#receiver #unwrapped #arguments #bind #end)
-    } else {
-        let arguments = capture::arguments(expansion, Position::AfterBinding);
-        quote!(#receiver #unwrapped #bind #arguments #end)
+        let bind = inputs.filter_map(|(index, input)| match input {
+            FnArg::Typed(typed) => Some(bind_parameter(expansion, index, typed)),
+            FnArg::Receiver(_) => None,
+        });
+        return quote!(#receiver #unwrapped #arguments #(#bind)* #end);
     }
+    // A pattern is taken apart before its names are captured, and each parameter must be bound in
+    // its turn. So each is captured in its turn, too.
+    let each = inputs.map(|(index, input)| {
+        let capture = capture::parameter(expansion, index);
+        match input {
+            FnArg::Receiver(_) => capture,
+            FnArg::Typed(typed) if is_plain(&typed.pat) => {
+                let bind = bind_parameter(expansion, index, typed);
+                quote!(#capture #bind)
+            }
+            FnArg::Typed(typed) => bind_pattern(expansion, index, typed, &capture),
+        }
+    });
+    quote!(#receiver #unwrapped #(#each)* #end)
 }
 
 /// Output: `if Input::is_recorded(&input) { … } Input::done(input);`
@@ -43,56 +58,84 @@ pub(crate) fn details_and_end(expansion: &Expansion<'_>) -> TokenStream {
     quote!(#details #end)
 }
 
-/// Output: `let a = a; let __argument_1 = __argument_1; let (x, _) = __argument_1;`
+/// Output: `let a = a;`
 ///
-/// Binds the parameters again inside the closure or the async block, in order. So all of them move
-/// in, and are dropped in reverse order, like those of the original function.
-fn bind_parameters(expansion: &Expansion<'_>) -> TokenStream {
-    let inputs = expansion.function.sig.inputs.iter().enumerate();
-    let typed = inputs.filter_map(|(index, input)| match input {
-        FnArg::Typed(typed) => Some((index, typed)),
-        FnArg::Receiver(_) => None,
-    });
-    typed.map(|(index, typed)| bind_parameter(expansion, index, typed)).collect()
-}
-
+/// Binds a parameter again inside the closure or the async block. So all of them move in, and are
+/// dropped in reverse order, like those of the original function.
 fn bind_parameter(expansion: &Expansion<'_>, index: usize, typed: &PatType) -> TokenStream {
     let ident = expansion.hidden(&parameter_ident(typed, index));
-    let value = match expansion.loan(index) {
-        Some(loan) => quote!(#loan.__audited_lend()),
-        None => quote!(#ident),
-    };
-    let (pat, let_, is, end) = (&typed.pat, quote!(let), quote!(=), quote!(;));
-    let attrs = typed.attrs.iter().filter(|attr| applies_to_binding(attr));
-    let attrs = quote!(#(#attrs)*);
-    if !is_plain(pat) {
-        let cfgs = cfgs(&typed.attrs);
-        let mutability = has_ref_mut(pat.to_token_stream()).then(|| quote!(mut));
-        let whole = quote!(#cfgs let #mutability #ident = #value;);
-        return match &**pat {
-            Pat::Wild(_) => whole,
-            Pat::TupleStruct(_) => {
-                let (private, bindings) = (&expansion.private, expansion.pattern(index));
-                quote! {
-                    #whole
-                    #cfgs let #bindings = #private::pattern(&#ident).__audited_bindings();
-                    #attrs #let_ #pat #is #ident #end
-                }
-            }
-            _ => quote!(#whole #attrs #let_ #pat #is #ident #end),
-        };
-    }
+    let value = value_of_parameter(expansion, index, &ident);
+    let attrs = binding_attrs(typed);
     // Clippy reports that it is the user who shadows here, because the name is the user's.
     let allow = (!expansion.hides_parameters).then(|| {
         let underscore = allow_underscore_use(&ident);
         quote!(#[allow(clippy::shadow_same)] #underscore)
     });
+    let (pat, let_, is, end) = (&typed.pat, quote!(let), quote!(=), quote!(;));
     if ident.to_string().starts_with('_') {
         // Clippy reports `let _x = x` as having no effect, but not if it takes something apart.
-        quote!(#attrs #allow #let_ (#pat,) #is (#value,) #end)
+        quote!(#(#attrs)* #allow #let_ (#pat,) #is (#value,) #end)
     } else {
-        quote!(#attrs #allow #let_ #pat #is #value #end)
+        quote!(#(#attrs)* #allow #let_ #pat #is #value #end)
     }
+}
+
+fn value_of_parameter(expansion: &Expansion<'_>, index: usize, ident: &Ident) -> TokenStream {
+    match expansion.loan(index) {
+        Some(loan) => quote!(#loan.__audited_lend()),
+        None => quote!(#ident),
+    }
+}
+
+/// The attributes of a parameter that also concern the `let` that binds it again.
+pub(crate) fn binding_attrs(typed: &PatType) -> impl Iterator<Item = Attribute> + Clone + '_ {
+    const NAMES: &[&str] = &["cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"];
+    let applies = |attr: &&Attribute| NAMES.iter().any(|name| attr.path().is_ident(name));
+    typed.attrs.iter().filter(applies).cloned()
+}
+
+/// Output:
+/// ```text
+/// let __argument_1 = __argument_1;
+/// let (part_1_0, _) = __argument_1;
+/// capture the parts;
+/// let (mut x,) = (part_1_0,);
+/// ```
+///
+/// The names of the body are bound after the capture, as in [`bind_parameter`].
+fn bind_pattern(
+    expansion: &Expansion<'_>,
+    index: usize,
+    typed: &PatType,
+    capture: &TokenStream,
+) -> TokenStream {
+    let ident = expansion.hidden(&parameter_ident(typed, index));
+    let value = value_of_parameter(expansion, index, &ident);
+    let cfgs = cfgs(&typed.attrs);
+    let (parts, names) = pattern::split(&typed.pat, index);
+    let mutability = pattern::has_ref_mut(&typed.pat).then(|| quote!(mut));
+    let mut whole = quote!(#cfgs let #mutability #ident = #value;);
+    match &*typed.pat {
+        Pat::Wild(_) => return whole,
+        // The type of the whole value decides how its parts are recorded.
+        Pat::TupleStruct(_) => {
+            let (private, bindings) = (&expansion.private, expansion.pattern(index));
+            let lookup = quote!(#private::pattern(&#ident).__audited_bindings());
+            whole.extend(quote!(#cfgs let #bindings = #lookup;));
+        }
+        _ => {}
+    }
+    let (attrs, let_, is, end) = (binding_attrs(typed), quote!(let), quote!(=), quote!(;));
+    let attrs_of_parts = attrs.clone().map(|mut attr| {
+        allow_expected(&mut attr);
+        attr
+    });
+    let parts = quote!(#(#attrs_of_parts)* #let_ #parts #is #ident #end);
+    if names.is_empty() {
+        return quote!(#whole #parts);
+    }
+    let locals = (0..names.len()).map(|nth| part_of_pattern(index, nth));
+    quote!(#whole #parts #capture #(#attrs)* #let_ (#(#names,)*) #is (#(#locals,)*) #end)
 }
 
 /// Output: `if false { self = unreachable_value(); } let _ = &self;` where `self` is a value;
@@ -122,20 +165,6 @@ fn use_whole_receiver(expansion: &Expansion<'_>) -> Option<TokenStream> {
         receiver.mutability.is_some() && assigns_to_self(expansion.function.body.to_token_stream());
     let assign = assigns.then(|| quote!(if false { #this = #private::unreachable_value(); }));
     Some(quote!(#assign let _ = &#this;))
-}
-
-/// Whether a pattern contains `ref mut`.
-fn has_ref_mut(pat: TokenStream) -> bool {
-    let tokens: Vec<TokenTree> = pat.into_iter().collect();
-    let has_it = tokens.windows(2).any(|pair| match pair {
-        [first, second] => is_ident(Some(first), "ref") && is_ident(Some(second), "mut"),
-        _ => false,
-    });
-    has_it
-        || tokens.into_iter().any(|token| match token {
-            TokenTree::Group(group) => has_ref_mut(group.stream()),
-            _ => false,
-        })
 }
 
 /// Whether tokens contain `self.a.b =`, or the like with `+=`.
@@ -169,11 +198,4 @@ fn assigns_to_self(tokens: TokenStream) -> bool {
         }
     }
     false
-}
-
-/// Whether an attribute of a parameter also concerns the `let` that binds it again.
-fn applies_to_binding(attr: &Attribute) -> bool {
-    ["cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"]
-        .iter()
-        .any(|name| attr.path().is_ident(name))
 }

@@ -30,13 +30,28 @@ pub(crate) enum Position {
 ///
 /// A receiver that is compared is left out: see [`receiver`].
 pub(crate) fn arguments(expansion: &Expansion<'_>, position: Position) -> TokenStream {
+    if_wanted(expansion, each_argument(expansion, position, |_| true))
+}
+
+/// As [`arguments`], for the parameter at `index` alone. It stands before the names of the body are
+/// bound.
+pub(crate) fn parameter(expansion: &Expansion<'_>, index: usize) -> TokenStream {
+    let is_it = |binding: &Binding<'_>| binding.parameter == index;
+    if_wanted(expansion, each_argument(expansion, Position::BeforeBinding, is_it))
+}
+
+fn each_argument(
+    expansion: &Expansion<'_>,
+    position: Position,
+    is_captured: impl Fn(&Binding<'_>) -> bool,
+) -> TokenStream {
     let bindings = expansion.function.bindings();
     let is_captured_here = |binding: &&Binding<'_>| {
-        binding.name != "self" || !expansion.watch_plan.compares_receiver()
+        is_captured(binding)
+            && (binding.name != "self" || !expansion.watch_plan.compares_receiver())
     };
     let each = bindings.iter().filter(is_captured_here);
-    let each = each.filter_map(|binding| argument(expansion, binding, position));
-    if_wanted(expansion, each.collect())
+    each.filter_map(|binding| argument(expansion, binding, position)).collect()
 }
 
 /// As [`arguments`], for `self` alone. It stands before a body that borrows `self`.
@@ -72,11 +87,10 @@ fn argument(
     binding: &Binding<'_>,
     position: Position,
 ) -> Option<TokenStream> {
-    let Expansion { private, buffer, args, hides_parameters, .. } = expansion;
+    let Expansion { private, buffer, args, .. } = expansion;
     let name = &binding.name;
     let is_before = position == Position::BeforeBinding;
-    let is_hidden = is_before && *hides_parameters && name != "self";
-    let ident = if is_hidden { expansion.hidden(&binding.ident) } else { binding.ident.clone() };
+    let ident = if is_before { expansion.before_binding(binding) } else { binding.ident.clone() };
     let value = match expansion.loan_of(&binding.ident).filter(|_| is_before) {
         Some(loan) => quote!(#loan.__audited_argument()),
         None => quote!(&#ident),
@@ -112,7 +126,8 @@ fn argument(
         CaptureMode::Redacted => quote!(#private::InputBuffer::redacted(#buffer, #name);),
     };
     let cfgs = cfgs(binding.attrs);
-    let allow = (!is_hidden).then(|| allow_underscore_use(&ident));
+    let is_users = !is_before || !expansion.hides(binding);
+    let allow = is_users.then(|| allow_underscore_use(&ident));
     Some(quote!(#cfgs #allow #record))
 }
 

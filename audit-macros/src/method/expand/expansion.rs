@@ -4,10 +4,10 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{Attribute, FnArg, Pat, PatType, Signature};
+use syn::{Attribute, FnArg, Meta, Pat, PatType, Signature, parse_quote};
 
 use super::watch_plan::{Watch, WatchPlan};
-use crate::method::model::{Function, is_plain, parameter_ident};
+use crate::method::model::{Binding, Function, is_plain, parameter_ident};
 use crate::method::return_kind::ReturnKind;
 use crate::method::validate::CheckedArgs;
 use crate::tokens::{is_cfg, local};
@@ -61,6 +61,7 @@ impl<'a> Expansion<'a> {
     /// Output: `fn f(a: A, __audited_argument_1: B) -> R`
     pub(crate) fn signature(&self) -> Signature {
         let mut sig = self.function.sig.clone();
+        allow_instead_of_expect(&mut sig);
         for (index, input) in sig.inputs.iter_mut().enumerate() {
             if let FnArg::Typed(typed) = input {
                 let ident = self.hidden(&parameter_ident(typed, index));
@@ -92,6 +93,27 @@ impl<'a> Expansion<'a> {
             }
         }
         hidden
+    }
+
+    /// Whether the name that `binding` has [before it is bound](Self::before_binding) is not the
+    /// user's.
+    pub(crate) fn hides(&self, binding: &Binding<'_>) -> bool {
+        let is_plain = match &self.function.sig.inputs[binding.parameter] {
+            FnArg::Receiver(_) => return false,
+            FnArg::Typed(typed) => is_plain(&typed.pat),
+        };
+        !is_plain || self.hides_parameters
+    }
+
+    /// The name of what `binding` will be bound to, before the names of the body are bound.
+    pub(crate) fn before_binding(&self, binding: &Binding<'_>) -> Ident {
+        match &self.function.sig.inputs[binding.parameter] {
+            FnArg::Typed(typed) if !is_plain(&typed.pat) => {
+                part_of_pattern(binding.parameter, binding.nth)
+            }
+            FnArg::Typed(_) => self.hidden(&binding.ident),
+            FnArg::Receiver(_) => binding.ident.clone(),
+        }
     }
 
     /// Whether every parameter is a plain name.
@@ -140,6 +162,24 @@ impl<'a> Expansion<'a> {
     }
 }
 
+/// Replaces `#[expect(lints)]` on each parameter by `#[allow(lints)]`, because the lints are expected
+/// where the body's name is bound.
+pub(crate) fn allow_instead_of_expect(sig: &mut Signature) {
+    for input in &mut sig.inputs {
+        if let FnArg::Typed(typed) = input {
+            typed.attrs.iter_mut().for_each(allow_expected);
+        }
+    }
+}
+
+pub(crate) fn allow_expected(attr: &mut Attribute) {
+    if attr.path().is_ident("expect")
+        && let Meta::List(list) = &mut attr.meta
+    {
+        list.path = parse_quote!(allow);
+    }
+}
+
 /// Keywords that were identifiers in an older edition.
 pub(crate) const NEWER_KEYWORDS: &[&str] = &["async", "await", "dyn", "gen", "try"];
 
@@ -149,6 +189,11 @@ pub(crate) fn parameter_name(typed: &PatType, index: usize) -> String {
         Pat::Ident(pat) => pat.ident.unraw().to_string(),
         _ => format!("argument_{index}"),
     }
+}
+
+/// The generated local for the name at `nth` in the pattern of the parameter at `index`.
+pub(crate) fn part_of_pattern(index: usize, nth: usize) -> Ident {
+    numbered(&format!("__audited_part_{index}"), nth)
 }
 
 /// A generated local for the parameter at `index`.

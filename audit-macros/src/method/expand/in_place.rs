@@ -5,20 +5,23 @@
 //! price: the guard sees only that the function returned, not what it returned by `?` or by a
 //! `return` in a macro.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Expr, ExprAsync, ExprClosure, ExprReturn, Item, Signature, Type, parse_quote, parse2,
+    Block, Expr, ExprAsync, ExprClosure, ExprReturn, FnArg, Item, Signature, Type, parse_quote,
+    parse2,
 };
 
 use super::capture::{self, Position};
-use super::expansion::Expansion;
+use super::expansion::{Expansion, allow_instead_of_expect};
 use super::{body, call, refuse, watch};
 use crate::method::fragments::with_empty_statement;
+use crate::method::model::Binding;
 use crate::method::return_kind::{ReturnKind, is_response};
 use crate::method::type_spelling::{looks_like_future, looks_like_result};
-use crate::tokens::local;
+use crate::tokens::{any_token, local};
 
 /// Input:  `#[track_caller] fn f(a: A) -> R { body }`
 ///
@@ -103,26 +106,46 @@ fn run_unnamed(expansion: &Expansion<'_>) -> TokenStream {
 
 /// The signature, and the statements that capture the arguments.
 ///
-/// The parameters stay as they are, because they must outlive what the tail expression borrows.
-/// Only if a parameter is called `_name` they are hidden, where a `match` drops the temporaries of
-/// the tail first.
+/// Where the body stands in a `match`, the parameters are bound again, as in a closure. Elsewhere
+/// they stay as they are, because they must outlive what the tail expression borrows.
 fn signature_and_capture(expansion: &Expansion<'_>) -> (Signature, TokenStream) {
-    let bindings = expansion.function.bindings();
-    let has_underscore = bindings.iter().any(|binding| binding.name.starts_with('_'));
-    let ends_in_match = matches!(expansion.return_kind, ReturnKind::Nameable(_));
-    if expansion.hides_parameters
-        && has_underscore
-        && ends_in_match
-        && expansion.has_only_plain_parameters()
-    {
+    if matches!(expansion.return_kind, ReturnKind::Nameable(_)) {
         let unseen = watch::report_unseen(expansion, Position::BeforeBinding);
         let capture = body::capture_and_bind(expansion);
         return (expansion.signature(), quote!(#unseen #capture));
     }
     let unseen = watch::report_unseen(expansion, Position::InSignature);
     let arguments = capture::arguments(expansion, Position::InSignature);
+    let unused = report_unused(expansion);
     let end = body::details_and_end(expansion);
-    (expansion.function.sig.clone(), quote!(#unseen #arguments #end))
+    let mut sig = expansion.function.sig.clone();
+    allow_instead_of_expect(&mut sig);
+    (sig, quote!(#unseen #arguments #end #unused))
+}
+
+/// Output: `let a = &a;` for each name that the body does not mention, so that the compiler reports
+/// it as unused although the capture has used it.
+fn report_unused(expansion: &Expansion<'_>) -> TokenStream {
+    let body = expansion.function.body.to_token_stream();
+    let bindings = expansion.function.bindings();
+    let unused = bindings.iter().filter(|Binding { ident, name, .. }| {
+        let mentions = |token: &TokenTree| match token {
+            TokenTree::Ident(mentioned) => mentioned.unraw() == *name,
+            // `"{a}"`
+            TokenTree::Literal(text) => text.to_string().contains(name.as_str()),
+            _ => false,
+        };
+        ident != "self" && !name.starts_with('_') && !any_token(body.clone(), &mentions)
+    });
+    let report = unused.map(|Binding { ident, parameter, .. }| {
+        let attrs = match &expansion.function.sig.inputs[*parameter] {
+            FnArg::Typed(typed) => Some(body::binding_attrs(typed)),
+            FnArg::Receiver(_) => None,
+        };
+        let (attrs, let_) = (attrs.into_iter().flatten(), quote!(let));
+        quote!(#(#attrs)* #let_ #ident = &#ident;)
+    });
+    report.collect()
 }
 
 /// Rewrites the visible `return`s of a body.

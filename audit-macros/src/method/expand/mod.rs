@@ -17,6 +17,7 @@ mod call;
 mod capture;
 mod expansion;
 mod in_place;
+mod pattern;
 mod refuse;
 mod sync;
 mod watch;
