@@ -1,4 +1,4 @@
-//! Shapes 46 to 57, 62, 68, 69, 73 and 74: other attributes, lints, macros, and names of the
+//! Shapes 46 to 57, 62, 68, 69 and 73 to 75: other attributes, lints, macros, and names of the
 //! user.
 
 #[path = "shapes/hygiene.rs"]
@@ -7,6 +7,8 @@ mod hygiene;
 mod lints;
 #[path = "shapes/macro_fragments.rs"]
 mod macro_fragments;
+#[path = "shapes/paths.rs"]
+mod paths;
 #[path = "shapes/record_access.rs"]
 mod record_access;
 #[path = "shapes/stacking.rs"]

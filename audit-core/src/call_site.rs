@@ -4,6 +4,7 @@
 //! site caches what does not change between calls: the path of the function, and whether the
 //! recorder records it.
 
+use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -105,6 +106,8 @@ impl<'de> Deserialize<'de> for CaptureLevel {
 pub struct CallSite {
     module: &'static str,
     name: &'static str,
+    /// The type name of a closure in the static that holds this call site, which is in the function.
+    place: fn() -> &'static str,
     action: Option<&'static str>,
     capture: Option<CaptureLevel>,
     log: Option<LevelFilter>,
@@ -115,6 +118,8 @@ pub struct CallSite {
     leaves_out: &'static str,
     /// `module::name`, created when it is first needed.
     default_action: OnceLock<String>,
+    /// The path of the function as it is declared, created when it is first needed.
+    declared_method: OnceLock<&'static str>,
     /// The paths of the function, found at its first call.
     method: OnceLock<Box<MethodPath>>,
     /// The cached decision of one recorder: its generation, and a [`CaptureLevel`] in the two low
@@ -136,12 +141,14 @@ struct MethodPath {
 }
 
 impl CallSite {
-    /// The call site of the function `name` in `module`.
+    /// The call site of the function `name` in `module`. `_place` is a closure in the initializer of
+    /// the static that holds the call site: its type has the function's path as its name.
     #[must_use]
-    pub const fn new(module: &'static str, name: &'static str) -> Self {
+    pub const fn new<P>(module: &'static str, name: &'static str, _place: &P) -> Self {
         Self {
             module,
             name,
+            place: type_name::<P>,
             action: None,
             capture: None,
             log: None,
@@ -149,6 +156,7 @@ impl CallSite {
             refuses: false,
             leaves_out: "",
             default_action: OnceLock::new(),
+            declared_method: OnceLock::new(),
             method: OnceLock::new(),
             decision: AtomicU64::new(0),
             is_log_announced: AtomicBool::new(false),
@@ -246,12 +254,24 @@ impl CallSite {
         }
     }
 
+    /// The path of the function as it is declared.
+    ///
+    /// It is the path that calls have, except for a default method of a trait, and for a method that
+    /// is implemented for a type parameter: calls of these have the path for their type.
+    pub(crate) fn declared_method(&'static self) -> &'static str {
+        self.declared_method.get_or_init(|| {
+            let place = without_closures((self.place)());
+            // The static is in the function, or in the block of an `async fn`.
+            method_of(place.rsplit_once("::").map_or(place, |(function, _)| function))
+        })
+    }
+
     /// The path of the function, for a call that ends before its body runs: the first path that is
-    /// known, or else `module::name`.
-    pub(crate) fn method_or_name(&'static self) -> &'static str {
+    /// known, or else the one that is declared.
+    pub(crate) fn method_or_declared(&'static self) -> &'static str {
         match self.method.get() {
             Some(path) => path.method,
-            None => self.path(),
+            None => self.declared_method(),
         }
     }
 
@@ -295,39 +315,80 @@ impl CallSite {
 /// Converts the type name of a body to the path of its function: removes the closures around the
 /// body, and all type arguments.
 ///
-/// `bank::Account<T>::pay::{{closure}}` becomes `bank::Account::pay`.
+/// | type name | path |
+/// |---|---|
+/// | `bank::Account<T>::pay::{{closure}}` | `bank::Account::pay` |
+/// | `<bank::Account<T> as bank::Ledger>::post` | `<bank::Account as bank::Ledger>::post` |
+/// | `bank::eu::<impl bank::Account<T>>::tax` | `bank::Account::tax` |
+/// | `bank::eu::<impl bank::Ledger for bank::Account<T>>::post` | `<bank::Account as bank::Ledger>::post` |
+///
+/// The last two are the names in an `impl` that is in another module than its type.
 fn method_of(body: &'static str) -> &'static str {
-    let mut path = body;
-    while let Some(outer) = path.strip_suffix("::{{closure}}") {
-        path = outer;
-    }
+    let path = without_closures(body);
     if !path.contains('<') {
         return path;
     }
     let mut plain = String::with_capacity(path.len());
     let mut rest = path;
-    // In `<bank::Account<T> as bank::Ledger<T>>::post`, the outer brackets are part of the path.
-    if rest.starts_with('<') {
-        plain.push('<');
-        rest = &rest[1..];
-        let mut depth = 1_usize;
-        for (at, c) in rest.char_indices() {
-            match c {
-                '<' => depth += 1,
-                '>' if !rest[..at].ends_with('-') => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                push_without_type_arguments(&rest[..at], &mut plain);
-                plain.push('>');
-                rest = &rest[at + 1..];
-                break;
-            }
+    if let Some((_, elsewhere)) = path.split_once("::<impl ") {
+        let end = end_of_brackets(elsewhere);
+        match split_outside_brackets(&elsewhere[..end], " for ") {
+            Some((of_trait, implementor)) => push_qualified(implementor, of_trait, &mut plain),
+            None => push_without_type_arguments(&elsewhere[..end], &mut plain),
+        }
+        rest = &elsewhere[end + 1..];
+    } else if let Some(qualified) = path.strip_prefix('<') {
+        let end = end_of_brackets(qualified);
+        let parts = split_outside_brackets(&qualified[..end], " as ");
+        if let Some((implementor, of_trait)) = parts {
+            push_qualified(implementor, of_trait, &mut plain);
+            rest = &qualified[end + 1..];
         }
     }
     push_without_type_arguments(rest, &mut plain);
     // Leaked once for each audited function and type; the call site refers to it for ever.
     Box::leak(plain.into_boxed_str())
+}
+
+fn without_closures(mut path: &'static str) -> &'static str {
+    while let Some(outer) = path.strip_suffix("::{{closure}}") {
+        path = outer;
+    }
+    path
+}
+
+/// Writes `<implementor as of_trait>`.
+fn push_qualified(implementor: &str, of_trait: &str, plain: &mut String) {
+    plain.push('<');
+    push_without_type_arguments(implementor, plain);
+    plain.push_str(" as ");
+    push_without_type_arguments(of_trait, plain);
+    plain.push('>');
+}
+
+/// Where the bracket ends whose content `text` begins with.
+fn end_of_brackets(text: &str) -> usize {
+    places_with_depth(text).find(|&(_, depth)| depth < 0).map_or(text.len() - 1, |(at, _)| at)
+}
+
+/// Splits at the first `separator` that is not in brackets.
+fn split_outside_brackets<'t>(text: &'t str, separator: &str) -> Option<(&'t str, &'t str)> {
+    let mut places = places_with_depth(text);
+    let (at, _) = places.find(|&(at, depth)| depth == 0 && text[at..].starts_with(separator))?;
+    Some((&text[..at], &text[at + separator.len()..]))
+}
+
+/// Each place in `text`, and how many angle brackets are open after it. The `>` of `->` is none.
+fn places_with_depth(text: &str) -> impl Iterator<Item = (usize, i32)> + '_ {
+    let mut depth = 0;
+    text.char_indices().map(move |(at, c)| {
+        match c {
+            '<' => depth += 1,
+            '>' if !text[..at].ends_with('-') => depth -= 1,
+            _ => {}
+        }
+        (at, depth)
+    })
 }
 
 fn push_without_type_arguments(path: &str, plain: &mut String) {
@@ -359,6 +420,15 @@ mod tests {
                 "<bank::Account as bank::Ledger>::post",
             ),
             ("<fn(u8) -> u8 as bank::Rate>::of::{{closure}}", "<fn(u8) -> u8 as bank::Rate>::of"),
+            ("bank::eu::<impl bank::Account<T>>::tax::{{closure}}", "bank::Account::tax"),
+            (
+                "bank::eu::<impl bank::Ledger<u8> for bank::Account<T>>::post<fn() -> T>::{{closure}}",
+                "<bank::Account as bank::Ledger>::post",
+            ),
+            (
+                "bank::<impl bank::Rate for for<'a> fn(&'a u8) -> u8>::of::inner",
+                "<for fn(&'a u8) -> u8 as bank::Rate>::of::inner",
+            ),
         ] {
             assert_eq!(method_of(body), method);
         }

@@ -402,7 +402,7 @@ impl RunningCall {
     ) -> (Arc<CallShared>, usize) {
         let Self { shared, kind, site, method, ended, output, cuts, .. } = self;
         let method = match site {
-            Some(site) if method.is_empty() => Cow::Borrowed(site.method_or_name()),
+            Some(site) if method.is_empty() => Cow::Borrowed(site.method_or_declared()),
             _ => method,
         };
         let duration = ended.unwrap_or_else(Instant::now).duration_since(shared.started);

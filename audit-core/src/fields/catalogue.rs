@@ -102,7 +102,7 @@ pub fn catalogue() -> Catalogue {
         }
     }
     types.sort_by_key(|info| (info.name(), info.module(), info.rust_name()));
-    sites.sort_by_key(|site| (site.action_name(), site.path()));
+    sites.sort_by_key(|site| (site.action_name(), site.declared_method()));
     Catalogue { types, sites }
 }
 
@@ -122,7 +122,7 @@ impl Catalogue {
 
     /// The actions, each with its function, sorted: `("promote pilot", "fleet::promote")`.
     pub fn actions(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-        self.sites.iter().map(|site| (site.action_name(), site.path()))
+        self.sites.iter().map(|site| (site.action_name(), site.declared_method()))
     }
 }
 
@@ -157,7 +157,7 @@ impl fmt::Display for Catalogue {
             }
         }
         for site in &self.sites {
-            write!(f, "action {} ({}", site.action_name(), site.path())?;
+            write!(f, "action {} ({}", site.action_name(), site.declared_method())?;
             site.describe(f)?;
             f.write_str(")\n")?;
         }

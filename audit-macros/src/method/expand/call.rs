@@ -25,7 +25,7 @@ pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
 /// ```text
 /// {
 ///     static CALLSITE: CallSite =
-///         CallSite::action(CallSite::new(module_path!(), "name"), "…");
+///         CallSite::action(CallSite::new(module_path!(), "name", &|| ()), "…");
 ///     register it in the catalogue;
 ///     &CALLSITE
 /// }
@@ -33,7 +33,7 @@ pub(crate) fn enter(expansion: &Expansion<'_>) -> TokenStream {
 pub(crate) fn call_site(expansion: &Expansion<'_>) -> TokenStream {
     let Expansion { private, function, .. } = expansion;
     let name = function.sig.ident.unraw().to_string();
-    let new = quote!(#private::CallSite::new(#private::module_path!(), #name));
+    let new = quote!(#private::CallSite::new(#private::module_path!(), #name, &|| ()));
     let site = with_options(expansion, new);
     let register = register(private, &quote!(#private::CatalogueEntry::site(&__AUDITED_CALLSITE)));
     quote! {
