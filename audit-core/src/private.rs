@@ -19,11 +19,11 @@ pub use std::vec::Vec;
 pub use tracing::level_filters::LevelFilter;
 
 pub use crate::call::{
-    Call, InFuture, Input, InputBuffer, MovedArgument, NoSlot, OwnedReturn, UnfollowedFuture,
-    argument, async_output, begin_call, begin_execute, borrow_whole, by_debug, by_serialize,
-    debug_argument, error, failed_if, generic_error, lend, opaque, outcome, output_slot, pattern,
-    reached, receiver, requested, returned, run_async, run_async_fn, run_async_opaque, run_future,
-    run_opaque, skipped, status, try_run_async, value, watch,
+    Call, InFuture, Input, InputBuffer, NoSlot, OwnedReturn, UnfollowedFuture, argument,
+    async_output, begin_call, begin_execute, by_debug, by_serialize, debug_argument, error,
+    failed_if, generic_error, lend, opaque, outcome, output_slot, pattern, reached, receiver,
+    requested, returned, run_async, run_async_fn, run_async_opaque, run_future, run_opaque,
+    skipped, status, try_run_async, unwatched, value, watch,
 };
 pub use crate::call_site::{CallSite, CaptureLevel};
 pub use crate::fields::{

@@ -1,10 +1,13 @@
 //! Calls whose object cannot be compared, because the returned value borrows it, or because its
 //! snapshot may not be `Send`.
 
+use std::collections::HashMap;
+
 use audited::fields::AuditedFields;
+use audited::record::Truncation;
 use audited::{audit_method, audited_fields, testing};
 
-use super::{Pilot, kara, unobserved};
+use super::{Pilot, kara, single_record, unobserved};
 
 /// Types that borrow, under the names of types that do not.
 mod misleading {
@@ -57,6 +60,29 @@ fn a_generic_future_stays_send_and_reports_the_object_that_it_does_not_compare()
     });
     assert_eq!(records[0].target_id.as_deref(), Some("7"));
     assert_eq!(records[0].truncated[0].path, "changes._object");
+}
+
+#[test]
+fn collections_of_audited_objects_are_reported() {
+    #[audit_method(skip_all)]
+    fn collections(
+        list: &mut Vec<Pilot>,
+        option: &mut Option<Box<Pilot>>,
+        map: &mut HashMap<u8, Pilot>,
+        numbers: &mut Vec<u32>,
+    ) {
+        list[0].rank += 1;
+        *option = None;
+        map.clear();
+        numbers.clear();
+    }
+    let record = single_record(|| {
+        let map = &mut HashMap::from([(1, kara())]);
+        collections(&mut vec![kara()], &mut None, map, &mut vec![1]);
+    });
+    let cut = |name| Truncation::new(format!("changes.{name}"), "objects", 0, None);
+    assert_eq!(record.truncated, ["list", "option", "map"].map(cut));
+    assert!(record.changes.is_empty() && record.target_id.is_none());
 }
 
 #[audited_fields(number; key = id)]

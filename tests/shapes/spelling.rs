@@ -161,7 +161,7 @@ fn a_renamed_trait_is_not_recognised_in_impl_trait() {
 }
 
 #[test]
-fn a_function_named_like_one_that_takes_any_type_may_move_self() {
+fn a_function_that_takes_self_is_not_known_by_its_name() {
     #[audited_fields(value; key = id)]
     struct Object {
         id: u32,
@@ -188,7 +188,5 @@ fn a_function_named_like_one_that_takes_any_type_may_move_self() {
 
     let mut object = Object { id: 1, value: 0 };
     assert_eq!(single_record(|| object.grows()).changes.len(), 1);
-    let record = single_record(|| object.pushes());
-    assert!(record.changes.is_empty());
-    assert_eq!(record.truncated[0].path, "changes.self");
+    assert_eq!(single_record(|| object.pushes()).changes.len(), 1);
 }

@@ -68,5 +68,5 @@ pub use returned::{Recorded, Returned};
 pub use run::{run_async_opaque, run_future, run_opaque};
 pub use status::status;
 pub use value_probe::{argument, receiver, requested, value};
-pub use wait::{NoSlot, async_output, output_slot};
-pub use watch::{InFuture, MovedArgument, OwnedReturn, borrow_whole, lend, reached, watch};
+pub use wait::{NoSlot, async_output, output_slot, reached};
+pub use watch::{InFuture, OwnedReturn, lend, unwatched, watch};

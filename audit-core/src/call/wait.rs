@@ -15,7 +15,6 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use crate::call::lifecycle::{Call, CallStage};
-use crate::call::watch::probe::Never;
 
 impl Call {
     /// Blocks this thread until the record is stored, if the call has to wait for it.
@@ -130,7 +129,7 @@ impl<R> SendOutput<R> {
         call.is_waiting()
     }
 
-    /// Fixes the type that [`reached`](super::watch::reached) returns to `()`.
+    /// Fixes the type that [`reached`] returns to `()`.
     #[inline]
     pub fn __audited_was_reached(&self, _here: ()) {}
 
@@ -153,7 +152,7 @@ impl<R> LocalOutput<R> {
         false
     }
 
-    /// Fixes the type that [`reached`](super::watch::reached) returns to `!`.
+    /// Fixes the type that [`reached`] returns to `!`.
     #[inline]
     pub fn __audited_was_reached(&self, _here: Never) {}
 
@@ -257,4 +256,45 @@ impl<T> AnySlot<T> {
     pub fn __audited_make(&self) -> NoSlot {
         NoSlot
     }
+}
+
+/// Marks code that runs only if the return value can stay in the future.
+///
+/// The type of the result is `()` or `!`, and the method `__audited_was_reached` of the output fixes
+/// it afterwards. If it is `!`, the compiler sees no suspension point in between. It does not warn
+/// of unreachable code either, because it looks for that before it knows the type.
+#[inline]
+#[must_use]
+pub fn reached<V: Reached>() -> V {
+    V::reached()
+}
+
+/// `()` or `!`, for [`reached`].
+pub trait Reached {
+    /// Returns the value; panics for `!`.
+    fn reached() -> Self;
+}
+
+impl Reached for () {
+    #[inline]
+    fn reached() -> Self {}
+}
+
+impl Reached for Never {
+    fn reached() -> Self {
+        unreachable!("the output is not held")
+    }
+}
+
+/// `!`, which stable Rust can name only as the return type of a function.
+pub(crate) type Never = <fn() -> ! as Returns>::Value;
+
+/// The return type of a function pointer.
+pub trait Returns {
+    /// The return type.
+    type Value;
+}
+
+impl<R> Returns for fn() -> R {
+    type Value = R;
 }

@@ -12,7 +12,7 @@ use audit_record::ChangeKind;
 use crate::change::record::{self, Operation, OperationEnd};
 use crate::change::tracked_state::{StoreEffect, TrackedState};
 use crate::current;
-use crate::fields::{AuditedFields, change_time, object_address};
+use crate::fields::{AuditedFields, change_time};
 use crate::in_flight::{StartTime, Target};
 use crate::recorder::RecorderRef;
 use crate::scope;
@@ -111,7 +111,8 @@ impl<'t, T: AuditedFields> SaveAttempt<'t, T> {
             return;
         }
         if let Some(call) = scope::with(|scope| scope.call.clone()) {
-            let (address, label) = (object_address(&self.object.value), self.object.value.label());
+            let (address, label) =
+                (self.object.value.__audited_address(), self.object.value.label());
             call.while_running(|state| state.annotations().update_target(address, id, label));
         }
     }

@@ -1,14 +1,17 @@
 //! [`AuditedFields`], the trait that `#[audited_fields]` implements, and functions on any such
 //! type.
 
+use std::any::type_name;
 use std::borrow::Cow;
+use std::ptr;
 
 use audit_record::ChangeKind;
 
 use crate::capture::Rules;
 use crate::fields::{ChangedFields, FieldValues, FieldVisitor, TypeInfo};
 
-/// A type with audited fields. Only the attribute `#[audited_fields(…)]` implements it.
+/// A type with audited fields. Only the attribute `#[audited_fields(…)]` implements it, and `Box`
+/// for such a type.
 ///
 /// ```
 /// use audited::fields::AuditedFields;
@@ -77,14 +80,58 @@ pub trait AuditedFields {
     /// Updates `before` to the current values. Fields that are equal are not cloned again.
     #[doc(hidden)]
     fn refresh(&self, before: &mut Self::Snapshot);
+
+    /// Where the object is.
+    #[doc(hidden)]
+    fn __audited_address(&self) -> ObjectAddress {
+        (ptr::from_ref(self).cast::<()>().addr(), type_name::<Self>())
+    }
 }
 
 /// The address and the type name of an object in memory.
 pub(crate) type ObjectAddress = (usize, &'static str);
 
-/// Where `object` is.
-pub(crate) fn object_address<T>(object: &T) -> ObjectAddress {
-    (std::ptr::from_ref(object).addr(), std::any::type_name::<T>())
+/// A boxed object is the object itself.
+impl<T: AuditedFields> AuditedFields for Box<T> {
+    const TYPE: &'static TypeInfo = T::TYPE;
+
+    type Snapshot = T::Snapshot;
+
+    fn type_path() -> Cow<'static, str> {
+        T::type_path()
+    }
+
+    fn type_paths() -> Vec<String> {
+        T::type_paths()
+    }
+
+    fn target_id(&self) -> String {
+        T::target_id(self)
+    }
+
+    fn label(&self) -> Option<String> {
+        T::label(self)
+    }
+
+    fn snapshot(&self) -> T::Snapshot {
+        T::snapshot(self)
+    }
+
+    fn compare(&self, before: &T::Snapshot, visitor: &mut FieldVisitor<'_>) {
+        T::compare(self, before, visitor);
+    }
+
+    fn describe(&self, before: Option<&T::Snapshot>, visitor: &mut FieldVisitor<'_>) {
+        T::describe(self, before, visitor);
+    }
+
+    fn refresh(&self, before: &mut T::Snapshot) {
+        T::refresh(self, before);
+    }
+
+    fn __audited_address(&self) -> ObjectAddress {
+        T::__audited_address(self)
+    }
 }
 
 /// An object that becomes the target of a call that is given it as `&mut`: one with audited fields,

@@ -18,9 +18,7 @@ mod probe;
 mod visitor;
 
 pub use audited::{AuditedFields, TargetObject};
-pub(crate) use audited::{
-    ObjectAddress, changed_fields, described_fields, field_values, object_address,
-};
+pub(crate) use audited::{ObjectAddress, changed_fields, described_fields, field_values};
 pub use catalogue::{Catalogue, CatalogueEntry, catalogue};
 pub(crate) use changed::{ChangedField, ChangedFields, NO_FIELD, change_time, redaction_mark};
 pub use compare_parts::CompareParts;

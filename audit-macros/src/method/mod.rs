@@ -11,7 +11,6 @@ mod fragments;
 mod model;
 mod refusal;
 mod return_kind;
-mod self_usage;
 mod type_spelling;
 mod validate;
 

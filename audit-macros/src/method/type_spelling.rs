@@ -110,60 +110,22 @@ pub(crate) fn looks_like_future(output: &ReturnType) -> bool {
         if trait_names(ty).any(|name| name.ends_with("Future")))
 }
 
-/// Whether a return type has an elided lifetime: then the returned value borrows from the receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Elision {
-    No,
-    /// A type may have a lifetime that is not written: `Guard`.
-    Possible,
-    /// `&T`, `Guard<'_>`
-    Certain,
-}
-
-/// Whether a lifetime is elided in `ty`.
-///
-/// Only the spelling is available: the answer decides how the body's closure captures `self`. If a
-/// type with an elided lifetime has the name of one without, a body that borrows `self` itself does
-/// not compile.
-pub(crate) fn elision(ty: &Type) -> Elision {
-    elision_in(ty.to_token_stream())
-}
-
-fn elision_in(tokens: TokenStream) -> Elision {
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let elisions = tokens.iter().enumerate().map(|(at, token)| match token {
-        TokenTree::Group(group) => elision_in(group.stream()),
-        TokenTree::Punct(punct) => match punct.as_char() {
-            '&' if !is_punct(tokens.get(at + 1), '\'') => Elision::Certain,
-            '\'' if is_ident(tokens.get(at + 1), "_") => Elision::Certain,
-            _ => Elision::No,
-        },
-        TokenTree::Ident(name) if may_elide(&name.to_string(), &tokens, at) => Elision::Possible,
-        TokenTree::Ident(_) | TokenTree::Literal(_) => Elision::No,
-    });
-    elisions.max().unwrap_or(Elision::No)
-}
-
-/// Whether `name`, which is at `at`, may be a type with an elided lifetime.
-fn may_elide(name: &str, tokens: &[TokenTree], at: usize) -> bool {
-    let is_before = |n: usize, c: char| at >= n && is_punct(tokens.get(at - n), c);
-    let is_parameter = name.len() <= 2 && name.starts_with(char::is_uppercase);
-    let is_lower = name.starts_with(|c: char| c.is_lowercase() || c == '_');
-    // `Self::Item`
-    let is_projection = is_before(1, ':') && at >= 3 && is_ident(tokens.get(at - 3), "Self");
-    // `'a`
-    let is_lifetime = is_before(1, '\'');
-    // `path::…`
-    let is_module = is_punct(tokens.get(at + 1), ':');
-    // `Guard<'a>`
-    let has_lifetime = is_punct(tokens.get(at + 1), '<') && is_punct(tokens.get(at + 2), '\'');
-    !(WITHOUT_LIFETIME.contains(&name)
-        || is_parameter
-        || is_lower
-        || is_projection
-        || is_lifetime
-        || is_module
-        || has_lifetime)
+/// Whether `ty` shows an elided lifetime: `&T`, `Guard<'_>`. A type may also elide one without a
+/// sign; `audit-core` finds that out by method lookup.
+pub(crate) fn has_elided_lifetime(ty: &Type) -> bool {
+    fn is_in(tokens: TokenStream) -> bool {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        tokens.iter().enumerate().any(|(at, token)| match token {
+            TokenTree::Group(group) => is_in(group.stream()),
+            TokenTree::Punct(punct) => match punct.as_char() {
+                '&' => !is_punct(tokens.get(at + 1), '\''),
+                '\'' => is_ident(tokens.get(at + 1), "_"),
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+    is_in(ty.to_token_stream())
 }
 
 /// Common types that have no lifetime of their own.

@@ -5,7 +5,8 @@
 //! whether an object is watched. `in_flight::nested` keeps nested calls from recording the same
 //! change twice.
 
+mod lent;
 mod object;
-pub(super) mod probe;
+mod probe;
 
-pub use probe::{InFuture, MovedArgument, OwnedReturn, borrow_whole, lend, reached, watch};
+pub use probe::{InFuture, OwnedReturn, lend, unwatched, watch};

@@ -9,7 +9,7 @@ use crate::call::lifecycle::Call;
 use crate::capture::{self, Rules};
 use crate::fields::{
     AuditedFields, TargetObject, change_time, changed_fields, compare_values, field_values,
-    is_assigned, object_address,
+    is_assigned,
 };
 use crate::in_flight::{
     CallShared, CallState, MAX_CHANGES, NestedChanges, ObjectChanges, ObjectIdentity, ObjectValues,
@@ -19,8 +19,6 @@ use crate::in_flight::{
 /// An object as it was when the call began.
 pub(super) struct ObjectWatch<T: AuditedFields> {
     call: Arc<CallShared>,
-    /// The parameter that holds the object.
-    parameter: &'static str,
     before: T::Snapshot,
     /// The entry of this call in the watch list.
     watched: Arc<WatchedObject>,
@@ -36,17 +34,17 @@ impl<T: AuditedFields> ObjectWatch<T> {
         let shared = call.shared()?;
         let id = set_target(shared, object);
         let Some(before) = capture::run_user_code(|| object.snapshot()) else {
-            record_unwatched(shared, parameter);
+            record_unwatched(shared, parameter, Some(1));
             return None;
         };
-        let address = object_address(object);
+        let address = object.__audited_address();
         let outer = shared.watched.find(address);
         if let Some(outer) = &outer {
             outer.nested_call_began(object_values(object, shared.rules()), shared.rules());
         }
         let identity = ObjectIdentity { address, info: T::TYPE, type_path: T::type_path(), id };
         let watched = shared.watched.add(identity);
-        Some(Box::new(Self { call: shared.clone(), parameter, before, watched, outer }))
+        Some(Box::new(Self { call: shared.clone(), before, watched, outer }))
     }
 
     /// Adds the changes of the object to the call.
@@ -98,13 +96,6 @@ impl<T: AuditedFields> ObjectWatch<T> {
             outer.nested_call_ended(object_values(object, rules));
         }
     }
-
-    /// Records that the object cannot be compared.
-    pub(super) fn give_up(self: Box<Self>) {
-        let _busy = mark_busy();
-        let this = self;
-        record_unwatched(&this.call, this.parameter);
-    }
 }
 
 impl<T: AuditedFields> Drop for ObjectWatch<T> {
@@ -146,7 +137,7 @@ fn set_target<T: AuditedFields>(call: &CallShared, object: &T) -> String {
     let annotations = state.annotations();
     if annotations.target.is_none() {
         annotations.target = Some(Target { type_name, id: id.clone(), label });
-        annotations.target_address = Some(object_address(object));
+        annotations.target_address = Some(object.__audited_address());
     }
     id
 }
@@ -156,12 +147,13 @@ fn set_target<T: AuditedFields>(call: &CallShared, object: &T) -> String {
 pub(super) fn record_target<T: TargetObject>(call: &CallShared, object: &T, parameter: &str) {
     set_target(call, object.audited());
     if !T::RECORDS_CHANGES {
-        record_unwatched(call, parameter);
+        record_unwatched(call, parameter, Some(1));
     }
 }
 
-/// Records that the changes of the object in `parameter` are not known.
-fn record_unwatched(call: &CallShared, parameter: &str) {
-    let cut = Truncation::new(format!("changes.{parameter}"), "objects", 0, Some(1));
+/// Records that the changes of `objects`, of which there may be any number, in `parameter` are not
+/// known.
+pub(super) fn record_unwatched(call: &CallShared, parameter: &str, objects: Option<u64>) {
+    let cut = Truncation::new(format!("changes.{parameter}"), "objects", 0, objects);
     call.state().cut(cut);
 }

@@ -7,26 +7,28 @@
 //! the object is not watched. Where the attribute can see that `R` contains no lifetime, `F` is
 //! [`OwnedReturn`], which compiles faster.
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::busy::mark_busy;
 use crate::call::lifecycle::Call;
-use crate::call::watch::object::{ObjectWatch, record_target};
+use crate::call::watch::lent::Lent;
+use crate::call::watch::object::{ObjectWatch, record_target, record_unwatched};
 use crate::fields::{AuditedFields, TargetObject};
 
 // ---- receivers ---------------------------------------------------------------------------------
 
 /// A receiver of any type. Nothing is recorded.
-pub struct AnyReceiver<'v, T: ?Sized, F>(&'v T, PhantomData<F>);
+pub struct AnyReceiver<'v, 'a, T: ?Sized, F>(&'v mut &'a mut T, PhantomData<F>);
 
 /// A receiver, if its type has audited fields, or is `Tracked`. It is not watched, because the
 /// return value may borrow from it, or because it records its changes itself.
-pub struct AuditedReceiver<'v, T: ?Sized, F>(AnyReceiver<'v, T, F>);
+pub struct AuditedReceiver<'v, 'a, T: ?Sized, F>(AnyReceiver<'v, 'a, T, F>);
 
 /// A receiver, if its type has audited fields and the return value does not borrow from it. It is
 /// watched.
-pub struct WatchableReceiver<'v, T: ?Sized, F>(AuditedReceiver<'v, T, F>);
+pub struct WatchableReceiver<'v, 'a, T: ?Sized, F>(AuditedReceiver<'v, 'a, T, F>);
 
 /// Stands for `F` where the return type contains no lifetime.
 pub enum OwnedReturn {}
@@ -36,73 +38,148 @@ pub enum OwnedReturn {}
 /// record says so.
 pub struct InFuture<F>(PhantomData<F>);
 
-/// Looks up whether a receiver is watched. With `()` for `F` it never is; if its type has audited
-/// fields, the record says so.
+/// Looks up whether a receiver is watched. If it is, `receiver` is replaced by a reference that the
+/// body may use and move: see [`Lent`].
 #[inline]
-pub fn watch<T: ?Sized, F>(object: &T) -> WatchableReceiver<'_, T, F> {
-    WatchableReceiver(AuditedReceiver(AnyReceiver(object, PhantomData)))
+pub fn watch<'v, 'a, T: ?Sized, F>(receiver: &'v mut &'a mut T) -> WatchableReceiver<'v, 'a, T, F> {
+    WatchableReceiver(AuditedReceiver(AnyReceiver(receiver, PhantomData)))
 }
 
-impl<'v, T: ?Sized, F> Deref for WatchableReceiver<'v, T, F> {
-    type Target = AuditedReceiver<'v, T, F>;
+impl<'v, 'a, T: ?Sized, F> Deref for WatchableReceiver<'v, 'a, T, F> {
+    type Target = AuditedReceiver<'v, 'a, T, F>;
 
-    #[inline]
-    fn deref(&self) -> &AuditedReceiver<'v, T, F> {
+    fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
 
-impl<'v, T: ?Sized, F> Deref for AuditedReceiver<'v, T, F> {
-    type Target = AnyReceiver<'v, T, F>;
-
+impl<T: ?Sized, F> DerefMut for WatchableReceiver<'_, '_, T, F> {
     #[inline]
-    fn deref(&self) -> &AnyReceiver<'v, T, F> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<'v, 'a, T: ?Sized, F> Deref for AuditedReceiver<'v, 'a, T, F> {
+    type Target = AnyReceiver<'v, 'a, T, F>;
+
+    fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
 
-impl<T: AuditedFields, R> WatchableReceiver<'_, T, fn(&()) -> R> {
-    /// Takes a snapshot of the object.
-    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
-        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
+impl<T: ?Sized, F> DerefMut for AuditedReceiver<'_, '_, T, F> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
 }
 
-impl<T: AuditedFields> WatchableReceiver<'_, T, OwnedReturn> {
-    /// Takes a snapshot of the object.
-    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
-        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
-    }
+/// Defines `__audited_begin` of a receiver that is watched, for one form of `F`.
+macro_rules! watchable_receiver {
+    (<T: $audited:path $(, $result:ident)?>, $marker:ty) => {
+        impl<'a, T: $audited $(, $result)?> WatchableReceiver<'_, 'a, T, $marker> {
+            /// Takes a snapshot of the object.
+            pub fn __audited_begin(
+                &mut self,
+                call: &Call,
+                parameter: &'static str,
+            ) -> ReceiverWatch<'a, T> {
+                ReceiverWatch::begin(self.0.0.0, call, parameter)
+            }
+        }
+    };
 }
 
-impl<T: AuditedFields<Snapshot: Send>, R> WatchableReceiver<'_, T, InFuture<fn(&()) -> R>> {
-    /// Takes a snapshot of the object.
-    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
-        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
-    }
-}
+watchable_receiver!(<T: AuditedFields, R>, fn(&()) -> R);
+watchable_receiver!(<T: AuditedFields>, OwnedReturn);
+watchable_receiver!(<T: AuditedFields<Snapshot: Send>, R>, InFuture<fn(&()) -> R>);
+watchable_receiver!(<T: AuditedFields<Snapshot: Send>>, InFuture<OwnedReturn>);
 
-impl<T: AuditedFields<Snapshot: Send>> WatchableReceiver<'_, T, InFuture<OwnedReturn>> {
-    /// Takes a snapshot of the object.
-    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> ReceiverWatch<T> {
-        ReceiverWatch(ObjectWatch::begin(call, self.0.0.0, parameter))
-    }
-}
-
-impl<T: TargetObject, F> AuditedReceiver<'_, T, F> {
+impl<T: TargetObject, F> AuditedReceiver<'_, '_, T, F> {
     /// Makes the object the target, and records that it is not watched.
-    pub fn __audited_begin(&self, call: &Call, parameter: &'static str) -> NoWatch {
-        record_not_watched(call, self.0.0, parameter);
+    pub fn __audited_begin(&mut self, call: &Call, parameter: &'static str) -> NoWatch {
+        record_not_watched(call, &**self.0.0, parameter);
         NoWatch
     }
 }
 
-impl<T: ?Sized, F> AnyReceiver<'_, T, F> {
+impl<T: ?Sized, F> AnyReceiver<'_, '_, T, F> {
     /// Does nothing.
     #[inline]
-    pub fn __audited_begin(&self, _: &Call, _: &'static str) -> NoWatch {
+    pub fn __audited_begin(&mut self, _: &Call, _: &'static str) -> NoWatch {
         NoWatch
     }
+}
+
+/// A receiver that is watched while the body runs.
+pub struct ReceiverWatch<'a, T: AuditedFields>(Option<(Box<ObjectWatch<T>>, Lent<'a, T>)>);
+
+impl<'a, T: AuditedFields> ReceiverWatch<'a, T> {
+    fn begin(receiver: &mut &'a mut T, call: &Call, parameter: &'static str) -> Self {
+        let watch = ObjectWatch::begin(call, &**receiver, parameter);
+        Self(watch.map(|watch| (watch, Lent::new(receiver))))
+    }
+
+    /// Records what has changed. The body has ended.
+    pub fn __audited_finish(&mut self) {
+        if let Some((watch, lent)) = self.0.take() {
+            watch.finish(lent.take_back());
+        }
+    }
+}
+
+/// The object is also compared if a future is dropped before it is ready. The body has been dropped
+/// before.
+impl<T: AuditedFields> Drop for ReceiverWatch<'_, T> {
+    fn drop(&mut self) {
+        self.__audited_finish();
+    }
+}
+
+/// Stands for a receiver that is not watched.
+pub struct NoWatch;
+
+impl NoWatch {
+    /// Does nothing.
+    #[inline]
+    pub fn __audited_finish(&mut self) {}
+}
+
+// ---- parameters that cannot be watched ---------------------------------------------------------
+
+/// An object of any type. Nothing is recorded.
+pub struct AnyObject<'v, T: ?Sized>(&'v T);
+
+/// An object, if its type has audited fields, or is `Tracked`. It is not watched.
+pub struct UnwatchedObject<'v, T: ?Sized>(AnyObject<'v, T>);
+
+/// Looks up whether the record must say that an object is not watched.
+#[inline]
+pub fn unwatched<T: ?Sized>(object: &T) -> UnwatchedObject<'_, T> {
+    UnwatchedObject(AnyObject(object))
+}
+
+impl<'v, T: ?Sized> Deref for UnwatchedObject<'v, T> {
+    type Target = AnyObject<'v, T>;
+
+    #[inline]
+    fn deref(&self) -> &AnyObject<'v, T> {
+        &self.0
+    }
+}
+
+impl<T: TargetObject> UnwatchedObject<'_, T> {
+    /// Makes the object the target, and records that it is not watched.
+    pub fn __audited_report(&self, call: &Call, parameter: &'static str) {
+        record_not_watched(call, self.0.0, parameter);
+    }
+}
+
+impl<T: ?Sized> AnyObject<'_, T> {
+    /// Does nothing.
+    #[inline]
+    pub fn __audited_report(&self, _: &Call, _: &'static str) {}
 }
 
 /// Makes the object, which is not watched, the target of the call.
@@ -113,112 +190,17 @@ fn record_not_watched<T: TargetObject>(call: &Call, object: &T, parameter: &'sta
     }
 }
 
-/// A receiver that is watched while the body runs.
-pub struct ReceiverWatch<T: AuditedFields>(Option<Box<ObjectWatch<T>>>);
-
-impl<T: AuditedFields> ReceiverWatch<T> {
-    /// Whether there is a snapshot to compare with.
-    #[inline]
-    #[must_use]
-    pub fn __audited_is_watching(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Records what has changed.
-    pub fn __audited_finish(&mut self, object: &T) {
-        if let Some(watch) = self.0.take() {
-            watch.finish(object);
-        }
-    }
-
-    /// Fixes the type that [`reached`] returns to `()`.
-    #[inline]
-    pub fn __audited_was_reached(&self, _here: ()) {}
-}
-
-/// If a future is dropped before it is ready, its receiver can no longer be compared.
-impl<T: AuditedFields> Drop for ReceiverWatch<T> {
-    fn drop(&mut self) {
-        if let Some(watch) = self.0.take() {
-            watch.give_up();
-        }
-    }
-}
-
-/// Stands for a receiver that is not watched.
-pub struct NoWatch;
-
-impl NoWatch {
-    /// Always `false`.
-    #[inline]
-    #[must_use]
-    pub fn __audited_is_watching(&self) -> bool {
-        false
-    }
-
-    /// Does nothing.
-    #[inline]
-    pub fn __audited_finish<T: ?Sized>(&self, _: &T) {}
-
-    /// Fixes the type that [`reached`] returns to `!`.
-    #[inline]
-    pub fn __audited_was_reached(&self, _here: Never) {}
-}
-
-/// Marks code that runs only if an object is watched.
-///
-/// The type of the result is `()` or `!`, and the method `__audited_was_reached` of the watch fixes it
-/// afterwards. If it is `!`, the borrow checker ignores the code in between. The compiler does not
-/// warn of unreachable code either, because it looks for that before it knows the type.
-#[inline]
-#[must_use]
-pub fn reached<V: Reached>() -> V {
-    V::reached()
-}
-
-/// `()` or `!`, for [`reached`].
-pub trait Reached {
-    /// Returns the value; panics for `!`.
-    fn reached() -> Self;
-}
-
-impl Reached for () {
-    #[inline]
-    fn reached() -> Self {}
-}
-
-impl Reached for Never {
-    fn reached() -> Self {
-        unreachable!("no object is watched")
-    }
-}
-
-/// `!`, which stable Rust can name only as the return type of a function.
-pub(crate) type Never = <fn() -> ! as Returns>::Value;
-
-/// The return type of a function pointer.
-pub trait Returns {
-    /// The return type.
-    type Value;
-}
-
-impl<R> Returns for fn() -> R {
-    type Value = R;
-}
-
-/// Makes the closure of the body borrow the whole receiver instead of single fields. Then the
-/// closure is `Send` if the receiver is, and has the same lifetime.
-#[inline(always)]
-pub fn borrow_whole<T: ?Sized>(_: &mut T) {}
-
 // ---- other parameters --------------------------------------------------------------------------
 
 /// An argument of any type. Nothing is recorded.
 pub struct AnyArgument<'a, T: ?Sized, F>(Option<&'a mut T>, PhantomData<F>);
 
+/// An argument, if it is a collection of objects with audited fields. It is not watched.
+pub struct CollectionArgument<'a, T: ?Sized, F>(AnyArgument<'a, T, F>);
+
 /// An argument, if its type has audited fields, or is `Tracked`. It is not watched, because the
 /// return value may borrow from it, or because it records its changes itself.
-pub struct AuditedArgument<'a, T: ?Sized, F>(AnyArgument<'a, T, F>);
+pub struct AuditedArgument<'a, T: ?Sized, F>(CollectionArgument<'a, T, F>);
 
 /// An argument, if its type has audited fields and the return value does not borrow from it. It is
 /// watched.
@@ -227,7 +209,8 @@ pub struct WatchableArgument<'a, T: ?Sized, F>(AuditedArgument<'a, T, F>);
 /// Looks up whether an argument of type `&mut T` is watched. `F` is as for [`watch`].
 #[inline]
 pub fn lend<T: ?Sized, F>(object: &mut T) -> WatchableArgument<'_, T, F> {
-    WatchableArgument(AuditedArgument(AnyArgument(Some(object), PhantomData)))
+    let any = AnyArgument(Some(object), PhantomData);
+    WatchableArgument(AuditedArgument(CollectionArgument(any)))
 }
 
 impl<'a, T: ?Sized, F> Deref for WatchableArgument<'a, T, F> {
@@ -246,10 +229,25 @@ impl<T: ?Sized, F> DerefMut for WatchableArgument<'_, T, F> {
 }
 
 impl<'a, T: ?Sized, F> Deref for AuditedArgument<'a, T, F> {
+    type Target = CollectionArgument<'a, T, F>;
+
+    fn deref(&self) -> &CollectionArgument<'a, T, F> {
+        &self.0
+    }
+}
+
+impl<'a, T: ?Sized, F> Deref for CollectionArgument<'a, T, F> {
     type Target = AnyArgument<'a, T, F>;
 
     fn deref(&self) -> &AnyArgument<'a, T, F> {
         &self.0
+    }
+}
+
+impl<T: ?Sized, F> DerefMut for CollectionArgument<'_, T, F> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
 }
 
@@ -269,7 +267,7 @@ impl<'a, T: AuditedFields, R> WatchableArgument<'a, T, fn(&()) -> R> {
         call: &Call,
         parameter: &'static str,
     ) -> WatchedArgument<'a, T> {
-        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
+        WatchedArgument::begin(self.0.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
@@ -280,7 +278,7 @@ impl<'a, T: AuditedFields> WatchableArgument<'a, T, OwnedReturn> {
         call: &Call,
         parameter: &'static str,
     ) -> WatchedArgument<'a, T> {
-        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
+        WatchedArgument::begin(self.0.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
@@ -291,7 +289,7 @@ impl<'a, T: AuditedFields<Snapshot: Send>, R> WatchableArgument<'a, T, InFuture<
         call: &Call,
         parameter: &'static str,
     ) -> WatchedArgument<'a, T> {
-        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
+        WatchedArgument::begin(self.0.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
@@ -302,7 +300,7 @@ impl<'a, T: AuditedFields<Snapshot: Send>> WatchableArgument<'a, T, InFuture<Own
         call: &Call,
         parameter: &'static str,
     ) -> WatchedArgument<'a, T> {
-        WatchedArgument::begin(self.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
+        WatchedArgument::begin(self.0.0.0.0.take().expect(TAKEN_ONCE), call, parameter)
     }
 }
 
@@ -313,11 +311,35 @@ impl<'a, T: TargetObject, F> AuditedArgument<'a, T, F> {
         call: &Call,
         parameter: &'static str,
     ) -> UnwatchedArgument<'a, T> {
-        let object = self.0.0.take().expect(TAKEN_ONCE);
+        let object = self.0.0.0.take().expect(TAKEN_ONCE);
         record_not_watched(call, object, parameter);
         UnwatchedArgument(Some(object))
     }
 }
+
+impl<'a, T: HoldsAudited, F> CollectionArgument<'a, T, F> {
+    /// Records that the objects in the collection are not watched.
+    pub fn __audited_begin(
+        &mut self,
+        call: &Call,
+        parameter: &'static str,
+    ) -> UnwatchedArgument<'a, T> {
+        let _busy = mark_busy();
+        if let Some(shared) = call.shared() {
+            record_unwatched(shared, parameter, None);
+        }
+        UnwatchedArgument(self.0.0.take())
+    }
+}
+
+/// A collection of objects with audited fields.
+pub trait HoldsAudited {}
+
+impl<T: AuditedFields> HoldsAudited for Vec<T> {}
+impl<T: AuditedFields> HoldsAudited for VecDeque<T> {}
+impl<T: AuditedFields> HoldsAudited for Option<T> {}
+impl<K, T: AuditedFields> HoldsAudited for BTreeMap<K, T> {}
+impl<K, T: AuditedFields, S> HoldsAudited for HashMap<K, T, S> {}
 
 impl<'a, T: ?Sized, F> AnyArgument<'a, T, F> {
     /// Takes the argument; it is not watched.
@@ -394,9 +416,3 @@ impl<'a, T: ?Sized> UnwatchedArgument<'a, T> {
     #[inline]
     pub fn __audited_finish(&mut self) {}
 }
-
-/// Moves an argument into a body that would otherwise borrow it, even if it is `Copy`.
-pub struct MovedArgument<T>(
-    /// The argument.
-    pub T,
-);

@@ -153,7 +153,6 @@ fn mention_in_order(expansion: &Expansion<'_>) -> TokenStream {
 ///     return match () { () if false => unreachable_value::<R>(), () => { body } };
 /// }
 /// ```
-/// without `move` where the body borrows the receiver.
 ///
 /// The branch that is never taken tells the compiler the return type, so that coercions work as in
 /// the original function. So does the arm that is never taken, if the body never ends. The block
@@ -175,8 +174,7 @@ fn async_block_with(expansion: &Expansion<'_>, first: &TokenStream) -> TokenStre
         quote!(return match () { #arm () => #body };)
     };
     let capture = body::capture_and_bind(expansion);
-    let head =
-        if expansion.watch_plan.compares_receiver() { quote!(async) } else { quote!(async move) };
+    let head = quote!(async move);
     quote!(#head { #branch #first #capture #body })
 }
 

@@ -6,7 +6,7 @@ use syn::{Attribute, FnArg, Pat, PatType, ReceiverKind, Type};
 
 use super::capture::{self, Position};
 use super::expansion::{Expansion, allow_expected, allow_underscore_use, cfgs, part_of_pattern};
-use super::{pattern, refuse, watch};
+use super::{pattern, refuse};
 use crate::method::model::{is_plain, parameter_ident};
 
 /// Output: `match () { () => body }`
@@ -25,7 +25,6 @@ pub(crate) fn body(expansion: &Expansion<'_>) -> TokenStream {
 /// that the body does not use.
 pub(crate) fn capture_and_bind(expansion: &Expansion<'_>) -> TokenStream {
     let receiver = use_whole_receiver(expansion);
-    let unwrapped = watch::unwrap_parameters(expansion);
     let end = details_and_end(expansion);
     let inputs = expansion.function.sig.inputs.iter().enumerate();
     if expansion.has_only_plain_parameters() {
@@ -34,7 +33,7 @@ pub(crate) fn capture_and_bind(expansion: &Expansion<'_>) -> TokenStream {
             FnArg::Typed(typed) => Some(bind_parameter(expansion, index, typed)),
             FnArg::Receiver(_) => None,
         });
-        return quote!(#receiver #unwrapped #arguments #(#bind)* #end);
+        return quote!(#receiver #arguments #(#bind)* #end);
     }
     // A pattern is taken apart before its names are captured, and each parameter must be bound in
     // its turn. So each is captured in its turn, too.
@@ -49,7 +48,7 @@ pub(crate) fn capture_and_bind(expansion: &Expansion<'_>) -> TokenStream {
             FnArg::Typed(typed) => bind_pattern(expansion, index, typed, &capture),
         }
     });
-    quote!(#receiver #unwrapped #(#each)* #end)
+    quote!(#receiver #(#each)* #end)
 }
 
 /// Output: `if Input::is_recorded(&input) { … } Input::done(input);`
@@ -138,8 +137,7 @@ fn bind_pattern(
     quote!(#whole #parts #capture #(#attrs)* #let_ (#(#names,)*) #is (#(#locals,)*) #end)
 }
 
-/// Output: `if false { self = unreachable_value(); } let _ = &self;` where `self` is a value;
-/// `borrow_whole(&mut *self);` where it is compared.
+/// Output: `if false { self = unreachable_value(); } let _ = &self;` where `self` is a value.
 ///
 /// Since edition 2021, a closure moves in only the fields that its body names. The function would
 /// drop the rest later, in another order than the original function.
@@ -156,7 +154,7 @@ fn use_whole_receiver(expansion: &Expansion<'_>) -> Option<TokenStream> {
         _ => true,
     };
     if is_reference {
-        return watch::borrow_receiver(expansion);
+        return None;
     }
     let this = Ident::new("self", receiver.self_token.span);
     let private = &expansion.private;

@@ -27,8 +27,6 @@ pub(crate) enum Position {
 ///     argument(&a).__audited_checked().__audited_record(buffer, "a"); …
 /// }
 /// ```
-///
-/// A receiver that is compared is left out: see [`receiver`].
 pub(crate) fn arguments(expansion: &Expansion<'_>, position: Position) -> TokenStream {
     if_wanted(expansion, each_argument(expansion, position, |_| true))
 }
@@ -46,21 +44,8 @@ fn each_argument(
     is_captured: impl Fn(&Binding<'_>) -> bool,
 ) -> TokenStream {
     let bindings = expansion.function.bindings();
-    let is_captured_here = |binding: &&Binding<'_>| {
-        is_captured(binding)
-            && (binding.name != "self" || !expansion.watch_plan.compares_receiver())
-    };
-    let each = bindings.iter().filter(is_captured_here);
+    let each = bindings.iter().filter(|binding| is_captured(binding));
     each.filter_map(|binding| argument(expansion, binding, position)).collect()
-}
-
-/// As [`arguments`], for `self` alone. It stands before a body that borrows `self`.
-pub(crate) fn receiver(expansion: &Expansion<'_>) -> TokenStream {
-    let bindings = expansion.function.bindings();
-    let receiver = bindings.first().filter(|binding| binding.name == "self");
-    let captured =
-        receiver.and_then(|binding| argument(expansion, binding, Position::BeforeBinding));
-    if_wanted(expansion, captured.unwrap_or_default())
 }
 
 fn if_wanted(expansion: &Expansion<'_>, each: TokenStream) -> TokenStream {

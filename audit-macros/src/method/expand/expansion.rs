@@ -6,6 +6,7 @@ use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, Meta, Pat, PatType, Signature, parse_quote};
 
+use super::watch;
 use super::watch_plan::{Watch, WatchPlan};
 use crate::method::model::{Binding, Function, is_plain, parameter_ident};
 use crate::method::return_kind::ReturnKind;
@@ -39,7 +40,7 @@ impl<'a> Expansion<'a> {
         Self {
             args,
             function,
-            watch_plan: WatchPlan::of(args, function, &return_kind),
+            watch_plan: WatchPlan::of(function, &return_kind),
             return_kind,
             private: quote!(#crate_path::__private),
             call: local("__audited_call"),
@@ -59,20 +60,28 @@ impl<'a> Expansion<'a> {
     /// Input:  `fn f(a: A, (x, _): B) -> R`
     ///
     /// Output: `fn f(a: A, __audited_argument_1: B) -> R`
+    ///
+    /// `&mut self` becomes `mut self: &mut Self`, if it is compared.
     pub(crate) fn signature(&self) -> Signature {
         let mut sig = self.function.sig.clone();
         allow_instead_of_expect(&mut sig);
         for (index, input) in sig.inputs.iter_mut().enumerate() {
-            if let FnArg::Typed(typed) = input {
-                let ident = self.hidden(&parameter_ident(typed, index));
-                *typed.pat = Pat::Ident(syn::PatIdent {
-                    attrs: Vec::new(),
-                    by_ref: None,
-                    mutability: None,
-                    ident,
-                    subpat: None,
-                });
-            }
+            let typed = match input {
+                FnArg::Typed(typed) => typed,
+                FnArg::Receiver(receiver) if self.watch_plan.receiver == Watch::Compared => {
+                    watch::make_replaceable(receiver);
+                    continue;
+                }
+                FnArg::Receiver(_) => continue,
+            };
+            let ident = self.hidden(&parameter_ident(typed, index));
+            *typed.pat = Pat::Ident(syn::PatIdent {
+                attrs: Vec::new(),
+                by_ref: None,
+                mutability: None,
+                ident,
+                subpat: None,
+            });
         }
         sig
     }

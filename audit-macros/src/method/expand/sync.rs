@@ -24,21 +24,16 @@ use crate::tokens::local;
 ///
 /// With objects that are compared:
 /// ```text
-/// fn f(&mut self, a: &mut A) -> R {
+/// fn f(mut self: &mut Self, a: &mut A) -> R {
 ///     let mut call = enter(call site);
 ///     let mut input = Call::input(&call);
-///     let watch = watch::<_, fn(&()) -> R>(&*self).__audited_begin(&call, "self");
-///     capture self;
+///     let mut watch = watch::<_, fn(&()) -> R>(&mut self).__audited_begin(&call, "self");
 ///     let mut lent_1 = lend::<_, fn(&())>(a).__audited_begin(&call, "a");
 ///     let loan_1 = &mut lent_1;
-///     let ran = Call::try_run(&mut call, || -> R {
-///         whole(&mut *self); capture; let a = loan_1.__audited_lend(); match () { () => { body } }
+///     let ran = Call::try_run(&mut call, move || -> R {
+///         capture; let a = loan_1.__audited_lend(); match () { () => { body } }
 ///     });
-///     if watch.__audited_is_watching() {
-///         let here = reached();
-///         watch.__audited_finish(&*self);
-///         watch.__audited_was_reached(here);
-///     }
+///     watch.__audited_finish();
 ///     lent_1.__audited_finish();
 ///     let output = Call::unwrap_or_resume(&mut call, ran);
 ///     finish; output
@@ -65,15 +60,14 @@ pub(crate) fn expand_sync(expansion: &Expansion<'_>) -> (Signature, TokenStream)
     (expansion.signature(), quote!(#enter #begin_watches #run))
 }
 
-/// Output: `move || -> R { capture and bind; match () { () => { body } } }`, without `move` where
-/// the body borrows the receiver.
+/// Output: `move || -> R { capture and bind; match () { () => { body } } }`
 fn closure(expansion: &Expansion<'_>) -> TokenStream {
     let arrow = quote!(->);
     let annotation = match &expansion.return_kind {
         ReturnKind::Never => Some(quote!(#arrow !)),
         return_kind => return_kind.annotation().map(|ty| quote!(#arrow #ty)),
     };
-    let head = if expansion.watch_plan.compares_receiver() { quote!(||) } else { quote!(move ||) };
+    let head = quote!(move ||);
     let (capture, body) = (body::capture_and_bind(expansion), body::body(expansion));
     quote!(#head #annotation { #capture #body })
 }

@@ -1,18 +1,14 @@
 //! Decides which `&mut` parameters are compared before and after the body.
 //!
 //! Whether their types are audited, `audit-core` finds out by method lookup. What is decided here
-//! is whether a parameter can be looked at after the body has run. A receiver can't be renamed, so
-//! the body borrows it; any other parameter is lent to the body under its name. The lifetime of the
-//! reference must be elided: then nothing but the returned value can borrow from the object.
+//! is whether a parameter can be looked at after the body has run. The lifetime of its reference
+//! must be elided: then nothing but the returned value can borrow from the object.
 
-use quote::ToTokens;
 use syn::{FnArg, Lifetime, Receiver, ReceiverKind, Type};
 
 use crate::method::model::Function;
 use crate::method::return_kind::{ReturnKind, ungroup};
-use crate::method::self_usage::{SelfUse, self_use};
-use crate::method::type_spelling::{Elision, elision};
-use crate::method::validate::CheckedArgs;
+use crate::method::type_spelling::has_elided_lifetime;
 use crate::tokens::is_cfg;
 
 /// What is done about changes of one parameter.
@@ -34,32 +30,25 @@ pub(crate) struct WatchPlan {
 }
 
 impl WatchPlan {
-    pub(crate) fn of(args: &CheckedArgs, function: &Function, return_kind: &ReturnKind) -> Self {
+    pub(crate) fn of(function: &Function, return_kind: &ReturnKind) -> Self {
         let is_in_closure = function.is_async() || !function.is_track_caller();
-        let returned = match return_kind {
-            ReturnKind::Nameable(ty) if is_in_closure => Some(&**ty),
-            _ => None,
+        // With a receiver that is a reference, an elided lifetime in the return type is the
+        // receiver's, otherwise that of the only reference among the parameters.
+        let (is_nameable, borrows) = match return_kind {
+            ReturnKind::Nameable(ty) => (is_in_closure, has_elided_lifetime(ty)),
+            _ => (false, true),
         };
         let inputs = &function.sig.inputs;
         let receiver = match inputs.first() {
-            Some(FnArg::Receiver(receiver)) => watch_receiver(receiver, returned, args, function),
+            Some(FnArg::Receiver(receiver)) => watch_receiver(receiver, is_nameable && !borrows),
             _ => Watch::Ignored,
         };
-        // Without a receiver, an elided lifetime in the return type is that of the only reference
-        // among the parameters.
-        let borrows_from_parameter = !function.has_reference_receiver()
-            && returned.is_some_and(|ty| elision(ty) == Elision::Certain);
-        let can_be_lent = returned.is_some() && !borrows_from_parameter;
+        let can_be_lent = is_nameable && (function.has_reference_receiver() || !borrows);
         let parameters = inputs.iter().map(|input| match input {
             FnArg::Receiver(_) => Watch::Ignored,
             FnArg::Typed(typed) => watch_parameter(&typed.ty, can_be_lent),
         });
         Self { receiver, parameters: parameters.collect() }
-    }
-
-    /// Whether the receiver is compared. Then the body borrows it.
-    pub(crate) fn compares_receiver(&self) -> bool {
-        self.receiver == Watch::Compared
     }
 
     /// Whether a parameter is a mutable reference, so that its changes count.
@@ -70,47 +59,24 @@ impl WatchPlan {
 
     /// Whether anything is compared.
     pub(crate) fn compares_any(&self) -> bool {
-        self.compares_receiver() || self.parameters.contains(&Watch::Compared)
+        self.receiver == Watch::Compared || self.parameters.contains(&Watch::Compared)
     }
 }
 
-fn watch_receiver(
-    receiver: &Receiver,
-    returned: Option<&Type>,
-    args: &CheckedArgs,
-    function: &Function,
-) -> Watch {
+fn watch_receiver(receiver: &Receiver, can_be_lent: bool) -> Watch {
     let lifetime = match &receiver.kind {
         ReceiverKind::Reference(_, lifetime, Some(_)) => lifetime.as_ref(),
         ReceiverKind::Typed(_, ty) => match &**ty {
-            Type::Reference(ty) if ty.mutability.is_some() && is_self(&ty.elem) => {
-                ty.lifetime.as_ref()
-            }
+            Type::Reference(ty) if ty.mutability.is_some() => ty.lifetime.as_ref(),
             _ => return Watch::Ignored,
         },
         _ => return Watch::Ignored,
     };
-    let Some(returned) = returned else { return Watch::ReportedUnseen };
-    let is_mut_binding =
-        receiver.mutability.is_some() && matches!(receiver.kind, ReceiverKind::Typed(..));
-    if is_mut_binding || !is_elided(lifetime) || receiver.attrs.iter().any(is_cfg) {
-        return Watch::ReportedUnseen;
+    if can_be_lent && is_elided(lifetime) && !receiver.attrs.iter().any(is_cfg) {
+        Watch::Compared
+    } else {
+        Watch::ReportedUnseen
     }
-    let can_be_borrowed = match elision(returned) {
-        Elision::Certain => false,
-        Elision::Possible => greatest_self_use(args, function) == SelfUse::InPlace,
-        Elision::No => greatest_self_use(args, function) <= SelfUse::Borrowed,
-    };
-    if can_be_borrowed { Watch::Compared } else { Watch::ReportedUnseen }
-}
-
-/// How the body, and the expressions in the attribute, use `self`.
-fn greatest_self_use(args: &CheckedArgs, function: &Function) -> SelfUse {
-    let args = &args.args;
-    let fields = args.fields.iter().map(|field| &field.value);
-    let expressions = args.target.iter().chain(&args.reason).chain(fields);
-    let tokens = expressions.map(ToTokens::to_token_stream).chain([function.body.clone().into()]);
-    tokens.map(self_use).max().unwrap_or(SelfUse::InPlace)
 }
 
 fn watch_parameter(ty: &Type, can_be_lent: bool) -> Watch {
@@ -124,10 +90,6 @@ fn watch_parameter(ty: &Type, can_be_lent: bool) -> Watch {
     } else {
         Watch::ReportedUnseen
     }
-}
-
-fn is_self(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
 }
 
 fn is_elided(lifetime: Option<&Lifetime>) -> bool {
