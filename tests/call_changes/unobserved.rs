@@ -71,10 +71,10 @@ fn collections_of_audited_objects_are_reported() {
         map: &mut HashMap<u8, Pilot>,
         numbers: &mut Vec<u32>,
     ) {
-        list[0].rank += 1;
+        list.push(kara());
         *option = None;
         map.clear();
-        numbers.clear();
+        numbers.push(1);
     }
     let record = single_record(|| {
         let map = &mut HashMap::from([(1, kara())]);

@@ -6,8 +6,7 @@ use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, Meta, Pat, PatType, Signature, parse_quote};
 
-use super::watch;
-use super::watch_plan::{Watch, WatchPlan};
+use super::watch_plan::{Watch, WatchPlan, make_replaceable};
 use crate::method::model::{Binding, Function, is_plain, parameter_ident};
 use crate::method::return_kind::ReturnKind;
 use crate::method::validate::CheckedArgs;
@@ -69,7 +68,7 @@ impl<'a> Expansion<'a> {
             let typed = match input {
                 FnArg::Typed(typed) => typed,
                 FnArg::Receiver(receiver) if self.watch_plan.receiver == Watch::Compared => {
-                    watch::make_replaceable(receiver);
+                    make_replaceable(receiver);
                     continue;
                 }
                 FnArg::Receiver(_) => continue,

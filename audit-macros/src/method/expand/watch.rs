@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Receiver, ReceiverKind, Token, Type, parse_quote};
+use syn::Type;
 
 use super::capture::Position;
 use super::expansion::{Expansion, allow_underscore_use, cfgs, numbered, parameter_name};
@@ -106,17 +106,4 @@ pub(crate) fn finish(expansion: &Expansion<'_>) -> TokenStream {
         tokens.extend(quote!(#cfgs #lent.__audited_finish();));
     }
     tokens
-}
-
-/// Input:  `&mut self`
-///
-/// Output: `mut self: &mut Self`, for a receiver that is compared: [`begin`] replaces it.
-pub(crate) fn make_replaceable(receiver: &mut Receiver) {
-    let span = receiver.self_token.span;
-    if let ReceiverKind::Reference(and, lifetime, mutability) = &receiver.kind {
-        let this = Ident::new("Self", span);
-        let ty = parse_quote!(#and #lifetime #mutability #this);
-        receiver.kind = ReceiverKind::Typed(Token![:](span), Box::new(ty));
-    }
-    receiver.mutability = Some(Token![mut](span));
 }

@@ -4,7 +4,8 @@
 //! is whether a parameter can be looked at after the body has run. The lifetime of its reference
 //! must be elided: then nothing but the returned value can borrow from the object.
 
-use syn::{FnArg, Lifetime, Receiver, ReceiverKind, Type};
+use proc_macro2::Ident;
+use syn::{FnArg, Lifetime, Receiver, ReceiverKind, Token, Type, parse_quote};
 
 use crate::method::model::Function;
 use crate::method::return_kind::{ReturnKind, ungroup};
@@ -94,4 +95,17 @@ fn watch_parameter(ty: &Type, can_be_lent: bool) -> Watch {
 
 fn is_elided(lifetime: Option<&Lifetime>) -> bool {
     lifetime.is_none_or(|lifetime| lifetime.ident == "_")
+}
+
+/// Input:  `&mut self`
+///
+/// Output: `mut self: &mut Self`, for a receiver that is compared. It is replaced before the body runs.
+pub(crate) fn make_replaceable(receiver: &mut Receiver) {
+    let span = receiver.self_token.span;
+    if let ReceiverKind::Reference(and, lifetime, mutability) = &receiver.kind {
+        let this = Ident::new("Self", span);
+        let ty = parse_quote!(#and #lifetime #mutability #this);
+        receiver.kind = ReceiverKind::Typed(Token![:](span), Box::new(ty));
+    }
+    receiver.mutability = Some(Token![mut](span));
 }
