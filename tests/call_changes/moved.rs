@@ -90,9 +90,10 @@ macro_rules! own {
 
 /// Moves what its argument names.
 macro_rules! in_closure {
-    ($($body:tt)*) => {
-        (move || { $($body)* })()
-    };
+    ($($body:tt)*) => {{
+        let mut run = move || { $($body)* };
+        run();
+    }};
 }
 
 macro_rules! in_future {
@@ -155,7 +156,7 @@ impl Doc {
 
     #[audit_method(skip_all)]
     fn to_list(&mut self) {
-        for doc in vec![self] {
+        for doc in Vec::from([self]) {
             doc.text.push('x');
         }
     }
