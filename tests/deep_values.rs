@@ -102,7 +102,6 @@ fn deep_errors_reasons_targets_and_notes_are_cut() {
     let texts = [
         error_message(&record),
         &sources[0],
-        record.target_id.as_deref().expect("a target"),
         record.reason.as_deref().expect("a reason"),
         &record.notes[0].title,
         &record.notes[0].description,
@@ -110,6 +109,8 @@ fn deep_errors_reasons_targets_and_notes_are_cut() {
     for text in texts {
         assert_cut(&text.into(), "4999");
     }
+    let target = record.target_id.as_deref().expect("a target");
+    assert!(target.starts_with("4999") && target.contains("… [cut: sha256 "), "{target}");
     assert_eq!(sources.len(), 64);
 }
 

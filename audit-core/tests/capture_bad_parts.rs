@@ -142,7 +142,7 @@ fn values_of_the_standard_library_that_cannot_be_serialised_are_lost_alone() {
         "path": "[not recorded: path contains invalid UTF-8 characters]",
         "at": "[not recorded: SystemTime must be later than UNIX_EPOCH]",
         "cell": "[not recorded: already mutably borrowed]",
-        "poisoned": "[not recorded: lock poison error while serializing]",
+        "poisoned": "[not recorded: a lock]",
         "wide": u128::MAX.to_string(),
         "size": 7,
     });

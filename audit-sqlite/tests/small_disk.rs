@@ -1,7 +1,9 @@
 //! Fills a real small disk, frees space on it, and fills it again.
 //!
 //! The disk is an ext4 image on a loop device if the test may mount one, otherwise a file system in
-//! memory. Both are mounted in their own mount namespace, so that nothing remains mounted. If
+//! memory. The image has blocks of 4 KiB, because SQLite reserves one byte in each 4 KiB of the file
+//! `-shm`. In smaller blocks, the rest would not be reserved, and a commit on a full disk would end
+//! the process by SIGBUS. Both are mounted in their own mount namespace, so that nothing remains mounted. If
 //! neither is allowed, the test prints that, and limits the file size instead.
 //!
 //! `AUDITED_DISK_CYCLES` sets the number of cycles. The default is 20.
@@ -54,7 +56,7 @@ const EXIT_NO_DISK: i32 = 77;
 
 const MOUNT: &str = r#"
     cd "$AUDIT_TEST_DISK" && mkdir -p disk || exit 77
-    if truncate -s 4M image && mkfs.ext4 -q -m 0 image 2>>log && mount -o loop image disk 2>>log; then
+    if truncate -s 4M image && mkfs.ext4 -q -m 0 -b 4096 image 2>>log && mount -o loop image disk 2>>log; then
         echo "the disk: 4 MiB of ext4 on a loop device" >&2
     elif mount -t tmpfs -o size=4m none disk 2>>log; then
         echo "the disk: 4 MiB of memory" >&2

@@ -320,7 +320,7 @@ impl<'a> JsonBuffer<'a> {
         Ok(())
     }
 
-    fn not_recorded_mark(&mut self, why: &str) {
+    pub(super) fn not_recorded_mark(&mut self, why: &str) {
         self.json.push('"');
         self.json.push_str(NOT_RECORDED_MARK);
         escape(self.json, why);

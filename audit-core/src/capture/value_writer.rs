@@ -193,7 +193,7 @@ impl<'a> ValueWriter<'a> {
     #[cold]
     pub(crate) fn lock(self, why: &str) {
         let mut buffer = self.into_buffer();
-        buffer.not_recorded(why);
+        buffer.not_recorded_mark(why);
         buffer.truncated(&ROOT, "locks", 0, Some(1));
     }
 

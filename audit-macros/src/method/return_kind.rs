@@ -199,7 +199,8 @@ fn future(ty: &TypeImplTrait) -> Option<ReturnKind> {
 }
 
 fn future_output(arguments: &PathArguments) -> Option<Box<Type>> {
-    output_argument(arguments).filter(|ty| is_nameable(ty)).map(|ty| Box::new(ty.clone()))
+    let mut erased = output_argument(arguments)?.clone();
+    (!erase(&mut erased).has_other).then(|| Box::new(erased))
 }
 
 /// Of `<Output = T>`, `T`.

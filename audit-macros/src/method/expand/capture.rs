@@ -15,8 +15,6 @@ pub(crate) enum Position {
     /// Before the names of the body are bound: parameters have the names of
     /// [`Expansion::signature`].
     BeforeBinding,
-    /// After the names of the body are bound.
-    AfterBinding,
     /// In a body that stays in place: the patterns of the signature bind the names.
     InSignature,
 }
@@ -81,30 +79,28 @@ fn argument(
         None => quote!(&#ident),
     };
     let record = match args.capture_mode(name)? {
-        CaptureMode::Value => {
-            match binding.pattern.filter(|_| position == Position::AfterBinding) {
-                Some(index) => {
-                    let pattern = expansion.pattern(index);
-                    quote! {
-                        #pattern.__audited_argument(#value)
-                            .__audited_checked()
-                            .__audited_record(#buffer, #name);
-                    }
-                }
-                None => {
-                    let lookup = if name == "self" && has_shared_receiver(expansion) {
-                        quote!(receiver)
-                    } else {
-                        quote!(argument)
-                    };
-                    quote! {
-                        #private::#lookup(#value)
-                            .__audited_checked()
-                            .__audited_record(#buffer, #name);
-                    }
+        CaptureMode::Value => match binding.pattern.filter(|_| position != Position::InSignature) {
+            Some(index) => {
+                let pattern = expansion.pattern(index);
+                quote! {
+                    #pattern.__audited_argument(#value)
+                        .__audited_checked()
+                        .__audited_record(#buffer, #name);
                 }
             }
-        }
+            None => {
+                let lookup = if name == "self" && has_shared_receiver(expansion) {
+                    quote!(receiver)
+                } else {
+                    quote!(argument)
+                };
+                quote! {
+                    #private::#lookup(#value)
+                        .__audited_checked()
+                        .__audited_record(#buffer, #name);
+                }
+            }
+        },
         CaptureMode::Debug => {
             quote!(#private::debug_argument(#value).__audited_record(#buffer, #name);)
         }

@@ -1,13 +1,13 @@
 //! `fn`: the body runs in a closure that is called at once.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens as _, format_ident, quote};
 use syn::{Signature, Type};
 
 use super::expansion::Expansion;
 use super::{body, call, watch};
 use crate::method::return_kind::ReturnKind;
-use crate::tokens::local;
+use crate::tokens::{any_token, is_ident, local};
 
 /// Input:  `fn f(a: A, (x, _): B) -> R { body }`
 ///
@@ -150,7 +150,8 @@ pub(crate) fn finish_closure(expansion: &Expansion<'_>, ty: Option<&Type>) -> To
 /// waits for its record, if `T` is `Send`.
 pub(crate) fn output_slot(expansion: &Expansion<'_>, output: Option<&Type>) -> TokenStream {
     let Expansion { private, args, .. } = expansion;
-    match output.filter(|_| !args.never_waits()) {
+    let is_named = |ty: &&Type| !any_token(ty.to_token_stream(), &|it| is_ident(Some(it), "_"));
+    match output.filter(is_named).filter(|_| !args.never_waits()) {
         Some(ty) => quote!(#private::output_slot::<#ty>().__audited_make()),
         None => quote!(#private::NoSlot),
     }
