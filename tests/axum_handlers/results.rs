@@ -172,6 +172,7 @@ fn functions_that_return_impl_into_response_stay_what_they_are() {
     }
     impl Page for () {}
     #[audit_method]
+    #[allow(clippy::elidable_lifetime_names, reason = "the shape to test")]
     fn borrowed<'t>(text: &'t str, _unused: u8) -> impl IntoResponse + use<'t> {
         let tail = text.trim();
         (StatusCode::NOT_FOUND, tail.to_owned())
@@ -288,6 +289,7 @@ fn content_that_is_not_serialize_falls_back_like_any_value() {
         n: u8,
     }
     #[audit_method]
+    #[allow(clippy::too_many_arguments, reason = "one of each kind")]
     fn take(
         debug: Extension<OnlyDebug>,
         nothing: Extension<Tenant>,

@@ -27,7 +27,9 @@ use serde_json::json;
 #[track_caller]
 fn soon(calls: impl FnOnce() + Send + 'static) -> Record {
     let (sender, receiver) = channel();
-    thread::spawn(move || sender.send(single_record(calls)));
+    thread::spawn(move || {
+        let _ = sender.send(single_record(calls));
+    });
     match receiver.recv_timeout(Duration::from_secs(20)) {
         Ok(record) => record,
         Err(RecvTimeoutError::Timeout) => panic!("the call waits for a lock"),
@@ -115,7 +117,7 @@ fn a_read_guard_while_a_writer_waits_does_not_block() {
         while lock.try_read().is_ok() {
             thread::yield_now();
         }
-        read(&lock, &[lock.clone()]);
+        read(&lock, std::slice::from_ref(&lock));
     });
     assert_eq!(input(&record), json!({"_lock": HELD, "_list": [A_LOCK]}));
     assert_eq!(record.truncated, locks(&["input._lock", "input._list[0]"]));
@@ -484,6 +486,7 @@ fn cells_and_trait_objects_are_recorded() {
     assert_eq!(input(&record), cells);
 
     #[audit_method]
+    #[allow(clippy::too_many_arguments, reason = "one of each kind")]
     fn objects(
         _local: &dyn Shape,
         _boxed: Box<dyn Shape>,

@@ -19,7 +19,10 @@ macro_rules! trait_for_every_type {
     ($receiver:tt $($name:ident)*) => {
         #[allow(dead_code, clippy::wrong_self_convention, clippy::should_implement_trait)]
         trait ForEveryType {
-            $(fn $name $receiver where Self: Sized {})*
+            $(
+                #[allow(clippy::new_ret_no_self, reason = "any name may be the user's")]
+                fn $name $receiver where Self: Sized {}
+            )*
         }
 
         impl<T: ?Sized> ForEveryType for T {}

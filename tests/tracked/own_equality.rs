@@ -112,7 +112,7 @@ fn parts_are_found_through_containers() {
     );
     assert_eq!(
         changes!(Result<(Time, u8), u8>: Ok((at, 1)) => Ok((same, 2))),
-        [format!(r#" {{"Ok":["2026-11-27T08:00:00Z",1]}} {{"Ok":["2026-11-27T08:00:00Z",2]}}"#)]
+        [r#" {"Ok":["2026-11-27T08:00:00Z",1]} {"Ok":["2026-11-27T08:00:00Z",2]}"#]
     );
     // A type of another crate, without `CompareParts`.
     assert_eq!(changes!(Option<Decimal>: Some(decimal("1.0")) => Some(decimal("1.00"))), [""; 0]);

@@ -81,7 +81,7 @@ mod tests {
     fn the_text_is_that_of_the_collection() {
         same(vec![1, 2]);
         same(Box::new([Some("a")]));
-        same(&&[(), ()][..]);
+        same(&[(), ()][..]);
         same(VecDeque::from([1]));
         same(LinkedList::from(["a", "b"]));
         same(BinaryHeap::from([3, 1, 2]));
