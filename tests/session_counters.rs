@@ -78,6 +78,31 @@ fn other_processes_can_read_the_counters_until_the_recorder_is_closed() {
     assert_eq!(read_counters(store.id()), None);
 }
 
+/// The file in `/dev/shm` of the session.
+fn shared_file(store: &SessionStore) -> std::path::PathBuf {
+    let name = store.id().simple().to_string();
+    let mut files = std::fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().path());
+    files.find(|file| file.to_string_lossy().ends_with(&name)).expect("the file of the session")
+}
+
+/// If the counters were in the memory of a mapped file, `SIGBUS` would end the process.
+#[test]
+fn a_recorder_continues_after_its_shared_file_was_cut() {
+    for content in [&b""[..], b"audited1", &[0; 4096]] {
+        let store = SessionStore::default();
+        let audit = Audit::builder().store(store.clone()).build().expect("a recorder");
+        Context::new().recorder(&audit).scope(|| (0..3).for_each(|_| call()));
+        std::fs::write(shared_file(&store), content).unwrap();
+        Context::new().recorder(&audit).scope(|| (0..2).for_each(|_| call()));
+        let counts = read_counters(store.id()).expect("the counters");
+        assert_eq!((counts.accepted, counts.dropped), (5, 0));
+        audit.flush().expect("everything is stored");
+        assert_eq!(audit.counters().written, 5);
+        audit.shutdown().expect("the shutdown succeeds");
+        assert_eq!(read_counters(store.id()), None);
+    }
+}
+
 #[test]
 fn losses_that_no_gap_record_reports_keep_the_counters() {
     assert_failing_close_keeps_the_counters(SessionStore {

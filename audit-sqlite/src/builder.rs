@@ -136,14 +136,16 @@ impl SqliteStoreBuilder {
         file::ensure_exists(&paths.resolved, options.network_file_system)?;
         let file = TrailFile::of(&paths).map_err(|error| explain_create(&paths.resolved, error))?;
         let open_file = OpenFile::register(file.id(), &paths.resolved)?;
+        let connection = options.connect_for_writing(&paths.resolved)?;
+        // The connection has the log open now, so it will be told about a sync that fails from now
+        // on.
         let wal = std::fs::metadata(file::sibling(&paths.resolved, "-wal"));
         let is_inherited = wal.is_ok_and(|wal| wal.len() > 0);
         let trust = if is_inherited { WalTrust::Inherited } else { WalTrust::Trusted };
-        let connection = options.connect_for_writing(&paths.resolved)?;
         // The file may have been replaced just before it was opened.
         file.check("open", &paths.resolved)?;
         let mut store =
-            SqliteStore::new(paths.resolved, (file, open_file), options, connection, trust);
+            SqliteStore::new(paths.resolved, (file, open_file), options, connection, trust)?;
         store.check_schema()?;
         Ok(store)
     }

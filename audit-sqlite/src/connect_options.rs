@@ -7,10 +7,12 @@ use audit_record::Error;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::connection::{WriteConnection, finish_wal_replacement};
-use crate::error::StoreError;
+use crate::connection::{WriteConnection, finish_wal_replacement, forbid_checkpoint_on_close};
+use crate::error::{OTHER_CONTENT, StoreError};
 use crate::file::sibling;
+use crate::identity::TrailIdentity;
 use crate::migrate::{self, DatabaseKind};
+use crate::schema::SCHEMA_VERSION;
 
 /// What [`SqliteStoreBuilder`](crate::SqliteStoreBuilder) sets. The store and its readers keep a
 /// copy, because they open new connections later.
@@ -41,7 +43,35 @@ impl ConnectOptions {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_wal)?;
         let kind =
             self.retry_while_busy(|| migrate::migrate(&mut connection, path, self.shared))?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        self.prepare_for_writing(connection, kind, path)
+    }
+
+    /// Opens a new connection to the trail that a store had open before. Nothing is written to a
+    /// file that has lost the content of that trail.
+    pub(crate) fn reconnect_for_writing(
+        &self,
+        operation: &str,
+        path: &Path,
+        trail: &TrailIdentity,
+    ) -> Result<WriteConnection, StoreError> {
+        let connection = self.open(path)?;
+        forbid_checkpoint_on_close(&connection);
+        trail.check(&connection, operation, path)?;
+        let found = migrate::identify(&connection, path, self.shared)?;
+        if found != (trail.kind, SCHEMA_VERSION) {
+            return Err(StoreError::lost(operation, path, OTHER_CONTENT));
+        }
+        self.prepare_for_writing(connection, trail.kind, path)
+    }
+
+    fn prepare_for_writing(
+        &self,
+        connection: Connection,
+        kind: DatabaseKind,
+        path: &Path,
+    ) -> Result<WriteConnection, StoreError> {
+        // `WriteConnection::close` runs the checkpoint.
+        forbid_checkpoint_on_close(&connection);
         match kind {
             DatabaseKind::Dedicated => self.retry_while_busy(|| use_wal(&connection, path))?,
             DatabaseKind::Shared => finish_wal_replacement(&connection, path),

@@ -5,9 +5,10 @@
 //! and this module runs them. It also rewrites the `-wal` file after a disk error, and replaces a
 //! `-wal` file that somebody has deleted.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
 use audit_record::{Durability, Error};
 use rusqlite::config::DbConfig;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::file::{self, FileId, rewrite, sibling};
+use crate::log::LogFiles;
 use crate::migrate::{DatabaseKind, check_unchanged};
 
 /// A commit that leaves at least this many pages in the log, 16 MiB, is followed by a checkpoint.
@@ -68,9 +70,17 @@ pub(crate) struct WriteConnection {
     /// Whether the database is in WAL mode, so that a `-wal` and a `-shm` file exist.
     has_wal: bool,
     /// Those two files, as this connection has opened them; `None` until it has.
-    wal_files: Option<[FileId; 2]>,
+    wal_files: Option<OpenLog>,
     /// The number of the schema that was found to be complete; see [`crate::restore`].
     pub(crate) checked_schema: Option<i64>,
+}
+
+/// The log that a connection writes to.
+struct OpenLog {
+    /// Of the `-wal` and of the `-shm` file.
+    ids: [FileId; 2],
+    /// The `-wal` file, opened to look at its content.
+    file: File,
 }
 
 impl WriteConnection {
@@ -125,17 +135,24 @@ impl WriteConnection {
     }
 
     /// Whether the `-wal` or `-shm` file was deleted or replaced. What is written then goes to a
-    /// file that no other connection finds.
-    pub(crate) fn has_lost_wal(&mut self, path: &Path) -> bool {
+    /// file that no other connection finds. `now` is what is found at their paths.
+    pub(crate) fn has_lost_wal(&mut self, now: Option<LogFiles>, path: &Path) -> bool {
         if !self.has_wal {
             return false;
         }
-        // If the files can't be looked at right now, they are not known to be lost.
-        let Ok(now) = wal_files(path) else { return false };
-        if self.wal_files.is_none() {
-            self.wal_files = now;
+        if self.wal_files.is_none()
+            && let Some(now) = now
+            && let Ok(file) = File::open(sibling(path, "-wal"))
+        {
+            self.wal_files = Some(OpenLog { ids: now.ids, file });
         }
-        self.wal_files != now
+        let opened = self.wal_files.as_ref().map(|log| log.ids);
+        opened.is_some() && opened != now.map(|now| now.ids)
+    }
+
+    /// The `-wal` file, once this connection has one.
+    pub(crate) fn log(&self) -> Option<&File> {
+        self.wal_files.as_ref().map(|log| &log.file)
     }
 
     /// Moves the content of a lost log into the database and creates a new log.
@@ -190,6 +207,11 @@ impl WriteConnection {
         Ok(self.connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get(0))?)
     }
 
+    /// Whether the database is in WAL mode.
+    pub(crate) fn has_wal(&self) -> bool {
+        self.has_wal
+    }
+
     /// Whether the settings of this connection still fit the journal mode of the database.
     pub(crate) fn settings_fit_journal_mode(&self) -> bool {
         self.has_wal == (self.synchronous == WAL_SYNCHRONOUS)
@@ -238,7 +260,8 @@ impl WriteConnection {
         Ok(self.has_wal && self.pages_in_wal()? >= CHECKPOINT_PAGES)
     }
 
-    fn pages_in_wal(&self) -> Result<i64, StoreError> {
+    /// The number of frames in the log.
+    pub(crate) fn pages_in_wal(&self) -> Result<i64, StoreError> {
         let mut statement = self.connection.prepare_cached("PRAGMA main.wal_checkpoint(NOOP)")?;
         Ok(statement.query_row([], |row| row.get(1))?)
     }
@@ -283,10 +306,11 @@ impl WriteConnection {
     }
 
     /// Closes a connection that is no longer trusted.
+    ///
+    /// Its view of the log may differ from what the disk holds, so it must not copy that into the
+    /// database. The next connection verifies the log before it uses it.
     pub(crate) fn close_without_checkpoint(self) {
-        // Its view of the log may differ from what the disk holds, so it must not copy that into
-        // the database. The next connection verifies the log before it uses it.
-        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        forbid_checkpoint_on_close(&self.connection);
     }
 
     /// Moves the content of the log into the database, as far as readers allow, and closes the
@@ -299,11 +323,17 @@ impl WriteConnection {
         {
             // The next process does not know that a sync has failed.
             let _ = is_complete.then(|| self.rewrite_wal(path));
-            self.close_without_checkpoint();
             return Ok(());
         }
+        // If it is the last connection, SQLite then deletes the log.
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.connection.close().map_err(|(_, error)| StoreError::Sqlite(error))
     }
+}
+
+/// SQLite runs a checkpoint when the last connection is closed, unless this is called before.
+pub(crate) fn forbid_checkpoint_on_close(connection: &Connection) {
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
 
 /// The suffix of a file that exists beside a shared database while its lost log is being replaced,
@@ -327,17 +357,6 @@ pub(crate) fn finish_wal_replacement(connection: &Connection, path: &Path) {
             let _ = fs::remove_file(mark);
         }
     }
-}
-
-/// The identities of the `-wal` and `-shm` files; `None` if one of them is missing.
-fn wal_files(path: &Path) -> io::Result<Option<[FileId; 2]>> {
-    let id_of = |suffix| match FileId::of(&sibling(path, suffix)) {
-        Ok(id) => Ok(Some(id)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    };
-    let (wal, index) = (id_of("-wal")?, id_of("-shm")?);
-    Ok(wal.zip(index).map(<[FileId; 2]>::from))
 }
 
 #[cfg(test)]

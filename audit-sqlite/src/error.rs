@@ -10,6 +10,22 @@ use rusqlite::ErrorCode;
 pub(crate) const NOT_A_DATABASE: &str = "it is not a SQLite database; nothing in it was changed; \
     choose another path, or move that file away";
 
+/// What an open trail has lost, and what to do: the end of the message of a
+/// [`StoreError::LostContent`].
+pub(crate) const NO_CONTENT: &str = "its content was deleted since it was opened; put the content \
+    back, or move the file away and restart the program to create a new trail";
+pub(crate) const OTHER_CONTENT: &str = "its content was replaced since it was opened, and records \
+    that it has held are missing; put the content back, or restart the program to \
+    continue with the present content";
+pub(crate) const CUT_CONTENT: &str = "it was cut since it was opened, and a part of its content is \
+    missing; put the content back, or keep a copy of the file, restore a backup, and restart the \
+    program";
+pub(crate) const CUT_LOG: &str = "the `-wal` file beside it was cut or overwritten, and records in \
+    it are lost; put the content of that file back, or restart the program to continue without \
+    these records";
+pub(crate) const CUT_INDEX: &str = "the `-shm` file beside it was cut; close the other connections \
+    of this program to the file, and the store will repair it";
+
 /// Why an operation on the trail has failed.
 #[derive(Debug)]
 pub(crate) enum StoreError {
@@ -17,6 +33,9 @@ pub(crate) enum StoreError {
     Sqlite(rusqlite::Error),
     /// An error that says already what to do.
     Explained(Error),
+    /// The files no longer hold the trail that was opened. The connection stays open: if its content
+    /// is put back, SQLite still knows what belongs to it.
+    LostContent(Error),
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -32,10 +51,18 @@ impl From<Error> for StoreError {
 }
 
 impl StoreError {
+    /// `what` is one of the texts above.
+    pub(crate) fn lost(operation: &str, path: &Path, what: &str) -> Self {
+        Self::LostContent(Error::transient(format!(
+            "cannot {operation} the audit trail `{}`: {what}",
+            path.display()
+        )))
+    }
+
     pub(crate) fn into_error(self, operation: &str, path: &Path) -> Error {
         match self {
             Self::Sqlite(error) => explain(operation, path, error),
-            Self::Explained(error) => error,
+            Self::Explained(error) | Self::LostContent(error) => error,
         }
     }
 
@@ -93,10 +120,10 @@ impl StoreError {
         }
     }
 
-    fn code(&self) -> Option<ErrorCode> {
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Explained(_) => None,
+            Self::Explained(_) | Self::LostContent(_) => None,
         }
     }
 }

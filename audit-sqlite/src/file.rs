@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use audit_record::Error;
 
-use crate::error::{NOT_A_DATABASE, explain_create};
+use crate::error::{NO_CONTENT, NOT_A_DATABASE, StoreError, explain_create};
 use crate::file_system::check_file_system;
 
 /// The path of a file, as given and resolved.
@@ -218,14 +218,26 @@ impl TrailFile {
         self.id
     }
 
-    /// Checks that `path` and the given path still name this file, and that it is still writable.
-    pub(crate) fn check(&self, operation: &str, path: &Path) -> Result<(), Error> {
-        self.id.check(operation, path)?;
-        match &self.given {
-            Some(given) => self.id.check(operation, given),
-            None => Ok(()),
+    /// Checks that `path` and the given path still name this file, that it has content, and that it
+    /// is still writable. Returns what `stat` says about it.
+    pub(crate) fn check(&self, operation: &str, path: &Path) -> Result<Metadata, Error> {
+        let found = self.id.check(operation, path)?;
+        if let Some(given) = &self.given {
+            self.id.check(operation, given)?;
         }
+        Ok(found)
     }
+
+    /// Whether `path` names this file, and it is too short for a database.
+    pub(crate) fn is_emptied(&self, path: &Path) -> bool {
+        fs::metadata(path)
+            .is_ok_and(|now| FileId::from_metadata(&now) == self.id && is_too_short(&now))
+    }
+}
+
+/// The smallest page of SQLite, and so the smallest database.
+fn is_too_short(metadata: &Metadata) -> bool {
+    metadata.len() < 512
 }
 
 /// The identity of a file.
@@ -241,14 +253,14 @@ impl FileId {
     }
 
     #[cfg(unix)]
-    fn from_metadata(metadata: &Metadata) -> Self {
+    pub(crate) fn from_metadata(metadata: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         Self { device_and_inode: (metadata.dev(), metadata.ino()) }
     }
 
     /// On other systems, a file in use can't be moved away, so it is enough that it exists.
     #[cfg(not(unix))]
-    fn from_metadata(_: &Metadata) -> Self {
+    pub(crate) fn from_metadata(_: &Metadata) -> Self {
         Self {}
     }
 
@@ -262,7 +274,7 @@ impl FileId {
 
     /// Checks that `path` still names this file. Otherwise records would be written to, or read
     /// from, a file that nobody finds at `path`.
-    fn check(self, operation: &str, path: &Path) -> Result<(), Error> {
+    fn check(self, operation: &str, path: &Path) -> Result<Metadata, Error> {
         let shown = path.display();
         let now = fs::metadata(path);
         match now.map(|now| (Self::from_metadata(&now) == self, now)) {
@@ -276,7 +288,11 @@ impl FileId {
                      it writable for its owner again"
                 )))
             }
-            Ok((true, _)) => Ok(()),
+            // SQLite would treat an empty file as a new database, and would delete its `-wal` file.
+            Ok((true, now)) if is_too_short(&now) => {
+                Err(StoreError::lost(operation, path, NO_CONTENT).into_error(operation, path))
+            }
+            Ok((true, now)) => Ok(now),
             Ok((false, _)) => Err(Error::transient(format!(
                 "cannot {operation} the audit trail `{shown}`: another file has replaced it since \
                  it was opened; put the original back, or restart the program to use the new file"

@@ -156,7 +156,9 @@ mod error;
 mod file;
 mod file_system;
 mod fork;
+mod identity;
 mod insert;
+mod log;
 mod migrate;
 mod read;
 mod reader;
@@ -167,6 +169,7 @@ mod session;
 mod store;
 #[cfg(feature = "transaction")]
 mod transaction;
+mod watch;
 
 pub use builder::SqliteStoreBuilder;
 pub use reader::SqliteReader;

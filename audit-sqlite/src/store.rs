@@ -1,4 +1,6 @@
-//! [`SqliteStore`]: writes batches, and replaces its connection after an error of the disk.
+//! [`SqliteStore`]: writes batches.
+
+mod connection;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,11 +16,13 @@ use crate::connection::{WalTrust, WriteConnection};
 use crate::error::{StoreError, explain};
 use crate::file::TrailFile;
 use crate::fork::{ConnectionOwner, OpenFile};
+use crate::identity::TrailIdentity;
 use crate::insert::{Inserter, STORE_TRANSACTION, retry_on_conflict};
 use crate::migrate::touch_version;
 use crate::read::{ReadConnection, Reader};
 use crate::restore::restore_schema;
 use crate::session::SessionRow;
+use crate::watch::FileWatch;
 
 /// An audit trail in a SQLite file.
 ///
@@ -56,6 +60,8 @@ use crate::session::SessionRow;
 pub struct SqliteStore {
     path: PathBuf,
     file: TrailFile,
+    trail: TrailIdentity,
+    watch: FileWatch,
     options: ConnectOptions,
     /// `None` once closed, and after an error that makes the connection's view of the file
     /// unreliable. The next write then opens a new one.
@@ -79,10 +85,14 @@ impl SqliteStore {
         options: ConnectOptions,
         connection: WriteConnection,
         wal_trust: WalTrust,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let trail = TrailIdentity::read(&connection.connection, connection.kind)
+            .map_err(|error| explain("open", &path, error))?;
+        Ok(Self {
             path,
             file,
+            trail,
+            watch: FileWatch::default(),
             options,
             connection: Some(connection),
             open_file: Some(open_file),
@@ -92,7 +102,7 @@ impl SqliteStore {
             session: None,
             readers: Vec::new(),
             owner: ConnectionOwner::current(),
-        }
+        })
     }
 
     /// Limits the size of the file for writes of this store. Tests use it to simulate a full disk.
@@ -103,49 +113,6 @@ impl SqliteStore {
             .connection
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .map_err(|error| explain("limit", &self.path, error))
-    }
-
-    /// Checks that the store may be used in this process and with this file.
-    fn check(&self, operation: &str) -> Result<(), Error> {
-        self.owner.check(operation, &self.path)?;
-        if self.closed {
-            return Err(self.closed_error());
-        }
-        self.file.check(operation, &self.path)
-    }
-
-    /// Calls `f` with the connection, or with a new one if there is none that can be trusted.
-    fn with_connection<T>(
-        &mut self,
-        operation: &str,
-        f: impl FnOnce(&mut Self, &mut WriteConnection) -> Result<T, StoreError>,
-    ) -> Result<T, Error> {
-        // The connection is taken out, so that a panic half-way drops it.
-        let (mut writer, is_new) = match self.connection.take() {
-            Some(writer) => (writer, false),
-            None => {
-                self.inserter = Inserter::default();
-                self.wal_trust = self.wal_trust.max(WalTrust::Inherited);
-                (self.options.connect_for_writing(&self.path)?, true)
-            }
-        };
-        let result = self
-            .replace_lost_wal(&mut writer)
-            .and_then(|()| self.keep_schema(&mut writer))
-            .and_then(|()| f(self, &mut writer));
-        if result.as_ref().is_err_and(StoreError::invalidates_connection) {
-            self.wal_trust = WalTrust::DiskError;
-            writer.close_without_checkpoint();
-            self.repair_wal();
-        } else if result.as_ref().is_err_and(StoreError::needs_new_connection) {
-            writer.close_without_checkpoint();
-        } else if writer.connection.is_autocommit() && writer.settings_fit_journal_mode() {
-            self.connection = Some(writer);
-        }
-        result.map_err(|failure| match is_new {
-            true => failure.into_error(operation, &self.path),
-            false => failure.into_retryable_error(operation, &self.path),
-        })
     }
 
     /// Checks the schema when the trail is opened. See [`SqliteStore::open`].
@@ -164,27 +131,6 @@ impl SqliteStore {
             Err(_) if writer.checked_schema.is_some() => Ok(()),
             result => result,
         }
-    }
-
-    /// Writes the log to the disk again after a disk error.
-    ///
-    /// If this fails, the next batch tries again. It does not wait for that batch: until the log is
-    /// complete, a checkpoint of another program could make the database depend on a log with gaps.
-    fn repair_wal(&mut self) {
-        let Ok(mut writer) = self.options.connect_for_writing(&self.path) else { return };
-        if writer.rewrite_wal(&self.path).is_ok() {
-            self.wal_trust = WalTrust::Inherited;
-        }
-        writer.close_without_checkpoint();
-    }
-
-    fn replace_lost_wal(&self, writer: &mut WriteConnection) -> Result<(), StoreError> {
-        if !writer.has_lost_wal(&self.path) {
-            return Ok(());
-        }
-        // An open read connection of this process would prevent it.
-        self.readers.iter().filter_map(Weak::upgrade).for_each(|reader| reader.close_if_idle());
-        writer.replace_lost_wal(&self.path)
     }
 
     fn store(&mut self, writer: &mut WriteConnection, batch: &Batch<'_>) -> Result<(), StoreError> {
@@ -222,7 +168,10 @@ impl SqliteStore {
         writer: &mut WriteConnection,
         batch: &Batch<'_>,
     ) -> Result<(), StoreError> {
-        let Self { path, inserter, session, .. } = self;
+        let Self { path, trail, inserter, session, .. } = self;
+        if let Some(session) = session {
+            session.keep_lock(path);
+        }
         let result = retry_on_conflict(|some_stored| {
             let kind = writer.kind;
             let transaction = writer.begin("write to", path)?;
@@ -235,7 +184,7 @@ impl SqliteStore {
                 some_stored,
             )?;
             if let Some(session) = session {
-                session.apply_batch(&transaction, inserter, batch)?;
+                session.apply_batch(&transaction, inserter, batch, (trail, path))?;
             }
             if some_stored && batch.durability >= Durability::Power {
                 // The records that are stored already may not be synced, and a commit that writes
@@ -244,12 +193,14 @@ impl SqliteStore {
             }
             Ok(transaction.commit()?)
         });
-        match (&result, session) {
-            (Ok(()), Some(session)) => session.batch_committed(batch),
-            (Ok(()), None) => {}
-            (Err(_), _) => inserter.forget_names(),
+        if let Err(failure) = result {
+            inserter.forget_names();
+            return Err(failure);
         }
-        result
+        if let Some(session) = session {
+            session.batch_committed(batch);
+        }
+        Ok(trail.add_stored(&writer.connection, batch.records)?)
     }
 
     /// Whether `batch` adds nothing to what is stored.
@@ -257,11 +208,6 @@ impl SqliteStore {
         let tally_is_stored =
             self.session.as_ref().is_none_or(|session| session.stored_tally() == batch.tally);
         batch.records.is_empty() && batch.intents.is_empty() && tally_is_stored
-    }
-
-    fn close_connection(&mut self) -> Result<(), StoreError> {
-        let trust = self.wal_trust;
-        self.connection.take().map_or(Ok(()), |writer| writer.close(&self.path, trust))
     }
 
     fn closed_error(&self) -> Error {
@@ -340,20 +286,8 @@ impl Store for SqliteStore {
         if self.is_empty(batch) {
             return Ok(());
         }
-        self.file.check("write to", &self.path)?;
         self.with_connection("write to", |store, writer| store.store(writer, batch))?;
-        // Checked again: the file, or the log with this batch in it, may have been moved away
-        // during the write.
-        self.file.check("write to", &self.path)?;
-        match self.connection.as_mut().is_some_and(|writer| writer.has_lost_wal(&self.path)) {
-            false => Ok(()),
-            true => Err(Error::transient(format!(
-                "cannot write to the audit trail `{}`: the `-wal` or `-shm` file beside it was \
-                 deleted or replaced during the write; leave these files alone while the trail is \
-                 in use",
-                self.path.display()
-            ))),
-        }
+        self.check_written()
     }
 
     /// Adds the recorder session to the trail (`audit_sessions`), and closes sessions whose process
@@ -376,8 +310,11 @@ impl Store for SqliteStore {
     /// See [`write`](Store::write). It also fails if no file can be created beside the trail, and
     /// if this store already has a session.
     fn begin(&mut self, session: &RecorderSession) -> Result<(), Error> {
-        self.check("write to")?;
+        self.owner.check("write to", &self.path)?;
         let _forks = hold_off_forks();
+        if self.closed {
+            return Err(self.closed_error());
+        }
         if self.session.is_some() {
             return Err(Error::permanent(format!(
                 "cannot begin a recorder session in the audit trail `{}`: this store already has \
@@ -388,6 +325,8 @@ impl Store for SqliteStore {
         let session = self.with_connection("write to", |store, writer| {
             SessionRow::begin(session, writer, &mut store.inserter, &store.path, store.file.id())
         })?;
+        let (number, id) = session.key();
+        self.trail.set_session(number, id);
         self.session = Some(session);
         Ok(())
     }
@@ -406,8 +345,11 @@ impl Store for SqliteStore {
     ///
     /// If there is nothing to do, it only reads.
     fn maintain(&mut self) -> Result<(), Error> {
-        self.check("write to")?;
+        self.owner.check("write to", &self.path)?;
         let _forks = hold_off_forks();
+        if self.closed {
+            return Err(self.closed_error());
+        }
         self.with_connection("write to", |store, writer| {
             let Self { session, inserter, path, file, .. } = store;
             session
@@ -421,17 +363,19 @@ impl Store for SqliteStore {
     fn close(&mut self) -> Result<(), Error> {
         self.owner.check("close", &self.path)?;
         let _forks = hold_off_forks();
+        if self.closed {
+            return Ok(());
+        }
         let ended = match self.session.take() {
-            // If another file has replaced this one, the session has no row in it.
-            Some(session) if self.file.check("close", &self.path).is_ok() => {
+            Some(session) => {
                 self.with_connection("close", |store, writer| session.close(writer, &store.path))
             }
-            _ => Ok(()),
+            None => Ok(()),
         };
         self.closed = true;
         let closed = self.close_connection();
         self.open_file = None;
-        ended.and(closed.map_err(|failure| failure.into_error("close", &self.path)))
+        ended.and(closed)
     }
 }
 
@@ -444,7 +388,8 @@ impl Drop for SqliteStore {
             return;
         }
         let _forks = hold_off_forks();
-        // Dropping the connection would also run a checkpoint, but would ignore a failed sync.
-        let _ = self.close_connection();
+        if self.connection.is_some() {
+            let _ = self.close_connection();
+        }
     }
 }

@@ -86,7 +86,8 @@ fn writes_fail_after_the_file_is_deleted() {
     fs::remove_file(&path).unwrap();
     let error = store.write(&[event("lost")]).unwrap_err();
     assert_transient(&error, &path, "it was deleted or moved away");
-    store.close().unwrap();
+    let error = store.close().unwrap_err();
+    assert!(error.to_string().contains("it was deleted or moved away"), "{error}");
     assert!(!path.exists());
 }
 

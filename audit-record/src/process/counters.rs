@@ -1,8 +1,9 @@
 //! [`SessionCounters`]: how many records a recorder was offered, in memory that survives a kill.
 //!
-//! On Linux, the counters are in a file in `/dev/shm` that is mapped into the process. The kernel
-//! keeps what was written there when the process is killed, until the next boot. The file is filled
-//! before it is mapped. So a full `/dev/shm` causes an error here, and never a `SIGBUS` later.
+//! On Linux, the counters are in shared memory of the kernel. The kernel keeps what was written
+//! there when the process is killed, until the next boot. The memory has no name in the file system:
+//! a mapped file ends the process with `SIGBUS` when somebody cuts it. A file in `/dev/shm`
+//! marks the session, holds its lock, and says which file keeps the counters later.
 
 use std::sync::atomic::AtomicU64;
 
@@ -49,7 +50,8 @@ impl SessionCounters {
     /// Counters for the session `id` that outlive the process.
     ///
     /// If that is not possible, they are [private](Self::private). This is the case on other
-    /// systems than Linux, and where `/dev/shm` is not in memory, is full, or is not writable.
+    /// systems than Linux, where the system has no shared memory left, and where `/dev/shm` is not
+    /// in memory, is full, or is not writable.
     #[must_use]
     pub fn shared(id: Uuid) -> Self {
         #[cfg(target_os = "linux")]
@@ -206,21 +208,18 @@ mod page_file {
 
     use uuid::Uuid;
 
-    use super::super::system::{self, Memory, Page};
+    use super::super::system::{self, Memory, segment};
     use super::RecoveredCounters;
 
     const FOLDER: &str = "/dev/shm";
-    /// The size of the file in bytes: that of the smallest page. On systems with larger pages, the
-    /// memory up to the end of the page exists as well.
+    /// The size of the file in bytes.
     const SIZE: usize = 4096;
-    /// The first bytes of the file. The id of the session follows.
+    /// The first bytes of the file and of the memory. The id of the session follows.
     const MAGIC: [u8; 8] = *b"audited1";
     /// Where the page has the length and the path of the file that keeps the counters.
     const KEPT_IN: usize = 512;
     /// An incomplete page that is older than this was left by a process that died.
     const MAX_CREATION_TIME: Duration = Duration::from_secs(60);
-
-    const _: () = assert!(size_of::<Page>() <= KEPT_IN);
 
     /// Creates a page for the session, with both counters at 0.
     pub(super) fn create(id: Uuid) -> Option<(Memory, File)> {
@@ -250,13 +249,28 @@ mod page_file {
         page[..MAGIC.len()].copy_from_slice(&MAGIC);
         page[MAGIC.len()..][..16].copy_from_slice(id.as_bytes());
         file.write_all(&page).ok()?;
-        Memory::shared(file).ok()
+        segment::create(key_of(id), head_of(id)).ok()
+    }
+
+    /// The key of the memory: random bits of the id of the session.
+    fn key_of(id: Uuid) -> i32 {
+        let bytes = id.as_bytes();
+        match i32::from_ne_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) {
+            libc::IPC_PRIVATE => 1,
+            key => key,
+        }
+    }
+
+    /// What the memory begins with.
+    fn head_of(id: Uuid) -> [u64; 3] {
+        let (high, low) = id.as_u64_pair();
+        [u64::from_ne_bytes(MAGIC), high, low]
     }
 
     pub(super) fn read(id: Uuid) -> Option<RecoveredCounters> {
-        let page = read_page(&open_own(&path_of(id), false)?)?;
-        let is_of_session = id_of(&page)? == id;
-        is_of_session.then(|| counters_of(&page))
+        let values = segment::read(key_of(id))?;
+        (values.head == head_of(id))
+            .then_some(RecoveredCounters { accepted: values.accepted, dropped: values.dropped })
     }
 
     /// Opens a file of this user that nobody else can use.
@@ -288,22 +302,22 @@ mod page_file {
         Uuid::from_slice(rest.get(..16)?).ok()
     }
 
-    fn counters_of(page: &[u8; SIZE]) -> RecoveredCounters {
-        RecoveredCounters {
-            accepted: counter_at(page, std::mem::offset_of!(Page, accepted)),
-            dropped: counter_at(page, std::mem::offset_of!(Page, dropped)),
-        }
-    }
-
     /// Counters have the byte order of this machine: no other machine can read them.
-    fn counter_at(page: &[u8], offset: usize) -> u64 {
+    fn counter_at(saved: &[u8], offset: usize) -> u64 {
         let mut bytes = [0; size_of::<u64>()];
-        bytes.copy_from_slice(&page[offset..][..size_of::<u64>()]);
+        bytes.copy_from_slice(&saved[offset..][..size_of::<u64>()]);
         u64::from_ne_bytes(bytes)
     }
 
     pub(super) fn remove(id: Uuid) {
         let _ = fs::remove_file(path_of(id));
+        remove_memory(id);
+    }
+
+    fn remove_memory(id: Uuid) {
+        if read(id).is_some() {
+            segment::remove_key(key_of(id));
+        }
     }
 
     /// File names contain the user, so that the files of several users do not conflict.
@@ -346,24 +360,28 @@ mod page_file {
     pub(in crate::process) fn remove_dead_in(folder: &Path, prefix: &str) {
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
-                remove_if_dead(&entry.path());
+            let name = entry.file_name();
+            if let Some(id) = name.to_str().and_then(|name| name.strip_prefix(prefix)) {
+                remove_if_dead(&entry.path(), Uuid::parse_str(id).ok());
             }
         }
     }
 
-    fn remove_if_dead(path: &Path) {
+    /// `named` is the session in the name of the file. It counts if the page does not say one.
+    fn remove_if_dead(path: &Path, named: Option<Uuid>) {
         let Some(file) = open_own(path, false) else { return };
         // Kept until the page is removed, so that two recorders do not save its counters at once.
         if file.try_lock().is_err() {
             return;
         }
-        let can_be_removed = match read_page(&file) {
-            Some(page) => save(&page),
+        let page = read_page(&file);
+        let can_be_removed = match &page {
+            Some(page) => save(page),
             None => is_older_than(&file, MAX_CREATION_TIME),
         };
-        if can_be_removed {
-            let _ = fs::remove_file(path);
+        if can_be_removed && fs::remove_file(path).is_ok() {
+            let id = page.and_then(|page| id_of(&page)).or(named);
+            id.into_iter().for_each(remove_memory);
         }
     }
 
@@ -379,11 +397,12 @@ mod page_file {
             return true;
         }
         let Some(file) = open_own(path, true) else { return false };
-        // If the lock is held, a store is recovering the session right now, and reads the page.
+        // If the lock is held, a store is recovering the session right now, and reads the memory.
         if file.try_lock().is_err() {
             return false;
         }
-        let counters = counters_of(page);
+        // Without the memory, there is nothing to save.
+        let Some(counters) = read(id) else { return true };
         let mut saved = [0; SAVED_SIZE];
         saved[..8].copy_from_slice(&MAGIC);
         saved[8..24].copy_from_slice(id.as_bytes());

@@ -14,23 +14,25 @@ use std::sync::atomic::AtomicU64;
 #[repr(C)]
 #[derive(Default)]
 pub(super) struct Page {
-    /// Identifies the session in the file; see `counters`. Never read through the mapping.
-    head: PaddedCounter,
+    head: Head,
     pub(super) accepted: PaddedCounter,
     pub(super) dropped: PaddedCounter,
 }
+
+/// Identifies the session; see `counters`.
+#[repr(C, align(128))]
+#[derive(Default)]
+struct Head([AtomicU64; 3]);
 
 /// A counter that shares no cache line with another.
 #[repr(C, align(128))]
 #[derive(Default)]
 pub(super) struct PaddedCounter(pub(super) AtomicU64);
 
-/// Owns a [`Page`], on the heap or in a shared mapping.
+/// Owns a [`Page`], on the heap or in shared memory.
 pub(super) struct Memory {
     page: NonNull<Page>,
-    /// The mapping that holds the page; `None` for one on the heap.
-    #[cfg(target_os = "linux")]
-    mapped: Option<memmap2::MmapRaw>,
+    is_shared: bool,
 }
 
 // SAFETY: a `Page` consists of atomics, which any thread may use at any time. It lives until
@@ -42,32 +44,11 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// A page on the heap of this process.
     pub(super) fn private() -> Self {
-        Self {
-            page: NonNull::from(Box::leak(Box::default())),
-            #[cfg(target_os = "linux")]
-            mapped: None,
-        }
-    }
-
-    /// The page at the beginning of `file`. Other processes can map or read it too.
-    ///
-    /// `file` must already be written up to the end of the page, so that its memory is allocated.
-    #[cfg(target_os = "linux")]
-    pub(super) fn shared(file: &std::fs::File) -> io::Result<Self> {
-        let mapped = memmap2::MmapRaw::map_raw(file)?;
-        let page =
-            NonNull::new(mapped.as_mut_ptr().cast::<Page>()).filter(|page| page.is_aligned());
-        let Some(page) = page.filter(|_| mapped.len() >= size_of::<Page>()) else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        Ok(Self { page, mapped: Some(mapped) })
+        Self { page: NonNull::from(Box::leak(Box::default())), is_shared: false }
     }
 
     pub(super) fn is_shared(&self) -> bool {
-        #[cfg(target_os = "linux")]
-        return self.mapped.is_some();
-        #[cfg(not(target_os = "linux"))]
-        return false;
+        self.is_shared
     }
 }
 
@@ -76,20 +57,111 @@ impl Deref for Memory {
 
     #[inline]
     fn deref(&self) -> &Page {
-        // SAFETY: `page` points to a leaked box or into `mapped`, which is at least as long as a
-        // `Page` and aligned like one. Both live as long as `self`. A `Page` contains only integers
-        // in `UnsafeCell`s: every bit pattern is valid, and other processes may write them.
+        // SAFETY: `page` points to a leaked box or to an attached segment, which is at least as
+        // long as a `Page` and aligned like one. Both live as long as `self`. A `Page` contains only
+        // atomic integers: every bit pattern is valid, and other processes may write them.
         unsafe { self.page.as_ref() }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if !self.is_shared() {
-            // SAFETY: without a mapping, `page` comes from `Box::leak` in `private`. Nothing else
-            // frees it.
-            drop(unsafe { Box::from_raw(self.page.as_ptr()) });
+        #[cfg(target_os = "linux")]
+        if self.is_shared {
+            segment::detach(self.page);
+            return;
         }
+        // SAFETY: a page that is not shared comes from `Box::leak` in `private`. Nothing else frees
+        // it.
+        drop(unsafe { Box::from_raw(self.page.as_ptr()) });
+    }
+}
+
+/// Shared memory of the kernel (System V). It has no file that could be cut, which would end this
+/// process with `SIGBUS`, and stays until it is removed or the machine is restarted.
+#[cfg(target_os = "linux")]
+pub(super) mod segment {
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::ptr::{self, NonNull};
+    use std::sync::atomic::Ordering;
+
+    use super::{Memory, Page, user};
+
+    /// What a segment of a dead process holds.
+    pub(in crate::process) struct Values {
+        pub(in crate::process) head: [u64; 3],
+        pub(in crate::process) accepted: u64,
+        pub(in crate::process) dropped: u64,
+    }
+
+    /// Creates a segment that only this user can read, with both counters at 0.
+    pub(in crate::process) fn create(key: i32, head: [u64; 3]) -> io::Result<Memory> {
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
+        // SAFETY: the function takes only numbers.
+        let id = unsafe { libc::shmget(key, size_of::<Page>(), flags) };
+        if id < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let page = attach(id).inspect_err(|_| remove(id))?;
+        let memory = Memory { page, is_shared: true };
+        for (place, value) in memory.head.0.iter().zip(head) {
+            place.store(value, Ordering::Relaxed);
+        }
+        Ok(memory)
+    }
+
+    /// Reads the segment with this key, if it belongs to this user and nobody else can use it.
+    pub(in crate::process) fn read(key: i32) -> Option<Values> {
+        let memory = Memory { page: attach(find(key)?).ok()?, is_shared: true };
+        Some(Values {
+            head: [0, 1, 2].map(|n| memory.head.0[n].load(Ordering::Relaxed)),
+            accepted: memory.accepted.0.load(Ordering::Relaxed),
+            dropped: memory.dropped.0.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Removes the segment with this key, if it belongs to this user. Processes that use it keep it
+    /// until they end.
+    pub(in crate::process) fn remove_key(key: i32) {
+        if let Some(id) = find(key) {
+            remove(id);
+        }
+    }
+
+    fn find(key: i32) -> Option<i32> {
+        // SAFETY: the function takes only numbers.
+        let id = unsafe { libc::shmget(key, 0, 0) };
+        let mut status = MaybeUninit::<libc::shmid_ds>::uninit();
+        // SAFETY: `status` has room for the result.
+        if id < 0 || unsafe { libc::shmctl(id, libc::IPC_STAT, status.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: the call has succeeded, so it has initialised `status`.
+        let status = unsafe { status.assume_init() };
+        let is_own = status.shm_perm.uid == user() && status.shm_perm.mode & 0o077 == 0;
+        (is_own && status.shm_segsz == size_of::<Page>()).then_some(id)
+    }
+
+    /// `id` must be a segment with the size of a `Page`.
+    fn attach(id: i32) -> io::Result<NonNull<Page>> {
+        // SAFETY: the system chooses an address that is not in use.
+        let page = unsafe { libc::shmat(id, ptr::null(), 0) }.cast::<Page>();
+        if page.addr() == usize::MAX {
+            return Err(io::Error::last_os_error());
+        }
+        // The address is that of a page of the system.
+        NonNull::new(page).filter(|page| page.is_aligned()).ok_or(io::ErrorKind::Other.into())
+    }
+
+    pub(super) fn detach(page: NonNull<Page>) {
+        // SAFETY: `page` comes from `attach`, and its `Memory` is being dropped.
+        unsafe { libc::shmdt(page.as_ptr().cast()) };
+    }
+
+    fn remove(id: i32) {
+        // SAFETY: this command uses no buffer.
+        unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) };
     }
 }
 

@@ -94,16 +94,6 @@ mod linux {
     }
 
     #[test]
-    fn a_page_that_others_can_write_is_ignored() {
-        let id = new_id();
-        let counters = SessionCounters::shared(id);
-        fs::set_permissions(path_of(id), fs::Permissions::from_mode(0o620))
-            .expect("the file is ours");
-        assert_eq!(read_counters(id), None);
-        counters.remove();
-    }
-
-    #[test]
     fn an_existing_file_is_not_overwritten() {
         let id = new_id();
         fs::write(path_of(id), "of another program").expect("a file");
@@ -136,27 +126,48 @@ mod linux {
         counters.remove();
     }
 
+    /// A mapped file would end the process with `SIGBUS`.
     #[test]
-    fn a_truncated_page_is_ignored() {
-        let id = new_id();
-        drop(SessionCounters::shared(id));
-        let file = fs::OpenOptions::new().write(true).open(path_of(id)).expect("the file is ours");
-        file.set_len(64).expect("the file is ours");
-        assert_eq!(read_counters(id), None);
-        remove_counters(id);
+    fn a_file_that_is_cut_overwritten_or_deleted_changes_no_counter() {
+        let spoil: [fn(&Path); 5] = [
+            |file| fs::File::options().write(true).open(file).unwrap().set_len(0).unwrap(),
+            |file| fs::File::options().write(true).open(file).unwrap().set_len(64).unwrap(),
+            |file| fs::write(file, [0xff; 4096]).unwrap(),
+            |file| fs::remove_file(file).unwrap(),
+            |file| fs::set_permissions(file, fs::Permissions::from_mode(0o620)).unwrap(),
+        ];
+        for spoil in spoil {
+            let id = new_id();
+            let counters = SessionCounters::shared(id);
+            counters.accepted().fetch_add(1, Ordering::Relaxed);
+            spoil(&path_of(id));
+            assert_eq!(counters.accepted().fetch_add(1, Ordering::Relaxed), 1);
+            assert_eq!(read_counters(id), recovered(2, 0));
+            drop(counters);
+            assert_eq!(read_counters(id), recovered(2, 0));
+            remove_counters(id);
+            assert_eq!(read_counters(id), None);
+        }
     }
 
     /// Other recorders of this user may run meanwhile, so these tests use a folder of their own.
-    fn page(folder: &Path, name: &str, id: Uuid, accepted: u64, dropped: u64) -> fs::File {
+    fn page(folder: &Path, name: &str, id: Uuid) -> fs::File {
         let mut page = [0; 4096];
         page[..8].copy_from_slice(b"audited1");
         page[8..24].copy_from_slice(id.as_bytes());
-        page[128..136].copy_from_slice(&accepted.to_ne_bytes());
-        page[256..264].copy_from_slice(&dropped.to_ne_bytes());
         let path = folder.join(name);
         fs::write(&path, page).expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
         fs::OpenOptions::new().read(true).write(true).open(path).expect("the file is ours")
+    }
+
+    /// The memory of a session that has died, without its file.
+    fn memory(id: Uuid, accepted: u64, dropped: u64) {
+        let counters = SessionCounters::shared(id);
+        assert!(counters.is_shared());
+        counters.accepted().fetch_add(accepted, Ordering::Relaxed);
+        counters.dropped().fetch_add(dropped, Ordering::Relaxed);
+        fs::remove_file(path_of(id)).expect("the file is ours");
     }
 
     fn keep_in(page: &fs::File, path: &Path) {
@@ -179,10 +190,10 @@ mod linux {
     #[test]
     fn only_pages_of_dead_processes_are_removed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let alive = page(folder.path(), "audited-1-alive", new_id(), 1, 0);
+        let alive = page(folder.path(), "audited-1-alive", new_id());
         alive.try_lock().expect("the lock is free");
         for name in ["audited-1-a", "audited-1-b", "audited-12-other-user", "other"] {
-            page(folder.path(), name, new_id(), 1, 0);
+            page(folder.path(), name, new_id());
         }
         // A process creates it right now.
         fs::write(folder.path().join("audited-1-new"), "").expect("a file");
@@ -193,7 +204,7 @@ mod linux {
         }
         let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(61);
         old.set_modified(long_ago).expect("the file is ours");
-        let others = page(folder.path(), "audited-1-writable-by-others", new_id(), 1, 0);
+        let others = page(folder.path(), "audited-1-writable-by-others", new_id());
         others.set_permissions(fs::Permissions::from_mode(0o666)).expect("the file is ours");
         symlink("other", folder.path().join("audited-1-link")).expect("a link");
         counters::remove_dead_in(folder.path(), "audited-1-");
@@ -216,8 +227,9 @@ mod linux {
         let folder = tempfile::tempdir().expect("a folder");
         let id = new_id();
         let kept = tempfile::NamedTempFile::new().expect("a file");
-        keep_in(&page(folder.path(), "p", id, 7, 2), kept.path());
-        // A store recovers the session right now, and reads the page.
+        memory(id, 7, 2);
+        keep_in(&page(folder.path(), "p", id), kept.path());
+        // A store recovers the session right now, and reads the memory.
         let recovering = fs::File::open(kept.path()).expect("the file");
         recovering.try_lock().expect("the lock is free");
         counters::remove_dead_in(folder.path(), "p");
@@ -225,11 +237,13 @@ mod linux {
             (names(folder.path()), read_saved_counters(id, kept.path())),
             (vec!["p".into()], None)
         );
+        assert_eq!(read_counters(id), recovered(7, 2));
 
         drop(recovering);
         counters::remove_dead_in(folder.path(), "p");
         assert_eq!(names(folder.path()), <[String; 0]>::default());
         assert_eq!(read_saved_counters(id, kept.path()), recovered(7, 2));
+        assert_eq!(read_counters(id), None, "the memory is removed too");
         assert_eq!(read_saved_counters(new_id(), kept.path()), None, "those of another session");
     }
 
@@ -237,12 +251,31 @@ mod linux {
     fn a_page_is_removed_if_the_file_of_the_store_is_gone_and_kept_if_it_cannot_be_written() {
         let folder = tempfile::tempdir().expect("a folder");
         let stores = tempfile::tempdir().expect("a folder");
-        keep_in(&page(folder.path(), "p-gone", new_id(), 7, 2), &stores.path().join("gone"));
+        let (gone, link) = (new_id(), new_id());
+        memory(gone, 7, 2);
+        memory(link, 7, 2);
+        keep_in(&page(folder.path(), "p-gone", gone), &stores.path().join("gone"));
         symlink("elsewhere", stores.path().join("link")).expect("a link");
-        keep_in(&page(folder.path(), "p-link", new_id(), 7, 2), &stores.path().join("link"));
+        keep_in(&page(folder.path(), "p-link", link), &stores.path().join("link"));
         counters::remove_dead_in(folder.path(), "p-");
         assert_eq!(names(folder.path()), ["p-link"]);
         assert_eq!(names(stores.path()), ["link"]);
+        assert_eq!((read_counters(gone), read_counters(link)), (None, recovered(7, 2)));
+        remove_counters(link);
+    }
+
+    #[test]
+    fn the_memory_of_a_page_that_was_overwritten_is_found_by_the_name_of_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = new_id();
+        memory(id, 7, 2);
+        std::io::Write::write_all(
+            &mut page(folder.path(), &format!("p-{}", id.simple()), id),
+            &[0xff; 4096],
+        )
+        .expect("the file is ours");
+        counters::remove_dead_in(folder.path(), "p-");
+        assert_eq!((names(folder.path()).len(), read_counters(id)), (0, None));
     }
 
     #[test]
@@ -258,8 +291,10 @@ mod linux {
         assert_eq!(read_counters(id), recovered(7, 0));
         let folder = tempfile::tempdir().expect("a folder");
         fs::copy(path_of(id), folder.path().join("p")).expect("a copy");
-        counters.remove();
+        fs::remove_file(path_of(id)).expect("the file is ours");
+        drop(counters);
         counters::remove_dead_in(folder.path(), "p");
         assert_eq!(read_saved_counters(id, kept.path()), recovered(7, 0));
+        assert_eq!(read_counters(id), None);
     }
 }

@@ -19,9 +19,11 @@ use audit_record::store::{ChangeQuery, ChangeReader, StoredChange};
 use rusqlite::Connection;
 
 use crate::connect_options::ConnectOptions;
-use crate::error::StoreError;
+use crate::connection::forbid_checkpoint_on_close;
+use crate::error::{CUT_INDEX, StoreError};
 use crate::file::TrailFile;
 use crate::fork::{ConnectionOwner, OpenFile};
+use crate::log::{index_len, is_index_mapped};
 use crate::migrate::{DatabaseKind, check_unchanged};
 
 /// The connection of a reader: `None` until it is needed, and after an error that makes its view of
@@ -34,7 +36,7 @@ impl ReadConnection {
     pub(crate) fn close_if_idle(&self) {
         let _forks = hold_off_forks();
         if let Ok(mut connection) = self.0.try_lock() {
-            *connection = None;
+            close_without_checkpoint(connection.take());
         }
     }
 
@@ -44,12 +46,21 @@ impl ReadConnection {
     }
 }
 
+/// For files that may have been cut: a checkpoint would use them.
+fn close_without_checkpoint(connection: Option<(Connection, DatabaseKind)>) {
+    if let Some((connection, _)) = connection {
+        forbid_checkpoint_on_close(&connection);
+    }
+}
+
 /// Reads the changes in a trail that a [`SqliteStore`](crate::SqliteStore) writes.
 pub(crate) struct Reader {
     path: PathBuf,
     file: TrailFile,
     options: ConnectOptions,
     connection: Arc<ReadConnection>,
+    /// The length of the `-shm` file after the last use.
+    index_len: u64,
     owner: ConnectionOwner,
     _open_file: OpenFile,
 }
@@ -66,6 +77,7 @@ impl Reader {
             file,
             options,
             connection: Arc::default(),
+            index_len: 0,
             owner: ConnectionOwner::current(),
             _open_file: open_file,
         })
@@ -77,6 +89,12 @@ impl Reader {
 
     fn try_changes(&mut self, query: &ChangeQuery) -> Result<Vec<StoredChange>, StoreError> {
         let mut slot = self.connection.lock();
+        if index_len(&self.path) < self.index_len {
+            close_without_checkpoint(slot.take());
+            if is_index_mapped(&self.path) {
+                return Err(StoreError::lost("read", &self.path, CUT_INDEX));
+            }
+        }
         // The connection is taken out, so that a panic half-way drops it.
         let (mut connection, kind) = match slot.take() {
             Some(connection) => connection,
@@ -85,6 +103,7 @@ impl Reader {
         let result = find_changes(&mut connection, kind, &self.path, query);
         if !result.as_ref().is_err_and(StoreError::invalidates_connection) {
             *slot = Some((connection, kind));
+            self.index_len = index_len(&self.path);
         }
         result
     }
@@ -113,7 +132,11 @@ impl Drop for Reader {
             return;
         }
         let _forks = hold_off_forks();
-        *self.connection.lock() = None;
+        let mut connection = self.connection.lock();
+        if self.file.check("read", &self.path).is_err() || index_len(&self.path) < self.index_len {
+            close_without_checkpoint(connection.take());
+        }
+        *connection = None;
     }
 }
 

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::file::sibling;
+use crate::file::{FileId, sibling};
 
 /// A locked file that exists as long as the session does. The system releases the lock when the
 /// process ends, however it ends.
 pub(super) struct LockFile {
     path: PathBuf,
+    id: FileId,
     /// Holds the lock.
     _file: File,
 }
@@ -53,7 +54,10 @@ impl LockFile {
         };
         // Locking it a second time changes nothing.
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { path, _file: file })),
+            Ok(()) => {
+                let id = FileId::from_metadata(&file.metadata()?);
+                Ok(Some(Self { path, id, _file: file }))
+            }
             Err(error) => {
                 let _ = fs::remove_file(&path);
                 match error {
@@ -69,6 +73,14 @@ impl LockFile {
     /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file was deleted, moved away or replaced.
+    pub(super) fn is_lost(&self) -> bool {
+        match FileId::of(&self.path) {
+            Ok(now) => now != self.id,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     /// Deletes the file. This does not happen on drop, because the file shows the next start that a

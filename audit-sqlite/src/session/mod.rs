@@ -27,6 +27,7 @@ use self::table::{insert_session, mark_closed, update_session};
 use crate::connection::WriteConnection;
 use crate::error::StoreError;
 use crate::file::FileId;
+use crate::identity::TrailIdentity;
 use crate::insert::Inserter;
 
 /// How many open intents are remembered by id, in 1 MiB of memory. There are more only after a long
@@ -121,6 +122,11 @@ impl SessionRow {
         self.number
     }
 
+    /// The key of the session's row, and the id of the session in it.
+    pub(crate) fn key(&self) -> (i64, Uuid) {
+        (self.number, self.id)
+    }
+
     /// The counters in the session's row.
     pub(crate) fn stored_tally(&self) -> SessionTally {
         self.stored_tally
@@ -133,12 +139,17 @@ impl SessionRow {
         transaction: &Connection,
         inserter: &mut Inserter,
         batch: &Batch<'_>,
+        (trail, path): (&TrailIdentity, &Path),
     ) -> Result<(), StoreError> {
         let recorded = batch.records.iter().map(|record| record.id);
         let is_full = self.open_intents.len() >= MAX_REMEMBERED_INTENTS;
         let may_have_intent = |id: &Uuid| is_full || self.open_intents.contains(id);
         delete_intents(transaction, recorded.filter(may_have_intent))?;
-        let is_open = update_session(transaction, self.number, batch.tally)?;
+        let is_open = update_session(transaction, self.key(), batch.tally)?;
+        if !is_open {
+            // Another process may have ended the session, but its row must be there.
+            trail.check(transaction, "write to", path)?;
+        }
         if batch.intents.is_empty() {
             return Ok(());
         }
@@ -154,6 +165,18 @@ impl SessionRow {
         let room = MAX_REMEMBERED_INTENTS - self.open_intents.len();
         self.open_intents.extend(batch.intents.iter().map(|intent| intent.id).take(room));
         insert_intents(transaction, inserter, self.number, batch.intents)
+    }
+
+    /// Creates and locks the lock file again if it was deleted or replaced. Otherwise another
+    /// process could take this session for a dead one.
+    ///
+    /// Best effort: if that is not possible, the process itself shows that the session is alive.
+    pub(crate) fn keep_lock(&mut self, path: &Path) {
+        if self.lock.as_ref().is_some_and(LockFile::is_lost)
+            && let Ok(lock) = LockFile::create(path, self.id)
+        {
+            self.lock = lock;
+        }
     }
 
     /// Must be called after the transaction of [`apply_batch`](Self::apply_batch) was committed.

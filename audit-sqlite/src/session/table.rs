@@ -104,19 +104,20 @@ pub(super) fn insert_session(
 /// Writes the counters of a batch into the row. Returns `false` if the session is no longer open.
 pub(super) fn update_session(
     transaction: &Connection,
-    number: i64,
+    (number, id): (i64, Uuid),
     tally: SessionTally,
 ) -> rusqlite::Result<bool> {
     let updated = transaction
         .prepare_cached(
             "UPDATE main.audit_session SET ended = ?2, dropped_told = ?3, stored_at = ?4
-             WHERE number = ?1 AND state = 0",
+             WHERE number = ?1 AND id = ?5 AND state = 0",
         )?
         .execute(params![
             number,
             stored_count(tally.ended),
             stored_count(tally.dropped_reported),
             Utc::now().timestamp_micros(),
+            id.as_bytes(),
         ])?;
     Ok(updated > 0)
 }
