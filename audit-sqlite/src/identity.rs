@@ -55,17 +55,23 @@ impl TrailIdentity {
         operation: &str,
         path: &Path,
     ) -> Result<(), StoreError> {
-        let what = match self.is_in(connection) {
+        let (what, source) = match self.is_in(connection) {
             Ok(true) => return Ok(()),
-            Ok(false) => OTHER_CONTENT,
+            Ok(false) => (OTHER_CONTENT, None),
             Err(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => NO_CONTENT,
-                // A page or a table is not the one that was there.
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => OTHER_CONTENT,
+                Some(ErrorCode::NotADatabase) => (NO_CONTENT, Some(error)),
+                // A page or a table is not the one that was there, or the disk can't be read.
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
+                    (OTHER_CONTENT, Some(error))
+                }
                 _ => return Err(error.into()),
             },
         };
-        Err(StoreError::lost(operation, path, what))
+        let lost = StoreError::lost(operation, path, what).into_error(operation, path);
+        Err(StoreError::LostContent(match source {
+            Some(source) => lost.with_source(source),
+            None => lost,
+        }))
     }
 
     fn is_in(&self, connection: &Connection) -> rusqlite::Result<bool> {
@@ -80,8 +86,8 @@ impl TrailIdentity {
             )?
             .query_row(
                 params![
-                    self.first_record.as_ref().map(Uuid::as_bytes),
-                    self.last_record.as_ref().map(Uuid::as_bytes),
+                    self.first_record.map(|id| id.to_string()),
+                    self.last_record.map(|id| id.to_string()),
                     number,
                     session.as_ref().map(Uuid::as_bytes),
                 ],
@@ -91,8 +97,10 @@ impl TrailIdentity {
 }
 
 fn first_record(connection: &Connection) -> rusqlite::Result<Option<Uuid>> {
-    connection
-        .query_row("SELECT id FROM main.audit_record ORDER BY seq LIMIT 1", [], |row| row.get(0))
-        .optional()
-        .map(|id| id.map(Uuid::from_bytes))
+    let id = connection
+        .query_row("SELECT id FROM main.audit_record ORDER BY seq LIMIT 1", [], |row| {
+            row.get::<_, String>(0)
+        })
+        .optional()?;
+    Ok(id.and_then(|id| Uuid::parse_str(&id).ok()))
 }

@@ -14,7 +14,7 @@ use audit_record::store::{ChangeQuery, ChangeReader, StoredChange};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::error::StoreError;
+use crate::error::{NOT_A_DATABASE, StoreError};
 use crate::file::{self, TrailFile, sibling};
 use crate::fork::{ConnectionOwner, OpenFile};
 use crate::migrate::identify;
@@ -78,6 +78,11 @@ impl SqliteReader {
             let text = format!("cannot read the audit trail `{shown}`: it can't be found");
             Error::permanent(text).with_source(error)
         })?;
+        if file.is_emptied(&paths.resolved) {
+            let shown = paths.resolved.display();
+            let text = format!("cannot read the audit trail `{shown}`: {NOT_A_DATABASE}");
+            return Err(Error::damaged(text));
+        }
         let open_file = OpenFile::register(file.id(), &paths.resolved)?;
         let owner = ConnectionOwner::current();
         let reader = Self { path: paths.resolved, file, owner, _open_file: open_file };

@@ -57,7 +57,7 @@ impl Trail {
             store.write(&[event("new")]).unwrap();
             checkpoint(&path);
         }
-        Self { directory: directory, path, store }
+        Self { directory, path, store }
     }
 
     fn file(&self, suffix: &str) -> PathBuf {
