@@ -47,7 +47,7 @@ pub(super) fn any_value<T: ?Sized>(value: &T) -> ValueBySerialize<'_, T> {
     ValueBySerialize(debug_argument(value))
 }
 
-/// The same as [`any_value`], without `Serialize`.
+/// Looks up how to record a value, without `Serialize`.
 #[inline]
 pub fn debug_argument<T: ?Sized>(value: &T) -> ListByDebug<'_, T> {
     ListByDebug(ValueByDebug(ValueByTypeName { value }))

@@ -39,7 +39,7 @@ pub enum OwnedReturn {}
 pub struct InFuture<F>(PhantomData<F>);
 
 /// Looks up whether a receiver is watched. If it is, `receiver` is replaced by a reference that the
-/// body may use and move: see [`Lent`].
+/// body may use and move: see `Lent`.
 #[inline]
 pub fn watch<'v, 'a, T: ?Sized, F>(receiver: &'v mut &'a mut T) -> WatchableReceiver<'v, 'a, T, F> {
     WatchableReceiver(AuditedReceiver(AnyReceiver(receiver, PhantomData)))
